@@ -1,0 +1,111 @@
+"""The contract between this package and every framework: one class with three methods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from numpy.typing import NDArray
+
+from explorer.activations import Activations
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """What is known of a layer before anything is captured.
+
+    Attributes:
+        name: the name to ask for it by.
+        kind: the framework's word for what it is, such as "Conv".
+        shape: (*spatial, channels) for one input; None when only a capture can tell.
+        parameters: number of weights of the layer and everything inside it.
+        dtype: the type its values are captured in.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None = None
+    parameters: int = 0
+    dtype: str = "float32"
+
+    @property
+    def positions(self) -> int | None:
+        """Number of spatial positions for one input."""
+        return None if self.shape is None else math.prod(self.shape[:-1])
+
+    @property
+    def channels(self) -> int | None:
+        """Number of channels."""
+        return None if self.shape is None else self.shape[-1]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is to be opened; an adapter uses what concerns it.
+
+    Attributes:
+        variables: weights in memory, in the framework's own form.
+        checkpoint: file or folder of weights.
+        checkpoint_format: "orbax", "msgpack", "safetensors" or "npz"; None to tell from the file.
+        step: which step of a folder of checkpoints; None for the latest.
+        call: keyword arguments of the forward call, added to those of inference mode.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+    """
+
+    variables: Any = None
+    checkpoint: Path | None = None
+    checkpoint_format: str | None = None
+    step: int | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+    layout: str = "channels_last"
+
+
+@dataclass(frozen=True)
+class Factory:
+    """What a model.toml names: a callable and its keyword arguments, not called yet."""
+
+    make: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    name: str
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """One way of capturing one framework, found through the entry-point group `explorer.adapters`.
+
+    Importing an adapter's module must not import its framework; `open` may.
+    An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
+    then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
+    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights.
+    """
+
+    requires: ClassVar[tuple[str, ...]]
+    """Import names that must be there for this adapter to work."""
+
+    @classmethod
+    def open(cls, source: object, options: ModelOptions) -> Self | None:
+        """Open the source, or return None when it is not one of this adapter's.
+
+        The source is a model object, a `Factory`, or a `Path`. To tell that a source is not its
+        own, an adapter must not need its framework. A `Factory` is claimed only by an adapter that
+        has to add arguments of its framework; all others see what the factory returns.
+        """
+        ...
+
+    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
+        """Every layer that can be captured, in the order they answer.
+
+        input_shape is (*spatial, channels) of one input, None when the caller does not know it.
+        """
+        ...
+
+    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
+        """The values of these layers, in inference mode, for inputs (batch, *spatial, channels).
+
+        Raises:
+            LayerError: a layer that the model does not have.
+        """
+        ...

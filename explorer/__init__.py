@@ -1,1 +1,53 @@
-"""Placeholder until its room is furnished."""
+"""See what a network has learned, and where: activations as 3D clouds linked with heatmaps.
+
+>>> import explorer
+>>> import numpy as np
+>>> rows = np.random.default_rng(0).normal(size=(50, 8))
+>>> explorer.project(rows, method="pca", n_components=2).coordinates.shape
+(50, 2)
+"""
+
+from explorer.activations import Activations
+from explorer.capture import Model, Run, capture, load_model, open_run
+from explorer.errors import (
+    CheckpointError,
+    ExplorerError,
+    InputError,
+    LayerError,
+    MissingExtraError,
+    ModelError,
+    ReductionError,
+    RenderError,
+    RunError,
+)
+from explorer.explore import explore
+from explorer.reduce import Projection, load_projection, project, saved_projections
+from explorer.render import grid, scene
+from explorer.samples import Samples, flatten
+
+__all__ = [
+    "Activations",
+    "CheckpointError",
+    "ExplorerError",
+    "InputError",
+    "LayerError",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "Projection",
+    "ReductionError",
+    "RenderError",
+    "Run",
+    "RunError",
+    "Samples",
+    "capture",
+    "explore",
+    "flatten",
+    "grid",
+    "load_model",
+    "load_projection",
+    "open_run",
+    "project",
+    "saved_projections",
+    "scene",
+]

@@ -32,7 +32,9 @@ class Samples:
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2:
-            raise InputError(f"layer {self.layer}: features have shape {self.features.shape}, expected 2 axes")
+            raise InputError(
+                f"layer {self.layer}: features have shape {self.features.shape}, expected 2 axes"
+            )
         expected = self.n_positions if self.rows is None else len(self.rows)
         if len(self.features) != expected:
             raise InputError(
@@ -83,7 +85,9 @@ class Samples:
         """
         columns = np.asarray(columns)
         if columns.ndim not in (1, 2) or len(columns) != self.n_samples:
-            raise InputError(f"fold: shape {columns.shape}, expected ({self.n_samples},) or ({self.n_samples}, k)")
+            raise InputError(
+                f"fold: shape {columns.shape}, expected ({self.n_samples},) or ({self.n_samples}, k)"
+            )
         tail = columns.shape[1:]
         if self.rows is None:
             return columns.reshape(*self.grid_shape, *tail)
@@ -99,21 +103,26 @@ def flatten(activations: Activations) -> Samples:
     return Samples(activations.layer, values.reshape(-1, values.shape[-1]), values.shape[:-1])
 
 
-def sample_evenly(samples: Samples, most: int, random_state: int | None = 0) -> Samples:
-    """Draw at most `most` rows, the same number from every input to within one, without replacement.
+def even_rows(
+    grid_shape: tuple[int, ...], most: int, random_state: int | None = 0
+) -> NDArray[np.int64] | None:
+    """Draw at most `most` positions of a grid, from every input the same number to within one.
 
-    Inputs that have fewer rows than their share give all they have and the others make it up.
+    Args:
+        grid_shape: (batch, *spatial).
+        most: how many positions to draw, without replacement.
+        random_state: seed of the draw.
+
+    Returns:
+        Places in the grid (n,), increasing, in C order; None when the grid has no more than `most`.
     """
     if most < 1:
-        raise InputError(f"sample of {most} positions: expected at least 1")
-    if samples.n_samples <= most:
-        return samples
+        raise InputError(f"a sample of {most} positions: expected at least 1")
+    batch, each = grid_shape[0], math.prod(grid_shape[1:])
+    if batch * each <= most:
+        return None
     rng = np.random.default_rng(random_state)
-    grid_rows = samples.grid_rows()
-    owner = grid_rows // (samples.n_positions // samples.grid_shape[0])
-    order = rng.permutation(samples.n_samples)
-    order = order[np.argsort(owner[order], kind="stable")]
-    starts = np.searchsorted(owner[order], owner[order], side="left")
-    turn = np.arange(len(order)) - starts
-    chosen = order[np.lexsort((rng.random(len(order)), turn))][:most]
-    return samples.take(np.sort(grid_rows[chosen]))
+    counts = np.full(batch, most // batch)
+    counts[rng.choice(batch, most % batch, replace=False)] += 1
+    drawn = [image * each + rng.choice(each, count, replace=False) for image, count in enumerate(counts)]
+    return np.sort(np.concatenate(drawn)).astype(np.int64)

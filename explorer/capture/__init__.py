@@ -1,1 +1,102 @@
-"""Placeholder until its room is furnished."""
+"""From a saved model and images to a run folder of activations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explorer.capture.model import Model, load_model
+from explorer.capture.store import Run, open_run
+from explorer.errors import InputError
+
+if TYPE_CHECKING:
+    from explorer.capture.images import Inputs
+
+__all__ = ["Model", "Run", "capture", "load_model", "open_run"]
+
+MEMORY = 512 * 2**20
+
+
+def capture(
+    model: object,
+    images: object = None,
+    *,
+    layers: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    labels: Sequence[str] | None = None,
+    memory: int = MEMORY,
+    overwrite: bool = False,
+) -> Run:
+    """Capture layers of a model for every image, into a run folder.
+
+    The same call again resumes what was interrupted, adds layers that are missing, and does nothing
+    when all is there.
+
+    Args:
+        model: a `Model`, or anything `load_model` opens.
+        images: a folder (sub-folders are labels), a file, a list of files, an array (batch,
+            *spatial, channels) or .npy file. None for activations captured elsewhere, and for a
+            model.toml that names its images.
+        layers: names of layers; None for the one the model suggests, else the last spatial one.
+        out: the run folder; None for a new folder among the system's temporary files.
+        labels: one a image, in place of the names of sub-folders.
+        memory: bytes that captured values may take while they wait to be written.
+        overwrite: delete a run that is in the way. Without it, another capture's run is an error.
+
+    Raises:
+        ModelError, InputError, LayerError, RunError: one line saying what is wrong.
+    """
+    from explorer.capture.resume import remove_run
+    from explorer.capture.stream import capture_to_run
+
+    model = model if isinstance(model, Model) else load_model(model)
+    inputs = open_inputs(model, images, labels)
+    if out is None:
+        import tempfile
+
+        root = Path(tempfile.mkdtemp(prefix="activation-explorer-"))
+    else:
+        root = Path(out)
+    if overwrite:
+        remove_run(root)
+    names = list(layers) if layers else [model.default_layer(_first_shape(model, inputs))]
+    return capture_to_run(model, inputs, names, root, memory=memory)
+
+
+def open_inputs(model: Model, images: object, labels: Sequence[str] | None = None) -> Inputs:
+    """The inputs that IMAGES means for this model.
+
+    Raises:
+        InputError: none named, none found, or not as many as the activations or labels.
+    """
+    from explorer.capture.images import RowNumbers, read_inputs
+
+    if images is None:
+        images = model.hints.get("images")
+    read = None if images is None else read_inputs(images, model.preprocessing)
+    count = model.n_inputs
+    if count is None and read is None:
+        raise InputError(f"{model.name}: name the images: a folder, a file, or an array")
+    if count is not None and read is not None and len(read.names) != count:
+        raise InputError(f"{len(read.names)} images for activations of {count} inputs; give one for each")
+    names = read.names if read else tuple(str(row) for row in range(count or 0))
+    if labels is not None and len(labels) != len(names):
+        raise InputError(f"{len(labels)} labels for {len(names)} inputs; give one for each")
+    given = None if labels is None else tuple(str(label) for label in labels)
+    if read is None or count is not None:
+        return RowNumbers(names, given or (read.labels if read else None), read)
+    return read if given is None else replace(read, labels=given)
+
+
+def _first_shape(model: Model, inputs: Inputs) -> tuple[int, ...] | None:
+    """Shape of an input, where only the images can tell it."""
+    if model.input_shape or model.n_inputs is not None:
+        return model.input_shape
+    for index in range(len(inputs.names)):
+        try:
+            return inputs.load(index)[0].shape
+        except InputError:
+            continue
+    return None

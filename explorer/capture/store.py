@@ -1,11 +1,11 @@
 """The run folder: what one capture wrote, opened again without the model.
 
-    run/
-      manifest.json            what was captured from what, and which chunks must exist
-      progress.json            how far an unfinished capture came; gone once it is complete
-      layers/<name>/           zarr v3 (batch, *spatial, channels), one chunk some whole inputs
-      pictures/                zarr v3 (batch, height, width, 3) uint8, the inputs as a person sees them
-      projections/<name>/      coordinates and their description
+run/
+  manifest.json            what was captured from what, and which chunks must exist
+  progress.json            how far an unfinished capture came; gone once it is complete
+  layers/<name>/           zarr v3 (batch, *spatial, channels), one chunk some whole inputs
+  pictures/                zarr v3 (batch, height, width, 3) uint8, the inputs as a person sees them
+  projections/<name>/      coordinates and their description
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) ->
             "shape": shape,
             "data_type": entry["dtype"],
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
-            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+            "codecs": [
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                {"name": "crc32c"},
+            ],
         },
         # A chunk of zeros is written too: only then does a missing file mean lost data.
         "store_data_equal_to_fill_value": True,
@@ -164,7 +167,10 @@ class Run:
         return self._read(self._entry(layer), start, stop)
 
     def picture(self, image: int) -> NDArray[np.uint8] | None:
-        """An input as a person sees it, (height, width, 3), as large as the model saw it; None if it is no picture."""
+        """An input as a person sees it, (height, width, 3), as large as the model saw it.
+
+        None where the inputs are no pictures.
+        """
         entry = self.manifest.get("pictures")
         return None if entry is None else self._read(entry, image, image + 1)[0]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from explorer.errors import ReductionError, RunError
 from explorer.samples import Samples
 
 FORMAT = 1
+DESCRIPTION = "projection.json"
+ARRAYS = "arrays.npz"
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,71 @@ class Projection:
     def positions(self) -> NDArray[np.int64]:
         """Grid index of each row: (n_samples, 1 + n_spatial) of (input, *spatial)."""
         return self.samples.positions()
+
+    def transform(self, rows: Samples | NDArray[Any]) -> NDArray[np.float32]:
+        """Place new rows (n, n_features) on this map: (n, n_components).
+
+        Raises:
+            ReductionError: the method keeps no rule for new rows; only PCA does so far.
+        """
+        if "components" not in self.arrays:
+            raise ReductionError(f"{self.method}: this map has no rule for new rows; PCA has one")
+        from explorer.reduce.pca import PCA
+
+        features = rows.features if isinstance(rows, Samples) else np.asarray(rows)
+        return np.asarray(PCA(**self.arrays).transform(features), np.float32)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a folder with `projection.json` and `arrays.npz`; `load_projection` reads it."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {f"fitted.{name}": array for name, array in self.arrays.items()}
+        if self.rows is not None:
+            arrays["rows"] = self.rows
+        beside = folder / "arrays.part.npz"
+        np.savez(beside, allow_pickle=False, coordinates=self.coordinates, **arrays)
+        os.replace(beside, folder / ARRAYS)
+        described = {
+            "format": FORMAT,
+            "method": self.method,
+            "layer": self.layer,
+            "grid_shape": list(self.grid_shape),
+            "parameters": dict(self.parameters),
+            "quality": dict(self.quality),
+            "provenance": dict(self.provenance),
+        }
+        # The description comes last: where it is, the arrays are whole.
+        part = folder / f"{DESCRIPTION}.part"
+        part.write_text(json.dumps(described, indent=1), encoding="utf-8")
+        os.replace(part, folder / DESCRIPTION)
+        return folder
+
+
+def load_projection(path: str | Path) -> Projection:
+    """Read a projection that was saved.
+
+    Raises:
+        RunError: the folder holds none, or a damaged one.
+    """
+    folder = Path(path)
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            fitted = {
+                name.removeprefix("fitted."): arrays[name] for name in arrays if name.startswith("fitted.")
+            }
+            return Projection(
+                method=described["method"],
+                coordinates=arrays["coordinates"],
+                layer=described["layer"],
+                grid_shape=tuple(described["grid_shape"]),
+                rows=arrays.get("rows"),
+                parameters=described["parameters"],
+                quality=described["quality"],
+                provenance=described["provenance"],
+                arrays=fitted,
+            )
+    except FileNotFoundError:
+        raise RunError(f"{folder}: no projection here; `activation-explorer project` writes one") from None
+    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+        raise RunError(f"{folder}: damaged projection ({error}); project again") from None

@@ -1,0 +1,165 @@
+"""Model: an adapter with the preprocessing, names and origin that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explorer.capture.model_file import import_factory, read_model_file
+from explorer.capture.preprocessing import Preprocessing, read_preprocessing
+from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions
+from explorer.capture.registry import open_source
+from explorer.errors import ExplorerError, LayerError, ModelError, suggest
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to be captured from.
+
+    Attributes:
+        adapter: the framework's side of it.
+        adapter_name: the adapter's entry-point name.
+        name: for titles.
+        preprocessing: how pictures become inputs, None when nothing was declared.
+        class_names: in the order of the model's outputs, None when not known.
+        input_shape: (*spatial, channels) of one input, None when it depends on the images.
+        hints: what a model.toml suggests to show first: "layer", "images" (absolute).
+    """
+
+    adapter: Adapter
+    adapter_name: str
+    name: str
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] | None = None
+    input_shape: tuple[int, ...] | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_inputs(self) -> int | None:
+        """Number of inputs that the model brings itself (activations captured elsewhere), else None."""
+        return getattr(self.adapter, "n_inputs", None)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the manifest says of the model: name, adapter, and what the adapter knows."""
+        return {
+            "name": self.name,
+            "adapter": self.adapter_name,
+            **getattr(self.adapter, "provenance", {}),
+        }
+
+    def layers(self, input_shape: tuple[int, ...] | None = None) -> tuple[LayerInfo, ...]:
+        """Every layer that can be captured, in the order they answer.
+
+        Raises:
+            ModelError: the input's shape is needed and not known, or the model does not take it.
+        """
+        shape = input_shape or self.input_shape
+        try:
+            return self.adapter.layers(shape)
+        except ExplorerError:
+            raise
+        except Exception as error:  # a framework refuses a shape in its own words
+            line = (str(error).splitlines() or [""])[0]
+            raise ModelError(
+                f"{self.name}: does not take an input of shape {shape} (height, width, channels): "
+                f"{type(error).__name__}: {line}; check size and channels under [preprocessing]"
+            ) from error
+
+    def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
+        """The layer to show when none is named: the hint's, else the last with more than one position."""
+        if "layer" in self.hints:
+            return self.hints["layer"]
+        layers = self.layers(input_shape)
+        spatial = [info.name for info in layers if (info.positions or 0) > 1]
+        if not spatial:
+            raise LayerError(f"{self.name}: no layer has more than one position; name a layer with --layer")
+        return spatial[-1]
+
+    def check_layers(self, names: Sequence[str], infos: Sequence[LayerInfo]) -> None:
+        """Raise `LayerError` for the first name that is not a layer."""
+        known = [info.name for info in infos]
+        for name in names:
+            if name not in known:
+                raise LayerError(f"{self.name}: no layer {name!r}; {suggest(name, known)}")
+
+
+def load_model(
+    source: object,
+    *,
+    variables: Any = None,
+    params: Any = None,
+    checkpoint: str | Path | None = None,
+    step: int | None = None,
+    input_shape: Sequence[int] | None = None,
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
+    call: Mapping[str, Any] | None = None,
+    layout: str | None = None,
+    adapter: str | None = None,
+) -> Model:
+    """Open a model: a model.toml, a file that stands alone (.npz of activations, …), or a model object.
+
+    Args:
+        source: path, or a flax.linen.Module, a flax.nnx.Module, …
+        variables: weights in memory, such as Linen's {"params": …, "batch_stats": …}.
+        params: the same as variables={"params": params}.
+        checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz).
+        step: which step of a folder of checkpoints, the latest by default.
+        input_shape: (*spatial, channels) of one input, where no preprocessing size tells it.
+        preprocessing: how pictures become inputs; the same keys as in a model.toml.
+        class_names: names of the outputs' classes.
+        call: further keyword arguments of the forward call.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        adapter: the adapter's name, where more than one could take the source.
+
+    Raises:
+        ModelError: nothing takes the source, or it cannot be opened.
+        CheckpointError: the weights are missing, damaged, or do not match.
+    """
+    options, target, file = ModelOptions(), source, None
+    if isinstance(source, str | Path):
+        target = Path(source)
+        if target.is_dir() and (target / "model.toml").is_file():
+            target = target / "model.toml"
+        if not target.exists():
+            raise ModelError(f"{target}: no such file; expected a model.toml or a model that stands alone")
+        if target.suffix == ".toml":
+            file = read_model_file(target)
+            options = file.options
+            target = file.source if isinstance(file.source, Path) else import_factory(file)
+    options = ModelOptions(
+        variables={"params": params} if params is not None else variables,
+        checkpoint=options.checkpoint if checkpoint is None else Path(checkpoint),
+        checkpoint_format=options.checkpoint_format if checkpoint is None else None,
+        step=options.step if step is None else step,
+        call=options.call if call is None else call,
+        layout=layout or options.layout,
+    )
+    name, opened = open_source(target, options, only=adapter or (file.adapter if file else None))
+    if isinstance(preprocessing, Mapping):
+        preprocessing = read_preprocessing(preprocessing, "preprocessing")
+    rule = preprocessing or (file.preprocessing if file else None)
+    return Model(
+        opened,
+        name,
+        file.name if file else _name_of(target),
+        rule,
+        tuple(class_names) if class_names else (file.class_names if file else None),
+        tuple(input_shape) if input_shape else (rule.input_shape if rule else None),
+        _hints(file.hints, file.path) if file else {},
+    )
+
+
+def _name_of(target: object) -> str:
+    return target.stem if isinstance(target, Path) else type(target).__name__
+
+
+def _hints(hints: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """The table [explore], with its image folder made absolute."""
+    found = dict(hints)
+    if "images" in found:
+        found["images"] = str(path.resolve().parent / found["images"])
+    return found

@@ -1,0 +1,130 @@
+"""Starting, resuming and finishing a run folder: the manifest and how far a capture came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explorer.capture.images import Inputs, RowNumbers
+from explorer.capture.model import Model
+from explorer.capture.store import FORMAT, MANIFEST, PROGRESS, open_array, read_json, write_json
+from explorer.errors import RunError
+
+
+@dataclass
+class State:
+    """How far a capture came: what `progress.json` holds.
+
+    Attributes:
+        identity: digest of model, preprocessing and inputs.
+        asked: the layers being captured.
+        batch: inputs in one batch and one chunk.
+        arrays: manifest entries of the arrays being written, by layer.
+        pictures: manifest entry of the pictures being written, None when the inputs are none.
+        taken: inputs of the source that have been dealt with, captured or skipped.
+        rows: inputs that have been captured.
+        skipped: inputs that were broken: [index, reason].
+    """
+
+    identity: str
+    asked: list[str]
+    batch: int = 0
+    arrays: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pictures: dict[str, Any] | None = None
+    taken: int = 0
+    rows: int = 0
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+
+
+def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -> None:
+    """Cut the arrays to the inputs that could be read, and write the manifest that makes it a run."""
+    entries = [*state.arrays.values(), *([state.pictures] if state.pictures else [])]
+    for entry in entries:
+        if entry["shape"][0] != state.rows:
+            shape = [state.rows, *entry["shape"][1:]]
+            open_array(root, entry).resize(exclusive_max=shape).result()
+            entry["shape"] = shape
+    bad = {index for index, _ in state.skipped}
+    good = [index for index in range(len(inputs.names)) if index not in bad]
+    manifest["images"]["names"] = [inputs.names[index] for index in good]
+    manifest["images"]["labels"] = None if inputs.labels is None else [inputs.labels[index] for index in good]
+    manifest["images"]["skipped"] = [
+        {"name": inputs.names[i], "reason": reason} for i, reason in state.skipped
+    ]
+    manifest["layers"].update(state.arrays)
+    manifest["pictures"] = manifest.get("pictures") or state.pictures
+    manifest["complete"] = True
+    write_json(root / MANIFEST, manifest)
+    (root / PROGRESS).unlink(missing_ok=True)
+
+
+def identity_of(model: Model, inputs: Inputs) -> str:
+    """Digest of everything that decides the values: another one means another run."""
+    rule = model.preprocessing.as_table() if model.preprocessing else None
+    known = {key: value for key, value in model.provenance.items() if key not in ("checkpoint", "format")}
+    text = json.dumps([known, rule, inputs.identity()], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def existing(root: Path, identity: str) -> dict[str, Any] | None:
+    """The manifest that is there already, when it is of the very same capture."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return None
+    if not (root / MANIFEST).is_file():
+        raise RunError(f"{root}: exists and is not a run folder; choose another folder for the run")
+    manifest = read_json(root / MANIFEST)
+    if manifest.get("identity") != identity or manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{root}: holds a capture of another model, other images or other preprocessing; "
+            "choose another folder, or overwrite it"
+        )
+    return manifest
+
+
+def resumed(root: Path, identity: str, layers: list[str]) -> State | None:
+    """How far an interrupted capture of the same layers came, None to start from the first input."""
+    if not (root / PROGRESS).is_file():
+        return None
+    try:
+        state = State(**read_json(root / PROGRESS))
+    except (RunError, TypeError):
+        return None
+    return state if (state.identity, state.asked) == (identity, layers) else None
+
+
+def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
+    """The manifest of a capture that has not begun."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {}
+    for package in ("activation-explorer", "numpy", "tensorstore"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    rule = model.preprocessing.as_table() if model.preprocessing else None
+    return {
+        "format": FORMAT,
+        "complete": False,
+        "identity": identity,
+        "model": model.provenance,
+        "preprocessing": "not a picture" if isinstance(inputs, RowNumbers) else rule,
+        "class_names": None if model.class_names is None else list(model.class_names),
+        "images": {"names": [], "labels": None, "skipped": [], "digest": inputs.identity()},
+        "layers": {},
+        "pictures": None,
+        "versions": versions,
+    }
+
+
+def remove_run(root: Path) -> None:
+    """Delete a run folder, and nothing that is not one."""
+    if root.is_dir() and any(root.iterdir()):
+        if not (root / MANIFEST).is_file():
+            raise RunError(f"{root}: is not a run folder, so it is not overwritten")
+        from shutil import rmtree
+
+        rmtree(root)

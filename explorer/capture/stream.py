@@ -1,0 +1,228 @@
+"""Capture in batches: decode ahead, compute, and write behind, into a run folder that can be resumed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.activations import Activations
+from explorer.capture.images import Inputs, Prepared
+from explorer.capture.model import Model
+from explorer.capture.resume import State, existing, finish, identity_of, new_manifest, resumed
+from explorer.capture.store import (
+    MANIFEST,
+    PROGRESS,
+    Run,
+    array_entry,
+    array_folder,
+    first_line,
+    open_array,
+    open_run,
+    write_json,
+)
+from explorer.errors import InputError, RunError
+from explorer.progress import progress, say
+
+MAX_BATCH = 64
+DECODERS = 4
+PICTURES = "pictures"
+
+
+def capture_to_run(model: Model, inputs: Inputs, layers: Sequence[str], root: Path, *, memory: int) -> Run:
+    """Capture these layers for every input into the run folder `root`, resuming what is there.
+
+    Args:
+        model: what to capture from.
+        inputs: what to give it.
+        layers: names of layers; those that the run already holds are not captured again.
+        root: a new or empty folder, or a run of the very same model, inputs and preprocessing.
+        memory: bytes that captured values waiting to be written may take; sets the batch size.
+
+    Raises:
+        RunError: the folder holds something else, or cannot be written.
+        InputError: no input could be read, or inputs of different sizes.
+        LayerError: the model lacks a layer.
+    """
+    identity = identity_of(model, inputs)
+    manifest = existing(root, identity) or new_manifest(model, inputs, identity)
+    missing = [layer for layer in dict.fromkeys(layers) if layer not in manifest["layers"]]
+    if not missing:
+        return open_run(root)
+    state = resumed(root, identity, missing) or State(identity, missing)
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / MANIFEST, manifest)
+    if state.rows:
+        say(f"{root}: resuming after {state.rows} inputs")
+    try:
+        with warnings.catch_warnings(), ThreadPoolExecutor(DECODERS) as pool:
+            # Pillow only warns of a picture too large to be honest; here it counts as broken.
+            warnings.filterwarnings("error", message="Image size .* exceeds limit")
+            _stream(_Job(model, inputs, root, memory, bool(manifest["complete"])), state, pool)
+    except OSError as error:
+        raise RunError(
+            f"{root}: cannot be written ({error}); free some room and run the same again"
+        ) from None
+    if not state.rows:
+        raise InputError(f"none of the {len(inputs.names)} inputs could be read")
+    finish(root, manifest, inputs, state)
+    if state.skipped:
+        say(f"captured {state.rows} inputs, skipped {len(state.skipped)} that could not be read")
+    return open_run(root)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What stays the same from the first batch to the last."""
+
+    model: Model
+    inputs: Inputs
+    root: Path
+    memory: int
+    has_pictures: bool
+
+
+def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
+    """Batch after batch: while one is written, the next is computed and those after it are decoded."""
+    if not state.batch:
+        state.batch = _batch_size(job, state)
+    writing: list[Any] = []
+    with progress("capture", len(job.inputs.names), "images") as advance:
+        advance(state.taken)
+        for batch in _batches(job, state, pool):
+            values, pictures = _stack(batch, job.inputs)
+            captured = job.model.adapter.capture(values, state.asked)
+            if not state.arrays:
+                _create(job, state, captured, pictures)
+            _wait(writing, job.root)
+            if writing:
+                _record(job.root, state)
+            writing = _write(job.root, state, captured, None if job.has_pictures else pictures)
+            state.rows += len(batch.prepared)
+            advance(batch.taken - state.taken)
+            state.taken = batch.taken
+            state.skipped += batch.skipped
+        _wait(writing, job.root)
+        if writing:
+            _record(job.root, state)
+
+
+@dataclass
+class _Batch:
+    prepared: list[Prepared] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    taken: int = 0
+
+
+def _batches(job: _Job, state: State, pool: ThreadPoolExecutor) -> Iterator[_Batch]:
+    """Decoded inputs in order, `state.batch` good ones at a time, decoded up to two batches ahead."""
+    names, ahead = job.inputs.names, 2 * state.batch
+    waiting: list[Future[Prepared]] = []
+    queued, batch = state.taken, _Batch()
+    for index in range(state.taken, len(names)):
+        while queued < len(names) and len(waiting) < ahead:
+            waiting.append(pool.submit(job.inputs.load, queued))
+            queued += 1
+        try:
+            batch.prepared.append(waiting.pop(0).result())
+            batch.names.append(names[index])
+        except InputError as error:
+            say(f"skipped {error}")
+            batch.skipped.append((index, str(error).split(": ", 1)[-1]))
+        batch.taken = index + 1
+        if len(batch.prepared) == state.batch:
+            yield batch
+            batch = _Batch(taken=batch.taken)
+    if batch.prepared:
+        yield batch
+    elif batch.skipped:
+        state.skipped += batch.skipped
+
+
+def _stack(batch: _Batch, inputs: Inputs) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    values = [value for value, _ in batch.prepared]
+    for value, name in zip(values, batch.names, strict=True):
+        if value.shape != values[0].shape:
+            raise InputError(
+                f"{name}: input of shape {value.shape}, but {batch.names[0]} has {values[0].shape}; "
+                "declare a size under [preprocessing]"
+            )
+    pictures = [picture for _, picture in batch.prepared if picture is not None]
+    return np.stack(values), np.stack(pictures) if len(pictures) == len(values) else None
+
+
+def _batch_size(job: _Job, state: State) -> int:
+    """As many inputs as keep three batches (computed, written, decoded ahead) within the memory."""
+    first = next((found for found in _readable(job.inputs, state.taken)), None)
+    if first is None:
+        raise InputError(f"none of the {len(job.inputs.names)} inputs could be read")
+    shape = first[0].shape
+    infos = job.model.layers(shape or None)
+    job.model.check_layers(state.asked, infos)
+    wanted = [info.shape for info in infos if info.name in state.asked]
+    if any(found is None for found in wanted):
+        return min(8, MAX_BATCH)
+    values = sum(int(np.prod(found)) for found in wanted if found is not None)
+    each = 4 * (values + 3 * int(np.prod(shape)))
+    return int(np.clip(job.memory // (3 * each), 1, min(MAX_BATCH, len(job.inputs.names))))
+
+
+def _readable(inputs: Inputs, start: int) -> Iterator[Prepared]:
+    for index in range(start, len(inputs.names)):
+        try:
+            yield inputs.load(index)
+        except InputError:
+            continue
+
+
+def _create(
+    job: _Job, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
+) -> None:
+    """Make the arrays anew, as long as the list of inputs; broken inputs are cut off at the end."""
+    count = len(job.inputs.names)
+    for layer in state.asked:
+        values = captured[layer].values
+        shape = (count, *values.shape[1:])
+        state.arrays[layer] = array_entry(array_folder(layer), shape, values.dtype, state.batch)
+        open_array(job.root, state.arrays[layer], create=True)
+    if pictures is not None and not job.has_pictures:
+        shape = (count, *pictures.shape[1:])
+        state.pictures = array_entry(PICTURES, shape, pictures.dtype, state.batch)
+        open_array(job.root, state.pictures, create=True)
+
+
+def _write(
+    root: Path, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
+) -> list[Any]:
+    """Start writing one batch and return what to wait for."""
+    parts = [(state.arrays[layer], captured[layer].values) for layer in state.asked]
+    if state.pictures is not None and pictures is not None:
+        parts.append((state.pictures, pictures))
+    writing = []
+    for entry, values in parts:
+        stop = state.rows + len(values)
+        expected = tuple(entry["shape"][1:])
+        if values.shape[1:] != expected:
+            raise InputError(f"input {stop - 1}: gives shape {values.shape[1:]}, the first gave {expected}")
+        writing.append(open_array(root, entry)[state.rows : stop].write(values))
+    return writing
+
+
+def _wait(writing: list[Any], root: Path) -> None:
+    for part in writing:
+        try:
+            part.result()
+        except ValueError as error:  # TensorStore's word for a full disk, too
+            raise OSError(first_line(error)) from None
+
+
+def _record(root: Path, state: State) -> None:
+    """Note how far the capture is: only ever what is on disk already."""
+    write_json(root / PROGRESS, vars(state))

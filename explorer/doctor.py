@@ -1,0 +1,42 @@
+"""doctor: what is here, what works, and what to do about what does not."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = (
+    "activation-explorer", "numpy", "jax", "flax", "orbax-checkpoint", "tensorstore", "scikit-learn",
+    "umap-learn", "openTSNE", "pyvista", "vtk", "matplotlib", "pillow",
+)  # fmt: skip
+
+
+def examine() -> int:
+    """Print versions, rendering and adapters. Returns 0, or 1 when something needs mending."""
+    from explorer.capture.registry import adapter_states
+    from explorer.render.offscreen import can_render, has_screen
+
+    problems = 0
+    _line("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in PACKAGES:
+        try:
+            _line(package, version(package))
+        except PackageNotFoundError:
+            problems += 1
+            _line(package, f"MISSING: pip install {package}")
+    works, detail = can_render()
+    problems += not works
+    _line("pictures", detail if works else f"CANNOT BE RENDERED: {detail}")
+    _line(
+        "window",
+        "there is a screen" if has_screen() else "no screen here; `screenshot` writes pictures all the same",
+    )
+    for state in adapter_states():
+        problems += bool(state.problem)
+        _line(f"adapter {state.name}", state.problem or "usable")
+    return 1 if problems else 0
+
+
+def _line(name: str, value: str) -> None:
+    sys.stdout.write(f"{name:<22}{value}\n")

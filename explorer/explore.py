@@ -1,0 +1,53 @@
+"""explore(): the public steps composed, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explorer.capture import capture, load_model
+from explorer.capture.model import Model
+from explorer.reduce import project
+from explorer.render import scene
+
+if TYPE_CHECKING:
+    from explorer.render.scene import Scene
+
+
+def explore(
+    model: object,
+    images: object = None,
+    *,
+    layer: str | None = None,
+    method: str = "umap",
+    n_components: int = 3,
+    random_state: int | None = 0,
+    sample: int | str | None = None,
+    out: str | Path | None = None,
+) -> Scene:
+    """Capture one layer, project its positions, and return the scene that shows them.
+
+    Args:
+        model: a `Model`, or anything `load_model` opens.
+        images: anything `capture` takes.
+        layer: the layer; None for the one the model suggests, else the last spatial one.
+        method: "pca", "tsne" or "umap".
+        n_components: 2 or 3.
+        random_state: seed of the projection and its sampling.
+        sample: most positions to project, or "all"; None for the method's default.
+        out: the run folder; None for a new one among the system's temporary files.
+
+    Raises:
+        ExplorerError: one line saying what is wrong.
+    """
+    opened = model if isinstance(model, Model) else load_model(model)
+    run = capture(opened, images, layers=None if layer is None else [layer], out=out)
+    projection = project(
+        run,
+        layer=layer or run.layers[-1],
+        method=method,
+        n_components=n_components,
+        random_state=random_state,
+        sample=sample,
+    )
+    return scene(run, projection)

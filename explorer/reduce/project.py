@@ -1,0 +1,190 @@
+"""project(): positions to 2D or 3D by a method, kept in the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.activations import Activations
+from explorer.errors import InputError, RunError, suggest
+from explorer.progress import say, working
+from explorer.reduce.projection import Projection, load_projection
+from explorer.reduce.settings import Settings, sample_size
+from explorer.samples import Samples, even_rows
+
+if TYPE_CHECKING:
+    from explorer.capture.store import Run
+
+
+def project(
+    source: Run | Samples | Activations | NDArray[Any],
+    *,
+    layer: str | None = None,
+    method: str = "umap",
+    n_components: int = 3,
+    random_state: int | None = 0,
+    standardise: bool = False,
+    sample: int | str | None = None,
+    perplexity: float = 30.0,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    coordinates: NDArray[Any] | None = None,
+) -> Projection:
+    """Project positions to 2D or 3D.
+
+    A run's projection is kept in the run folder and opened again when the same is asked for.
+
+    Args:
+        source: a run, activations, samples, or an array (n_samples, n_features).
+        layer: which layer of a run; may be left out when it has one.
+        method: "pca", "tsne", "umap", or "precomputed" for coordinates of your own.
+        n_components: 2 or 3.
+        random_state: seed; None for another result each time, which is not kept.
+        standardise: divide each channel by its standard deviation first.
+        sample: most positions to project, drawn evenly over the images; "all" for every one; None
+            for the method's default (PCA all, t-SNE 5,000, UMAP 10,000). Arrays are never sampled
+            unless a number is given.
+        perplexity: t-SNE's effective number of neighbours; lowered to (n_samples - 1) / 3 where it is larger.
+        n_neighbors: UMAP's number of neighbours; lowered to n_samples - 1 where it is larger.
+        min_dist: UMAP's smallest distance between points of the map, 0 to 1.
+        coordinates: (n_samples, 2 or 3) for "precomputed", taken as they are.
+
+    Raises:
+        ReductionError: an unknown method or a value out of range, or rows that cannot be projected.
+        LayerError: the run has no such layer.
+    """
+    run = None if isinstance(source, Samples | Activations | np.ndarray | list | tuple) else source
+    if run is not None and layer is None:
+        if len(run.layers) != 1:
+            raise InputError(f"{run.path}: name the layer; {suggest('', run.layers)}")
+        layer = run.layers[0]
+    if coordinates is not None:
+        method = "precomputed"
+    most = sample_size(sample, method, from_run=run is not None)
+    settings = Settings(
+        method,
+        n_components,
+        random_state,
+        standardise,
+        most,
+        float(perplexity),
+        n_neighbors,
+        float(min_dist),
+    )
+    if run is not None and layer is not None:
+        return _project_run(run, layer, settings, coordinates)
+    from explorer.reduce.fit import fit
+    from explorer.reduce.rows import as_samples, thin
+
+    samples = as_samples(source)  # type: ignore[arg-type]
+    if coordinates is not None:
+        return _precomputed(samples.layer, samples.grid_shape, samples.rows, coordinates)
+    return fit(thin(samples, most or samples.n_samples, random_state), settings)
+
+
+def _project_run(run: Run, layer: str, settings: Settings, coordinates: NDArray[Any] | None) -> Projection:
+    """Open the projection if the run has it, else make and keep it."""
+    grid_shape = run.grid_shape(layer)
+    if coordinates is not None:
+        projection = _precomputed(layer, grid_shape, None, coordinates)
+        projection.save(_folder(run, layer, projection.parameters))
+        return projection
+    folder = _folder(run, layer, settings.recorded())
+    if settings.random_state is not None and folder.is_dir():
+        try:
+            return load_projection(folder)
+        except RunError as error:
+            say(f"{error}: projecting again")
+    rows = None
+    if settings.sample is not None:
+        rows = even_rows(grid_shape, settings.sample, settings.random_state)
+    n_positions = math.prod(grid_shape)
+    if rows is not None:
+        say(
+            f"{settings.method} of {len(rows):,} of {n_positions:,} positions, "
+            f"drawn evenly over {grid_shape[0]:,} images (sample all for every one)"
+        )
+    if settings.method == "pca" and rows is None:
+        projection = _stream_pca(run, layer, settings)
+    else:
+        from explorer.reduce.fit import fit
+        from explorer.reduce.rows import read_samples
+
+        projection = fit(read_samples(run, layer, rows), settings)
+    if settings.random_state is not None:
+        projection.save(folder)
+    return projection
+
+
+def _folder(run: Run, layer: str, parameters: Mapping[str, Any]) -> Path:
+    """Where a run keeps the projection of these parameters."""
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+    method, components = parameters["method"], parameters["n_components"]
+    return run.path / "projections" / f"{quote(layer, safe=' ')} {method} {components}d {digest}"
+
+
+def saved_projections(run: Run) -> dict[str, Projection]:
+    """Every projection that a run keeps, by the name of its folder, oldest first."""
+    folders = [path.parent for path in (run.path / "projections").glob("*/projection.json")]
+    folders.sort(key=lambda folder: (folder / "projection.json").stat().st_mtime_ns)
+    return {folder.name: load_projection(folder) for folder in folders}
+
+
+def _precomputed(
+    layer: str,
+    grid_shape: tuple[int, ...],
+    rows: NDArray[np.int64] | None,
+    coordinates: NDArray[Any],
+) -> Projection:
+    given = np.asarray(coordinates)
+    expected = math.prod(grid_shape) if rows is None else len(rows)
+    if given.ndim != 2 or given.shape[1] not in (2, 3) or len(given) != expected:
+        raise InputError(
+            f"coordinates of shape {given.shape}, expected ({expected}, 2 or 3): one row a position"
+        )
+    if given.dtype.kind not in "fiu" or not np.isfinite(given).all():
+        raise InputError("coordinates hold something else than finite numbers")
+    from explorer.reduce.rows import digest_rows
+
+    parameters = {
+        "method": "precomputed",
+        "n_components": given.shape[1],
+        "digest": digest_rows(given),
+    }
+    return Projection("precomputed", given.astype(np.float32), layer, grid_shape, rows, parameters)
+
+
+def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
+    """PCA of every position of a layer, holding one chunk at a time."""
+    from explorer.reduce.pca import fit_pca
+    from explorer.reduce.rows import chunk_rows
+
+    with working(f"PCA of {math.prod(run.grid_shape(layer)):,} positions"):
+        pca = fit_pca(chunk_rows(run, layer), settings.n_components, standardise=settings.standardise)
+        scores = np.concatenate(
+            [np.asarray(pca.transform(rows), np.float32) for rows in chunk_rows(run, layer)]
+        )
+    provenance = {
+        "run": run.manifest.get("identity"),
+        "n_samples": len(scores),
+        "n_positions": len(scores),
+    }
+    return Projection(
+        "pca",
+        scores,
+        layer,
+        run.grid_shape(layer),
+        None,
+        settings.recorded(),
+        pca.quality(),
+        provenance,
+        vars(pca),
+    )

@@ -1,0 +1,112 @@
+"""Rows for a reducer: from a run, activations or an array, whole or sampled, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.activations import Activations
+from explorer.errors import ReductionError
+from explorer.samples import Samples, even_rows, flatten
+
+if TYPE_CHECKING:
+    from explorer.capture.store import Run
+
+
+def chunk_rows(run: Run, layer: str) -> Iterator[NDArray[Any]]:
+    """A layer's positions as rows (n, channels), some whole images at a time, in grid order."""
+    step = int(run.manifest["layers"][layer]["chunk"]) if layer in run.layers else 1
+    for start in range(0, run.grid_shape(layer)[0], step):
+        values = run.read(layer, start, start + step)
+        yield values.reshape(-1, values.shape[-1])
+
+
+def read_samples(run: Run, layer: str, rows: NDArray[np.int64] | None = None) -> Samples:
+    """Rows of a layer at these places of the grid, all by default, reading one chunk at a time."""
+    grid_shape = run.grid_shape(layer)
+    parts, start = [], 0
+    for chunk in chunk_rows(run, layer):
+        stop = start + len(chunk)
+        if rows is not None:
+            first, last = np.searchsorted(rows, (start, stop))
+            chunk = chunk[rows[first:last] - start]
+        parts.append(chunk)
+        start = stop
+    return Samples(layer, np.concatenate(parts), grid_shape, rows)
+
+
+def as_samples(source: Samples | Activations | NDArray[Any]) -> Samples:
+    """Samples as they are, activations flattened, an array (n_samples, n_features) as rows of its own."""
+    if isinstance(source, Samples):
+        return source
+    if isinstance(source, Activations):
+        return flatten(source)
+    rows = np.asarray(source)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+        raise ReductionError(
+            f"rows of type {rows.dtype} and shape {rows.shape}, expected numbers (n_samples, n_features)"
+        )
+    return Samples("rows", rows, (len(rows),))
+
+
+def thin(samples: Samples, most: int, random_state: int | None) -> Samples:
+    """At most so many of the samples, drawn evenly over the inputs."""
+    if samples.rows is not None or samples.n_samples <= most:
+        return samples
+    rows = even_rows(samples.grid_shape, most, random_state)
+    return samples if rows is None else samples.take(rows)
+
+
+def check_rows(samples: Samples, least: int, *, standardise: bool = False) -> NDArray[np.float32]:
+    """The features as float32 of order 1, after checks that spare the reducers what makes them fail.
+
+    All values are divided by one number, their root mean square about the mean: t-SNE and UMAP
+    depend on ratios of distances alone, so values of 1e30 or 1e-30 give the same map as values of 1.
+
+    Raises:
+        ReductionError: too few rows, or rows that are all the same.
+    """
+    features = np.asarray(samples.features)
+    n_samples, n_features = features.shape
+    if n_samples < least or n_features < 1:
+        raise ReductionError(
+            f"layer {samples.layer}: {n_samples} positions of {n_features} channels, "
+            f"at least {least} positions are needed"
+        )
+    wide = features.astype(np.float64)
+    largest = np.abs(wide).max()
+    wide /= largest or 1.0
+    wide -= wide.mean(axis=0)
+    if standardise:
+        deviation = wide.std(axis=0)
+        wide /= np.where(deviation > 0, deviation, 1.0)
+    spread = math.sqrt(float(np.mean(wide**2)))
+    if spread <= 1e-12:
+        raise ReductionError(
+            f"layer {samples.layer}: all {n_samples} positions have the same values; nothing to tell apart"
+        )
+    return np.asarray(wide / spread, np.float32)
+
+
+def check_finite(samples: Samples) -> None:
+    """Raise `ReductionError` naming how many positions and channels hold NaN or infinity."""
+    bad = ~np.isfinite(samples.features)
+    if bad.any():
+        raise ReductionError(
+            f"layer {samples.layer}: NaN or infinity at {int(bad.any(axis=1).sum())} of "
+            f"{samples.n_samples} positions, in {int(bad.any(axis=0).sum())} of {samples.n_features} "
+            "channels; leave them out or mend the model"
+        )
+
+
+def digest_rows(features: NDArray[Any]) -> str:
+    """Digest of shape, type and values."""
+    digest = hashlib.blake2b(f"{features.shape}{features.dtype}".encode(), digest_size=16)
+    for start in range(0, len(features), 65536):
+        digest.update(np.ascontiguousarray(features[start : start + 65536]).data)
+    return digest.hexdigest()

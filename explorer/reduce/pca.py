@@ -64,13 +64,14 @@ def fit_pca(chunks: Iterable[NDArray[Any]], n_components: int, *, standardise: b
         if not len(chunk):
             continue
         rows = np.asarray(chunk, np.float64)
-        if not count:
-            shift = rows.mean(axis=0)
-            total, moment = np.zeros_like(shift), np.zeros((len(shift), len(shift)))
-        rows = rows - shift
-        count += len(rows)
-        total += rows.sum(axis=0)
-        moment += rows.T @ rows
+        with np.errstate(invalid="ignore", over="ignore"):  # checked once, at the end
+            if not count:
+                shift = rows.mean(axis=0)
+                total, moment = np.zeros_like(shift), np.zeros((len(shift), len(shift)))
+            rows = rows - shift
+            count += len(rows)
+            total += rows.sum(axis=0)
+            moment += rows.T @ rows
     if not count:
         raise ReductionError("PCA of no rows at all")
     if not (np.isfinite(total).all() and np.isfinite(moment).all()):

@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Toy
+
+import explorer
+from explorer.capture.model import Model
+from explorer.capture.preprocessing import Preprocessing
+
+
+def model(digest: str = "toy weights") -> Model:
+    return Model(Toy(digest), "toy", "toy", Preprocessing(size=(8, 8), channels="gray"), input_shape=(8, 8, 1))
+
+
+def test_every_value_is_that_of_its_own_image(toy: Model, folder: Path, tmp_path: Path) -> None:
+    run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run", memory=20_000)
+    inputs = explorer.capture.__globals__["open_inputs"](toy, folder)
+    for index in range(10):
+        one = toy.adapter.capture(inputs.load(index)[0][None], ["half"])["half"].values[0]
+        np.testing.assert_array_equal(run["half"].values[index], one)
+
+
+def test_batches_stay_within_the_memory(toy: Model, folder: Path, tmp_path: Path) -> None:
+    explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run", memory=20_000)
+    each = 4 * (4 * 4 * 5 + 3 * 8 * 8)
+    assert max(size for size, _ in toy.adapter.calls) <= 20_000 // (3 * each)
+    assert sum(size for size, _ in toy.adapter.calls) == 10
+
+
+def test_broken_images_are_skipped_said_and_recorded(
+    toy: Model, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a" / "00.png").write_bytes(b"not a picture")
+    (folder / "b" / "99.png").write_bytes(b"")
+    run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run", memory=20_000)
+    said = capsys.readouterr().err
+    assert run.n_images == 10
+    assert len(run.labels or ()) == 10
+    assert [entry["name"] for entry in run.manifest["images"]["skipped"]] == ["a/00.png", "b/99.png"]
+    assert "00.png" in said
+    assert "skipped 2" in said
+
+
+def test_when_no_image_can_be_read_it_is_an_error(toy: Model, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(explorer.InputError, match="none of the 1 inputs"):
+        explorer.capture(toy, tmp_path / "a.png", layers=["half"], out=tmp_path / "run")
+
+
+def test_the_same_capture_again_computes_nothing(folder: Path, tmp_path: Path) -> None:
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    again = model()
+    explorer.capture(again, folder, layers=["half"], out=tmp_path / "run")
+    assert again.adapter.calls == []
+
+
+def test_another_layer_is_added_to_a_run(folder: Path, tmp_path: Path) -> None:
+    before = explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")["half"].values
+    again = model()
+    run = explorer.capture(again, folder, layers=["half", "flat"], out=tmp_path / "run")
+    assert {layers for _, layers in again.adapter.calls} == {("flat",)}
+    assert run.layers == ("half", "flat")
+    np.testing.assert_array_equal(run["half"].values, before)
+
+
+class Dying(Toy):
+    """Is interrupted at its third batch."""
+
+    def capture(self, inputs, layers):
+        if len(self.calls) == 2:
+            raise KeyboardInterrupt
+        return super().capture(inputs, layers)
+
+
+def test_an_interrupted_capture_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
+    (folder / "a" / "00.png").write_bytes(b"not a picture")
+    whole = explorer.capture(model(), folder, layers=["half"], out=tmp_path / "whole", memory=7_000)
+    dying = Model(Dying(), "toy", "toy", model().preprocessing, input_shape=(8, 8, 1))
+    with pytest.raises(KeyboardInterrupt):
+        explorer.capture(dying, folder, layers=["half"], out=tmp_path / "run", memory=7_000)
+    with pytest.raises(explorer.RunError, match="not finished"):
+        explorer.open_run(tmp_path / "run")
+    again = model()
+    run = explorer.capture(again, folder, layers=["half"], out=tmp_path / "run", memory=7_000)
+    assert 0 < sum(size for size, _ in again.adapter.calls) < 10
+    np.testing.assert_array_equal(run["half"].values, whole["half"].values)
+    assert run.manifest["images"] == whole.manifest["images"]
+    assert run.picture(9) is not None
+    np.testing.assert_array_equal(run.picture(9), whole.picture(9))
+
+
+def test_another_models_run_is_not_overwritten_unless_asked(folder: Path, tmp_path: Path) -> None:
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    with pytest.raises(explorer.RunError, match="another model"):
+        explorer.capture(model("other weights"), folder, layers=["half"], out=tmp_path / "run")
+    explorer.capture(model("other weights"), folder, layers=["half"], out=tmp_path / "run", overwrite=True)
+
+
+def test_a_folder_that_is_no_run_is_never_overwritten(toy: Model, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(explorer.RunError, match="not a run"):
+            explorer.capture(toy, folder, layers=["half"], out=tmp_path / "mine", overwrite=overwrite)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_images_of_different_sizes_need_a_declared_size(folder: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (9, 9)).save(folder / "a" / "0.png")
+    loose = Model(Toy(), "toy", "toy", Preprocessing(channels="gray"))
+    with pytest.raises(explorer.InputError, match=r"declare a size"):
+        explorer.capture(loose, folder, layers=["half"], out=tmp_path / "run")
+
+
+def test_labels_can_be_given(toy: Model, folder: Path, tmp_path: Path) -> None:
+    names = [str(index) for index in range(10)]
+    run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run", labels=names)
+    assert run.labels == tuple(names)
+    with pytest.raises(explorer.InputError, match="2 labels for 10 inputs"):
+        explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run2", labels=["a", "b"])
+
+
+def test_an_unknown_layer_leaves_nothing_computed(toy: Model, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(explorer.LayerError, match="did you mean half"):
+        explorer.capture(toy, folder, layers=["hallf"], out=tmp_path / "run")
+    assert toy.adapter.calls == []
+
+
+def test_the_last_spatial_layer_is_the_default(toy: Model, folder: Path, tmp_path: Path) -> None:
+    assert explorer.capture(toy, folder, out=tmp_path / "run").layers == ("half",)

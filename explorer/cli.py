@@ -29,8 +29,9 @@ app = App(
     name="activation-explorer",
     help="See what a network has learned, and where: 3D clouds of its activations linked with heatmaps.",
     help_epilogue=EPILOGUE,
-    help_format="plaintext",
-    version_flags=["--version"],
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+    version=lambda: metadata_version("activation-explorer"),
     result_action="return_value",
 )
 app.register_install_completion_command()
@@ -39,6 +40,7 @@ app.register_install_completion_command()
 @app.command
 def demo(
     out: Path = Path("activation-explorer-demo"),
+    /,
     *,
     window: Annotated[bool, Parameter(negative="--no-window")] = True,
 ) -> None:
@@ -59,7 +61,7 @@ def demo(
 
 
 @app.command
-def layers(model: Path) -> None:
+def layers(model: Path, /) -> None:
     """List a model's layers: names, kinds, shapes, positions and channels, weights.
 
     Example: activation-explorer layers model.toml
@@ -77,6 +79,7 @@ def layers(model: Path) -> None:
 def explore(
     model: Path,
     images: Path | None = None,
+    /,
     *,
     layer: Annotated[str | None, Parameter(name=["--layer", "-l"])] = None,
     method: Method = "umap",
@@ -104,35 +107,33 @@ def explore(
         out: the run folder (default: runs/ and the model's name).
         overwrite: replace a run of something else that is in the way.
     """
-    from explorer.capture import capture as capture_layers
     from explorer.capture import load_model
-    from explorer.reduce import project as project_layer
-    from explorer.render import scene
+    from explorer.explore import explore as explore_layer
 
     opened = load_model(model)
-    names = None if layer is None else [layer]
-    run = capture_layers(
-        opened, images, layers=names, out=out or Path("runs", opened.name), overwrite=overwrite
-    )
-    projection = project_layer(
-        run,
-        layer=layer or opened.hints.get("layer") or run.layers[-1],
+    folder = out or Path("runs", opened.name)
+    view = explore_layer(
+        opened,
+        images,
+        layer=layer,
         method=method,
         n_components=components,
         random_state=seed,
         sample=sample,
+        out=folder,
+        overwrite=overwrite,
     )
-    _say_projection(run, projection)
-    _show(
-        scene(run, projection),
-        run.path / f"{projection.layer.replace('/', '.')}-{method}-{components}d.png",
-    )
+    projection = view.state.projection
+    _say_projection(folder, projection)
+    name = f"{projection.layer.replace('/', '.')}-{method}-{components}d.png"
+    _show(view, folder / name)
 
 
 @app.command
 def capture(
     model: Path,
     images: Path | None = None,
+    /,
     *,
     layer: Layers = None,
     out: Path,
@@ -166,6 +167,7 @@ def capture(
 @app.command
 def project(
     run: Path,
+    /,
     *,
     layer: Annotated[str | None, Parameter(name=["--layer", "-l"])] = None,
     method: Method = "umap",
@@ -212,12 +214,13 @@ def project(
         min_dist=min_dist,
         coordinates=None if coordinates is None else _read_array(coordinates),
     )
-    _say_projection(opened, projection)
+    _say_projection(run, projection)
 
 
 @app.command
 def view(
     run: Path,
+    /,
     *,
     layer: Annotated[str | None, Parameter(name=["--layer", "-l"])] = None,
     method: Method | Literal["precomputed"] | None = None,
@@ -250,6 +253,7 @@ def view(
 @app.command
 def screenshot(
     run: Path,
+    /,
     *,
     out: Path,
     layer: Annotated[str | None, Parameter(name=["--layer", "-l"])] = None,
@@ -295,6 +299,7 @@ def screenshot(
 def grid(
     source: Path,
     images: Path | None = None,
+    /,
     *,
     out: Path,
     layer: Annotated[str | None, Parameter(name=["--layer", "-l"])] = None,
@@ -358,10 +363,17 @@ def doctor() -> int:
     return examine()
 
 
-def _say_projection(run: Run, projection: Projection) -> None:
+def metadata_version(package: str) -> str:
+    """The installed version, looked up only when it is asked for."""
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _say_projection(run: Path, projection: Projection) -> None:
     from explorer.listing import describe_projection
 
-    print(f"{run.path}: {describe_projection(projection)}")  # noqa: T201
+    print(f"{run}: {describe_projection(projection)}")  # noqa: T201
 
 
 def _show(view: object, instead: Path | None) -> None:

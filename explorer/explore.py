@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.capture import capture, load_model
+from explorer.capture import capture, find_layers, load_model, open_inputs
 from explorer.capture.model import Model
 from explorer.reduce import project
 from explorer.render import scene
 
 if TYPE_CHECKING:
-    from explorer.render.scene import Scene
+    from explorer.render.linked_scene import Scene
 
 
 def explore(
@@ -24,6 +24,7 @@ def explore(
     random_state: int | None = 0,
     sample: int | str | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Scene:
     """Capture one layer, project its positions, and return the scene that shows them.
 
@@ -36,15 +37,17 @@ def explore(
         random_state: seed of the projection and its sampling.
         sample: most positions to project, or "all"; None for the method's default.
         out: the run folder; None for a new one among the system's temporary files.
+        overwrite: delete a run of something else that is in the way.
 
     Raises:
         ExplorerError: one line saying what is wrong.
     """
     opened = model if isinstance(model, Model) else load_model(model)
-    run = capture(opened, images, layers=None if layer is None else [layer], out=out)
+    found = find_layers(opened, open_inputs(opened, images), None if layer is None else [layer])[0]
+    run = capture(opened, images, layers=[found.name], out=out, overwrite=overwrite)
     projection = project(
         run,
-        layer=layer or run.layers[-1],
+        layer=found.name,
         method=method,
         n_components=n_components,
         random_state=random_state,

@@ -5,17 +5,20 @@ import pytest
 from conftest import Toy
 
 import explorer
+from explorer.capture import open_inputs
 from explorer.capture.model import Model
 from explorer.capture.preprocessing import Preprocessing
 
 
 def model(digest: str = "toy weights") -> Model:
-    return Model(Toy(digest), "toy", "toy", Preprocessing(size=(8, 8), channels="gray"), input_shape=(8, 8, 1))
+    return Model(
+        Toy(digest), "toy", "toy", Preprocessing(size=(8, 8), channels="gray"), input_shape=(8, 8, 1)
+    )
 
 
 def test_every_value_is_that_of_its_own_image(toy: Model, folder: Path, tmp_path: Path) -> None:
     run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run", memory=20_000)
-    inputs = explorer.capture.__globals__["open_inputs"](toy, folder)
+    inputs = open_inputs(toy, folder)
     for index in range(10):
         one = toy.adapter.capture(inputs.load(index)[0][None], ["half"])["half"].values[0]
         np.testing.assert_array_equal(run["half"].values[index], one)

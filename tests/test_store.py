@@ -24,6 +24,10 @@ def test_part_of_a_layer_is_read_as_in_the_whole(run: explorer.Run) -> None:
     np.testing.assert_array_equal(run.read("half", 3, 7), run["half"].values[3:7])
 
 
+def test_reading_past_the_end_stops_there(run: explorer.Run) -> None:
+    np.testing.assert_array_equal(run.read("half", 8, 99), run["half"].values[8:])
+
+
 def test_an_unknown_layer_names_those_there_are(run: explorer.Run) -> None:
     with pytest.raises(explorer.LayerError, match="half"):
         run["halv"]
@@ -46,7 +50,9 @@ def test_a_missing_chunk_is_named_when_the_run_is_opened(run: explorer.Run) -> N
         explorer.open_run(run.path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 99}', '{"format": 1, "complete": true}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"format": 99}', '{"format": 1, "complete": true}']
+)
 def test_a_broken_manifest_is_one_line_that_names_it(run: explorer.Run, content: str) -> None:
     (run.path / "manifest.json").write_text(content)
     with pytest.raises(explorer.RunError, match=r"manifest\.json|not finished") as caught:

@@ -13,6 +13,7 @@ from explorer.errors import InputError
 
 if TYPE_CHECKING:
     from explorer.capture.images import Inputs
+    from explorer.capture.protocol import LayerInfo
 
 __all__ = ["Model", "Run", "capture", "load_model", "open_run"]
 
@@ -61,8 +62,23 @@ def capture(
         root = Path(out)
     if overwrite:
         remove_run(root)
-    names = list(layers) if layers else [model.default_layer(_first_shape(model, inputs))]
-    return capture_to_run(model, inputs, names, root, memory=memory)
+    found = find_layers(model, inputs, layers)
+    return capture_to_run(model, inputs, found, root, memory=memory)
+
+
+def find_layers(model: Model, inputs: Inputs, names: Sequence[str] | None) -> list[LayerInfo]:
+    """The layers that these names mean, or the default one, for inputs of this shape.
+
+    Raises:
+        LayerError: the model has no such layer.
+        InputError: the model needs an input's shape, and no input can be read.
+    """
+    from explorer.capture.images import first_readable
+
+    shape = model.input_shape
+    if shape is None and model.n_inputs is None:
+        shape = first_readable(inputs).shape
+    return model.find_layers(names, shape)
 
 
 def open_inputs(model: Model, images: object, labels: Sequence[str] | None = None) -> Inputs:
@@ -88,15 +104,3 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
     if read is None or count is not None:
         return RowNumbers(names, given or (read.labels if read else None), read)
     return read if given is None else replace(read, labels=given)
-
-
-def _first_shape(model: Model, inputs: Inputs) -> tuple[int, ...] | None:
-    """Shape of an input, where only the images can tell it."""
-    if model.input_shape or model.n_inputs is not None:
-        return model.input_shape
-    for index in range(len(inputs.names)):
-        try:
-            return inputs.load(index)[0].shape
-        except InputError:
-            continue
-    return None

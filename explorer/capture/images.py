@@ -132,6 +132,20 @@ class RowNumbers:
         return hashlib.sha256(f"{len(self.names)} rows {beside}".encode()).hexdigest()
 
 
+def first_readable(inputs: Inputs) -> NDArray[Any]:
+    """The first input that is not broken, (*spatial, channels).
+
+    Raises:
+        InputError: all of them are.
+    """
+    for index in range(len(inputs.names)):
+        try:
+            return inputs.load(index)[0]
+        except InputError:
+            continue
+    raise InputError(f"none of the {len(inputs.names)} inputs could be read")
+
+
 def is_picture_array(values: NDArray[Any]) -> bool:
     """Whether an array holds pictures of 0..255: uint8 (batch, height, width, 1 or 3)."""
     return values.dtype == np.uint8 and values.ndim == 4 and values.shape[-1] in (1, 3)

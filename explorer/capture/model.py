@@ -78,12 +78,22 @@ class Model:
             raise LayerError(f"{self.name}: no layer has more than one position; name a layer with --layer")
         return spatial[-1]
 
-    def check_layers(self, names: Sequence[str], infos: Sequence[LayerInfo]) -> None:
-        """Raise `LayerError` for the first name that is not a layer."""
-        known = [info.name for info in infos]
-        for name in names:
-            if name not in known:
+    def find_layers(
+        self, names: Sequence[str] | None, input_shape: tuple[int, ...] | None = None
+    ) -> list[LayerInfo]:
+        """The layers of these names, or the default one; "block1.conv" is understood as "block1/conv".
+
+        Raises:
+            LayerError: the model has no such layer.
+        """
+        known = {info.name: info for info in self.layers(input_shape)}
+        dotted = {name.replace("/", "."): info for name, info in known.items()}
+        found = []
+        for name in names or [self.default_layer(input_shape)]:
+            if name not in known and name not in dotted:
                 raise LayerError(f"{self.name}: no layer {name!r}; {suggest(name, known)}")
+            found.append(known.get(name) or dotted[name])
+        return found
 
 
 def load_model(

@@ -31,7 +31,7 @@ class State:
 
     identity: str
     asked: list[str]
-    batch: int = 0
+    batch: int
     arrays: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, Any] | None = None
     taken: int = 0
@@ -110,7 +110,7 @@ def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
         "format": FORMAT,
         "complete": False,
         "identity": identity,
-        "model": model.provenance,
+        "model": _without_machine(model.provenance),
         "preprocessing": "not a picture" if isinstance(inputs, RowNumbers) else rule,
         "class_names": None if model.class_names is None else list(model.class_names),
         "images": {"names": [], "labels": None, "skipped": [], "digest": inputs.identity()},
@@ -118,6 +118,13 @@ def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
         "pictures": None,
         "versions": versions,
     }
+
+
+def _without_machine(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Where the weights came from, but for the folders above: a run is there to be shared."""
+    path = provenance.get("checkpoint")
+    tail = None if path is None else "/".join(Path(path).parts[-2:])
+    return {**provenance, "checkpoint": tail}
 
 
 def remove_run(root: Path) -> None:

@@ -175,16 +175,16 @@ class Run:
         return None if entry is None else self._read(entry, image, image + 1)[0]
 
     def _entry(self, layer: str) -> dict[str, Any]:
-        try:
-            entry: dict[str, Any] = self.manifest["layers"][layer]
-        except KeyError:
-            raise LayerError(f"{self.path}: no layer {layer!r}; {suggest(layer, self.layers)}") from None
+        entry: dict[str, Any] | None = self.manifest["layers"].get(layer)
+        if entry is None:
+            raise LayerError(f"{self.path}: no layer {layer!r}; {suggest(layer, self.layers)}")
         return entry
 
     def _read(self, entry: Mapping[str, Any], start: int, stop: int | None) -> NDArray[Any]:
-        array = open_array(self.path, entry)
+        array, count = open_array(self.path, entry), int(entry["shape"][0])
+        start, stop, _ = slice(start, stop).indices(count)
         try:
-            values: NDArray[Any] = array[start:stop].read().result()
+            values: NDArray[Any] = array[start : max(start, stop)].read().result()
         except (ValueError, OSError) as error:
             where = self.path / entry["folder"]
             raise RunError(f"{where}: damaged ({first_line(error)}); capture the run again") from None

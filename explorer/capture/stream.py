@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
-from explorer.capture.images import Inputs, Prepared
+from explorer.capture.images import Inputs, Prepared, first_readable
 from explorer.capture.model import Model
+from explorer.capture.protocol import LayerInfo
 from explorer.capture.resume import State, existing, finish, identity_of, new_manifest, resumed
 from explorer.capture.store import (
     MANIFEST,
@@ -31,31 +33,36 @@ from explorer.errors import InputError, RunError
 from explorer.progress import progress, say
 
 MAX_BATCH = 64
+CAUTIOUS_BATCH = 8
+"""For a model that cannot say how large its layers are."""
 DECODERS = 4
 PICTURES = "pictures"
 
 
-def capture_to_run(model: Model, inputs: Inputs, layers: Sequence[str], root: Path, *, memory: int) -> Run:
+def capture_to_run(
+    model: Model, inputs: Inputs, layers: Sequence[LayerInfo], root: Path, *, memory: int
+) -> Run:
     """Capture these layers for every input into the run folder `root`, resuming what is there.
 
     Args:
         model: what to capture from.
         inputs: what to give it.
-        layers: names of layers; those that the run already holds are not captured again.
+        layers: which layers; those that the run already holds are not captured again.
         root: a new or empty folder, or a run of the very same model, inputs and preprocessing.
         memory: bytes that captured values waiting to be written may take; sets the batch size.
 
     Raises:
         RunError: the folder holds something else, or cannot be written.
         InputError: no input could be read, or inputs of different sizes.
-        LayerError: the model lacks a layer.
     """
     identity = identity_of(model, inputs)
     manifest = existing(root, identity) or new_manifest(model, inputs, identity)
-    missing = [layer for layer in dict.fromkeys(layers) if layer not in manifest["layers"]]
+    missing = {layer.name: layer for layer in layers if layer.name not in manifest["layers"]}
     if not missing:
         return open_run(root)
-    state = resumed(root, identity, missing) or State(identity, missing)
+    state = resumed(root, identity, list(missing))
+    if state is None:
+        state = State(identity, list(missing), _batch_size(list(missing.values()), inputs, memory))
     root.mkdir(parents=True, exist_ok=True)
     write_json(root / MANIFEST, manifest)
     if state.rows:
@@ -64,7 +71,7 @@ def capture_to_run(model: Model, inputs: Inputs, layers: Sequence[str], root: Pa
         with warnings.catch_warnings(), ThreadPoolExecutor(DECODERS) as pool:
             # Pillow only warns of a picture too large to be honest; here it counts as broken.
             warnings.filterwarnings("error", message="Image size .* exceeds limit")
-            _stream(_Job(model, inputs, root, memory, bool(manifest["complete"])), state, pool)
+            _stream(_Job(model, inputs, root, bool(manifest["complete"])), state, pool)
     except OSError as error:
         raise RunError(
             f"{root}: cannot be written ({error}); free some room and run the same again"
@@ -84,14 +91,11 @@ class _Job:
     model: Model
     inputs: Inputs
     root: Path
-    memory: int
     has_pictures: bool
 
 
 def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
     """Batch after batch: while one is written, the next is computed and those after it are decoded."""
-    if not state.batch:
-        state.batch = _batch_size(job, state)
     writing: list[Any] = []
     with progress("capture", len(job.inputs.names), "images") as advance:
         advance(state.taken)
@@ -158,28 +162,13 @@ def _stack(batch: _Batch, inputs: Inputs) -> tuple[NDArray[Any], NDArray[np.uint
     return np.stack(values), np.stack(pictures) if len(pictures) == len(values) else None
 
 
-def _batch_size(job: _Job, state: State) -> int:
+def _batch_size(layers: Sequence[LayerInfo], inputs: Inputs, memory: int) -> int:
     """As many inputs as keep three batches (computed, written, decoded ahead) within the memory."""
-    first = next((found for found in _readable(job.inputs, state.taken)), None)
-    if first is None:
-        raise InputError(f"none of the {len(job.inputs.names)} inputs could be read")
-    shape = first[0].shape
-    infos = job.model.layers(shape or None)
-    job.model.check_layers(state.asked, infos)
-    wanted = [info.shape for info in infos if info.name in state.asked]
-    if any(found is None for found in wanted):
-        return min(8, MAX_BATCH)
-    values = sum(int(np.prod(found)) for found in wanted if found is not None)
-    each = 4 * (values + 3 * int(np.prod(shape)))
-    return int(np.clip(job.memory // (3 * each), 1, min(MAX_BATCH, len(job.inputs.names))))
-
-
-def _readable(inputs: Inputs, start: int) -> Iterator[Prepared]:
-    for index in range(start, len(inputs.names)):
-        try:
-            yield inputs.load(index)
-        except InputError:
-            continue
+    if any(layer.shape is None for layer in layers):
+        return CAUTIOUS_BATCH
+    values = sum(math.prod(layer.shape or ()) for layer in layers)
+    each = 4 * (values + 3 * first_readable(inputs).size)
+    return max(1, min(memory // (3 * each), MAX_BATCH, len(inputs.names)))
 
 
 def _create(

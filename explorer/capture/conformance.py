@@ -1,0 +1,156 @@
+"""The contract of `Adapter` as executable checks, for the tests of whoever writes one.
+
+from explorer.capture.conformance import check_adapter
+
+def test_my_adapter_keeps_the_contract():
+    adapter = MyAdapter.open(my_model, ModelOptions())
+    check_adapter(adapter, np.random.default_rng(0).random((3, 32, 32, 3), dtype=np.float32))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.activations import MAX_SPATIAL_RANK, Activations
+from explorer.capture.protocol import Adapter, LayerInfo
+from explorer.errors import ExplorerError, LayerError
+
+TOLERANCE = 1e-5
+
+
+class ConformanceError(ExplorerError, AssertionError):
+    """An adapter does not keep the contract; the message begins with the name of the check."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the checks look at: an adapter, inputs, its layers, and all their values."""
+
+    adapter: Adapter
+    inputs: NDArray[Any]
+    infos: tuple[LayerInfo, ...]
+    values: Mapping[str, NDArray[Any]]
+    tolerance: float
+
+    def capture(self, inputs: NDArray[Any], *names: str) -> dict[str, NDArray[Any]]:
+        """The values of these layers, all when none is named."""
+        captured = self.adapter.capture(inputs, names or tuple(info.name for info in self.infos))
+        return {name: activations.values for name, activations in captured.items()}
+
+
+def check_adapter(adapter: Adapter, inputs: NDArray[Any], *, tolerance: float = TOLERANCE) -> None:
+    """Run every check that an adapter must pass.
+
+    Args:
+        adapter: as `open` returned it.
+        inputs: (batch, *spatial, channels), at least two that differ; row numbers (batch,) for an
+            adapter of arrays that brings its own inputs.
+        tolerance: largest difference, relative to the layer's largest value, that sums in another
+            order may make; a model that computes in half precision needs more.
+
+    Raises:
+        ConformanceError: the first check that fails, by name.
+    """
+    _require(len(inputs) > 1, "inputs", "give at least two, so that they can be told apart")
+    _require(isinstance(adapter, Adapter), "protocol", "a method or attribute of Adapter is missing")
+    before = inputs.copy()
+    brings_inputs = hasattr(adapter, "n_inputs")
+    infos = adapter.layers(None if brings_inputs else tuple(inputs.shape[1:]))
+    _require(len(infos) > 0, "layers", "there are none")
+    captured = adapter.capture(inputs, tuple(info.name for info in infos))
+    _require(np.array_equal(inputs, before), "inputs", "they were modified")
+    _check_kinds(captured, infos)
+    values = {name: activations.values.copy() for name, activations in captured.items()}
+    case = Case(adapter, inputs, infos, values, tolerance)
+    for check in CHECKS:
+        check(case)
+
+
+def _require(fulfilled: bool, check: str, why: str) -> None:
+    if not fulfilled:
+        raise ConformanceError(f"{check}: {why}")
+
+
+def _check_kinds(captured: Mapping[str, Activations], infos: tuple[LayerInfo, ...]) -> None:
+    """`capture` answers with Activations, for exactly the layers that were asked for."""
+    asked = [info.name for info in infos]
+    _require(len(set(asked)) == len(asked), "unique names", f"{asked} has a name twice")
+    _require(sorted(captured) == sorted(asked), "names", f"asked for {asked}, got {list(captured)}")
+    for name, activations in captured.items():
+        _require(isinstance(activations, Activations), "activations", f"{name} is {type(activations)}")
+        _require(activations.layer == name, "names", f"{name} is called {activations.layer}")
+
+
+def check_shapes(case: Case) -> None:
+    """Values are (batch, *spatial, channels) numpy arrays of the shape and type declared."""
+    for info in case.infos:
+        values = case.values[info.name]
+        _require(type(values) is np.ndarray, "shapes", f"{info.name} is no numpy array")
+        spatial = values.ndim - 2
+        _require(0 <= spatial <= MAX_SPATIAL_RANK, "rank", f"{info.name} has shape {values.shape}")
+        _require(len(values) == len(case.inputs), "batch", f"{info.name} has shape {values.shape}")
+        declared = info.shape is None or info.shape == values.shape[1:]
+        _require(declared, "shapes", f"{info.name} declares {info.shape}, but has {values.shape[1:]}")
+        typed = info.dtype == values.dtype.name
+        _require(typed, "dtype", f"{info.name} declares {info.dtype}, but has {values.dtype}")
+
+
+def check_repeatable(case: Case) -> None:
+    """The same inputs give the same values, to the last bit."""
+    again = case.capture(case.inputs)
+    for name, values in case.values.items():
+        same = np.array_equal(values, again[name], equal_nan=True)
+        _require(same, "repeatable", f"{name} differs when captured twice; is it in inference mode?")
+
+
+def check_subsets(case: Case) -> None:
+    """A layer's values do not depend on which others are asked for, nor on their order."""
+    reverse = [info.name for info in reversed(case.infos)]
+    _compare(case.capture(case.inputs, *reverse), case, "order", slice(None))
+    for name in (reverse[-1], reverse[len(reverse) // 2], reverse[0]):
+        _compare(case.capture(case.inputs, name), case, "subset", slice(None))
+
+
+def check_batches(case: Case) -> None:
+    """An input's values do not depend on the other inputs of its batch."""
+    for row in range(min(2, len(case.inputs))):
+        one = slice(row, row + 1)
+        _compare(case.capture(case.inputs[one]), case, "batch independence", one)
+    _compare(case.capture(case.inputs[::-1]), case, "batch independence", slice(None, None, -1))
+
+
+def check_unknown_layer(case: Case) -> None:
+    """A layer that the model does not have is a LayerError."""
+    try:
+        case.capture(case.inputs, "no such layer")
+    except LayerError:
+        return
+    except Exception as error:
+        raise ConformanceError(f"unknown layer: {type(error).__name__} in place of LayerError") from error
+    raise ConformanceError("unknown layer: no error")
+
+
+def _compare(found: Mapping[str, NDArray[Any]], case: Case, check: str, rows: slice) -> None:
+    """Hold some values against those captured with everything else."""
+    for name, values in found.items():
+        expected = case.values[name][rows]
+        _require(values.shape == expected.shape, check, f"{name} has shape {values.shape}")
+        finite = np.abs(expected[np.isfinite(expected)].astype(np.float64))
+        allowed = case.tolerance * max(1.0, float(finite.max(initial=0.0)))
+        close = np.allclose(values, expected, rtol=0.0, atol=allowed, equal_nan=True)
+        _require(close, check, f"{name} has other values")
+
+
+CHECKS: tuple[Callable[[Case], None], ...] = (
+    check_shapes,
+    check_repeatable,
+    check_subsets,
+    check_batches,
+    check_unknown_layer,
+)
+"""Every check, each of which can be run alone."""

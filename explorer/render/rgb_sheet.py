@@ -1,0 +1,93 @@
+"""The PCA→RGB sheet: several images above the colours of their features, in one basis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from explorer.errors import InputError
+from explorer.render.colours import THEMES
+from explorer.render.heatmap import resize
+from explorer.render.text import font, plural, write
+from explorer.render.values import RunLike
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+    from explorer.reduce.rgb import RgbBasis
+
+MARGIN, GAP, HEAD, CAPTION = 28, 14, 84, 26
+WIDTH = 1600
+
+
+def rgb_sheet(run: RunLike, layer: str, images: Sequence[int]) -> Image.Image:
+    """Draw each image above its PCA→RGB map: the same colour means the same features in all of them.
+
+    Args:
+        run: an opened run folder.
+        layer: a layer with two spatial axes.
+        images: numbers of images, in the order they are drawn.
+
+    Raises:
+        InputError: no images, one that there is not, or a layer that is no map.
+        LayerError: the run has no such layer.
+    """
+    from PIL import Image, ImageDraw
+
+    from explorer.reduce.rgb import fit_rgb
+
+    grid_shape = run.grid_shape(layer)
+    if len(grid_shape) != 3:
+        raise InputError(f"layer {layer}: {len(grid_shape) - 1} spatial axes; PCA→RGB draws 2")
+    if not images or not all(0 <= image < run.n_images for image in images):
+        raise InputError(f"images {list(images)}: expected some of 0 to {run.n_images - 1}")
+    basis = fit_rgb(run, layer)
+    tile = _tile(len(images), grid_shape[1] / grid_shape[2])
+    across = len(images) * (tile[0] + GAP) - GAP + 2 * MARGIN
+    canvas = Image.new("RGB", (across, HEAD + 2 * (tile[1] + GAP) + CAPTION + MARGIN), THEMES["light"].page)
+    draw = ImageDraw.Draw(canvas)
+    _heading(draw, run, layer, basis, across - 2 * MARGIN)
+    for column, image in enumerate(images):
+        _column(canvas, draw, run, (layer, image), (MARGIN + column * (tile[0] + GAP), tile, basis))
+    return canvas
+
+
+def _tile(n_images: int, aspect: float) -> tuple[int, int]:
+    """Width and height of one picture in pixels, so that a row fills the width."""
+    wide = (WIDTH - 2 * MARGIN + GAP) / n_images - GAP
+    wide = min(max(wide, 96), 760)
+    return round(wide), round(wide * aspect)
+
+
+def _heading(draw: ImageDraw.ImageDraw, run: RunLike, layer: str, basis: RgbBasis, limit: int) -> None:
+    theme = THEMES["light"]
+    share = ", ".join(f"{share:.0%}" for share in basis.pca.explained_variance_ratio)
+    below = f"components 1 to 3 show {share} of the variance · each from its 2nd to its 98th percentile"
+    title = f"{run.name} · {layer} · PCA→RGB, one basis for all {plural(run.n_images, 'image')}"
+    write(draw, (MARGIN, 42), title, face=font(22, "Bold"), fill=theme.text, limit=limit)
+    write(draw, (MARGIN, 68), below, face=font(15), fill=theme.muted, limit=limit)
+
+
+def _column(
+    canvas: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    run: RunLike,
+    what: tuple[str, int],
+    where: tuple[int, tuple[int, int], RgbBasis],
+) -> None:
+    """One image, its map under it, and its name."""
+    from PIL import Image
+
+    (layer, image), (left, tile, basis), theme = what, where, THEMES["light"]
+    picture = run.picture(image)
+    if picture is None:
+        draw.rectangle((left, HEAD, left + tile[0] - 1, HEAD + tile[1] - 1), fill=theme.panel)
+    else:
+        shrinks = math.prod(picture.shape[:2]) > math.prod(tile)
+        canvas.paste(Image.fromarray(resize(picture, tile, "lanczos" if shrinks else "bicubic")), (left, HEAD))
+    colours = basis.colours(run.read(layer, image, image + 1)[0])
+    canvas.paste(Image.fromarray(resize(colours, tile)), (left, HEAD + tile[1] + GAP))
+    name = run.image_names[image]
+    below = HEAD + 2 * (tile[1] + GAP) + 10
+    write(draw, (left, below), name, face=font(14), fill=theme.muted, limit=tile[0])

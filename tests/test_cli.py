@@ -1,0 +1,166 @@
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import explorer
+from explorer.cli import main
+from explorer.demo import DIGITS
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def arrays(here: Path) -> Path:
+    """Activations captured elsewhere: six inputs of 4 × 4 positions and 8 channels."""
+    values = np.random.default_rng(0).normal(size=(6, 4, 4, 8)).astype(np.float32)
+    np.savez(here / "acts.npz", conv1=values, conv2=values[..., :3])
+    return here / "acts.npz"
+
+
+def size(path: str) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def test_layers_lists_names_shapes_and_preprocessing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("layers", DIGITS) == 0
+    said = capsys.readouterr().out
+    for words in ("block5/conv", "8 × 8 × 48", "32 × 32", "minus mean", "classes: 0, 1, 2"):
+        assert words in said
+
+
+def test_capture_project_screenshot_and_grid_from_one_model(
+    arrays: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("capture", arrays, "--layer", "conv1", "-l", "conv2", "--out", "run") == 0
+    assert "conv1: 6 × 4 × 4 × 8" in capsys.readouterr().out
+    assert run("project", "run", "--layer", "conv1", "--method", "pca", "--components", "2") == 0
+    assert "PCA 2D · 96 positions" in capsys.readouterr().out
+    assert run("screenshot", "run", "--out", "cloud.png", "--size", "800x600", "--method", "pca") == 0
+    assert size("cloud.png") == (800, 600)
+    assert run("grid", "run", "--layer", "conv1", "--image", "2", "--out", "maps.png") == 0
+    assert size("maps.png")[0] > 100
+
+
+def test_explore_without_a_screen_writes_a_picture(
+    arrays: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("explore", arrays, "--layer", "conv1", "--method", "pca") == 0
+    said = capsys.readouterr().out
+    assert "no screen here" in said
+    assert (here / "runs" / "acts" / "conv1-pca-3d.png").is_file()
+
+
+def test_grid_of_a_model_and_one_picture(here: Path) -> None:
+    picture = next((DIGITS.parent / "images" / "3").iterdir())
+    assert run("grid", DIGITS, picture, "--layer", "block1", "--centred", "--out", "maps.png") == 0
+    assert size("maps.png")[0] > 100
+
+
+def test_coordinates_of_ones_own(arrays: Path, here: Path) -> None:
+    assert run("capture", arrays, "--layer", "conv1", "--out", "run") == 0
+    np.save("own.npy", np.random.default_rng(0).normal(size=(96, 3)))
+    assert run("project", "run", "--coordinates", "own.npy") == 0
+    assert run("screenshot", "run", "--method", "precomputed", "--out", "own.png") == 0
+
+
+def test_doctor_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor") == 0
+    said = capsys.readouterr().out
+    for words in ("python", "jax", "pyvista", "adapter flax-linen", "usable", "pictures"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["layers", "absent.toml"], "absent.toml: no such file"),
+        (["layers"], "MODEL"),
+        (["lairs", "x"], "lairs"),
+        (["explore", "acts.npz", "--layer", "conv9"], "did you mean conv"),
+        (["explore", "acts.npz", "--method", "tnse"], "tnse"),
+        (["explore", "acts.npz", "--components", "4"], "4"),
+        (["explore", "acts.npz", "absent/"], "absent: no such file or folder"),
+        (["capture", "acts.npz", "--out", "run", "--memory", "-1"], "--memory"),
+        (["capture", "acts.npz"], "--out"),
+        (["project", "absent"], "absent: no such run folder"),
+        (["view", "absent"], "absent: no such run folder"),
+        (["screenshot", "absent", "--out", "x.png"], "absent: no such run folder"),
+        (["grid", "acts.npz", "--layer", "conv1", "--image", "99", "--out", "x.png"], "0 to 5"),
+        (["grid", "acts.npz", "--layer", "conv1", "--out", "x.docx"], "x.docx"),
+        (["grid", "acts.npz", "--layer", "conv1", "--channel", "99", "--out", "x.png"], "channels 0 to 7"),
+        (["grid", "acts.npz", "--layer", "conv1", "--colour-map", "virids", "--out", "x.png"], "viridis"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(
+    arrays: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+    assert "Traceback" not in printed.err
+
+
+def test_a_screenshot_of_a_wrong_size_camera_or_image_is_one_line(
+    arrays: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("capture", arrays, "--layer", "conv1", "--out", "run")
+    run("project", "run", "--method", "pca")
+    (here / "camera.json").write_text("{}")
+    for words, said in (
+        (["--size", "big"], "--size big"),
+        (["--size", "0x10"], "--size 0x10"),
+        (["--image", "6"], "--image 6"),
+        (["--channel", "8"], "channel 8"),
+        (["--colour", "lable"], "did you mean label"),
+        (["--camera", "camera.json"], "camera.json"),
+        (["--camera", "absent.json"], "absent.json"),
+    ):
+        capsys.readouterr()
+        assert run("screenshot", "run", "--out", "x.png", *words) == 2, words
+        printed = capsys.readouterr().err
+        assert said in printed
+        assert printed.count("\n") == 1
+    assert not (here / "x.png").exists()
+
+
+def test_the_module_and_the_command_are_the_same() -> None:
+    program = Path(sys.executable).with_name("activation-explorer")
+    for command in ([str(program)], [sys.executable, "-m", "explorer"]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "0.1.0"
+        done = subprocess.run([*command, "layers", "absent.toml"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid"])
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help") == 0
+    assert f"activation-explorer {command}" in capsys.readouterr().out
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(
+    arrays: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    importlib.import_module("explorer.capture.stream")
+    monkeypatch.setattr(sys.modules["explorer.capture.stream"], "capture_to_run", interrupted)
+    assert run("capture", arrays, "--layer", "conv1", "--out", "run") == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert isinstance(explorer.__all__, list)

@@ -28,19 +28,17 @@ def main(demo: Path, out: Path) -> None:
     labels = np.array([int(path.parent.name) for path in paths])
     pictures = [Image.open(path).resize((32, 32), Image.Resampling.BILINEAR) for path in paths]
     raw = np.stack([np.asarray(picture, np.float32) / 255 for picture in pictures])[..., None]
-    inputs = (raw - MEAN) / STD
+    inputs = (raw - 0.3057) / 0.3235
 
     network = DigitsNet()
-    variables = ocp.StandardCheckpointer().restore((demo / "checkpoints" / "STEP").resolve())
+    variables = ocp.StandardCheckpointer().restore((demo / "checkpoints" / "16").resolve())
     variables = {key: variables[key] for key in ("params", "batch_stats")}
 
     @jax.jit
     def forward(variables: dict, x: jax.Array) -> jax.Array:
-        only = lambda module, name: module.name == "LAYER"  # noqa: E731
-        _, state = network.apply(
-            variables, x, capture_intermediates=only, mutable=["intermediates"]
-        )
-        return state["intermediates"]["LAYER"]["__call__"][0]
+        only = lambda module, name: module.name == "block5"  # noqa: E731
+        _, state = network.apply(variables, x, capture_intermediates=only, mutable=["intermediates"])
+        return state["intermediates"]["block5"]["__call__"][0]
 
     batches = [forward(variables, jnp.asarray(inputs[i : i + 60])) for i in range(0, len(inputs), 60)]
     values = np.concatenate([np.asarray(batch) for batch in batches])

@@ -16,18 +16,18 @@ DEMO = Path(explorer.demo.__file__).parent / "digits"
 
 # 1. Your network, built as for training, and where its weights are: an Orbax step folder or the
 #    folder that holds the steps, a .msgpack, a .safetensors or an .npz.
-network = DigitsNet()
+network = DigitsNet(width=48)
 checkpoint = DEMO / "checkpoints"
 
 # 2. What was done to the pictures before they were given to the network. Keep this honest: another
 #    size or scale shows another network. A model.toml holds the same keys under [preprocessing].
-preprocessing = {PREPROCESSING}
+preprocessing = {"size": [32, 32], "channels": "gray", "mean": [0.3057], "std": [0.3235]}
 
 # 3. The pictures: a folder (its sub-folders are taken as labels), or an array.
 images = DEMO / "images"
 
 # 4. The layer. `model.layers()` lists every name with its shape.
-layer = "{LAYER}"
+layer = "block5"
 
 
 def main() -> None:

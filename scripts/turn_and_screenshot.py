@@ -26,9 +26,7 @@ def turned(camera: dict, angle: float) -> dict:
         axis[0] * arm[1] - axis[1] * arm[0],
     ]
     cosine, sine = math.cos(angle), math.sin(angle)
-    moved = [
-        focus[i] + arm[i] * cosine + cross[i] * sine + axis[i] * along * (1 - cosine) for i in range(3)
-    ]
+    moved = [focus[i] + arm[i] * cosine + cross[i] * sine + axis[i] * along * (1 - cosine) for i in range(3)]
     return {**camera, "position": moved}
 
 

@@ -1,1 +1,1 @@
-"""Placeholder until its room is furnished."""
+"""One file for each way of capturing a framework; found through the entry points of the package."""

@@ -10,18 +10,18 @@ from explorer.errors import InputError
 from explorer.render.colours import THEMES
 from explorer.render.heatmap import resize
 from explorer.render.text import font, plural, write
-from explorer.render.values import RunLike
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
+    from explorer.capture.store import Run
     from explorer.reduce.rgb import RgbBasis
 
 MARGIN, GAP, HEAD, CAPTION = 28, 14, 84, 26
 WIDTH = 1600
 
 
-def rgb_sheet(run: RunLike, layer: str, images: Sequence[int]) -> Image.Image:
+def rgb_sheet(run: Run, layer: str, images: Sequence[int]) -> Image.Image:
     """Draw each image above its PCA→RGB map: the same colour means the same features in all of them.
 
     Args:
@@ -60,7 +60,7 @@ def _tile(n_images: int, aspect: float) -> tuple[int, int]:
     return round(wide), round(wide * aspect)
 
 
-def _heading(draw: ImageDraw.ImageDraw, run: RunLike, layer: str, basis: RgbBasis, limit: int) -> None:
+def _heading(draw: ImageDraw.ImageDraw, run: Run, layer: str, basis: RgbBasis, limit: int) -> None:
     theme = THEMES["light"]
     share = ", ".join(f"{share:.0%}" for share in basis.pca.explained_variance_ratio)
     below = f"components 1 to 3 show {share} of the variance · each from its 2nd to its 98th percentile"
@@ -72,7 +72,7 @@ def _heading(draw: ImageDraw.ImageDraw, run: RunLike, layer: str, basis: RgbBasi
 def _column(
     canvas: Image.Image,
     draw: ImageDraw.ImageDraw,
-    run: RunLike,
+    run: Run,
     what: tuple[str, int],
     where: tuple[int, tuple[int, int], RgbBasis],
 ) -> None:

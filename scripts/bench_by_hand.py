@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import orbax.checkpoint as ocp
 from PIL import Image
@@ -18,12 +18,10 @@ from sklearn.decomposition import PCA
 
 from explorer.demo.networks import DigitsNet
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-
 
 def main(demo: Path, out: Path) -> None:
     """Read, capture, project and plot."""
+    plt.switch_backend("Agg")
     paths = sorted((demo / "images").glob("*/*.png"))
     labels = np.array([int(path.parent.name) for path in paths])
     pictures = [Image.open(path).resize((32, 32), Image.Resampling.BILINEAR) for path in paths]

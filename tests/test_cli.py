@@ -143,11 +143,15 @@ def test_the_module_and_the_command_are_the_same() -> None:
     for command in ([str(program)], [sys.executable, "-m", "explorer"]):
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "0.1.0"
-        done = subprocess.run([*command, "layers", "absent.toml"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "layers", "absent.toml"], capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stdout) == (2, "")
 
 
-@pytest.mark.parametrize("command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid"])
+@pytest.mark.parametrize(
+    "command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid"]
+)
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"activation-explorer {command}" in capsys.readouterr().out

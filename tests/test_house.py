@@ -98,7 +98,9 @@ def test_the_help_loads_nothing_heavy() -> None:
         "sys.stderr.write(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not set(json.loads(done.stderr)) & (FRAMEWORKS | {"sklearn", "umap", "pyvista", "matplotlib", "scipy"})
+    assert not set(json.loads(done.stderr)) & (
+        FRAMEWORKS | {"sklearn", "umap", "pyvista", "matplotlib", "scipy"}
+    )
 
 
 def test_the_exported_names_are_sorted_and_there() -> None:
@@ -129,7 +131,9 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_example_in_a_docstring_runs(name: str) -> None:
-    module = sys.modules.get(name.removesuffix(".__init__")) or importlib.import_module(name.removesuffix(".__init__"))
+    module = sys.modules.get(name.removesuffix(".__init__")) or importlib.import_module(
+        name.removesuffix(".__init__")
+    )
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0

@@ -11,7 +11,9 @@ from explorer.capture.preprocessing import Preprocessing
 
 def test_sub_folders_are_labels_and_order_is_by_path(folder: Path) -> None:
     found = images.read_inputs(folder, None)
-    assert found.names == tuple(f"{c}/{i}.png" for c, start in (("a", 0), ("b", 1)) for i in range(start, 10, 2))
+    assert found.names == tuple(
+        f"{c}/{i}.png" for c, start in (("a", 0), ("b", 1)) for i in range(start, 10, 2)
+    )
     assert found.labels == ("a",) * 5 + ("b",) * 5
 
 
@@ -65,7 +67,9 @@ def test_orientation_of_a_camera_is_applied(tmp_path: Path) -> None:
     assert images.open_picture(tmp_path / "a.jpg").size == (4, 6)
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB"), ("RGBA", "RGB")])
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB"), ("RGBA", "RGB")]
+)
 def test_modes_become_gray_or_colour(tmp_path: Path, mode: str, expected: str) -> None:
     Image.new(mode, (3, 3)).save(tmp_path / "a.png")
     assert images.open_picture(tmp_path / "a.png").mode == expected

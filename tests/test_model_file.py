@@ -54,7 +54,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ('layer = "block2"', "layer = 2", "expected text"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_a_mistake_is_one_line_that_names_file_and_key(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
     path = write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(explorer.ModelError, match=words) as caught:
         read_model_file(path)

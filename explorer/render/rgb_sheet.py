@@ -85,7 +85,9 @@ def _column(
         draw.rectangle((left, HEAD, left + tile[0] - 1, HEAD + tile[1] - 1), fill=theme.panel)
     else:
         shrinks = math.prod(picture.shape[:2]) > math.prod(tile)
-        canvas.paste(Image.fromarray(resize(picture, tile, "lanczos" if shrinks else "bicubic")), (left, HEAD))
+        canvas.paste(
+            Image.fromarray(resize(picture, tile, "lanczos" if shrinks else "bicubic")), (left, HEAD)
+        )
     colours = basis.colours(run.read(layer, image, image + 1)[0])
     canvas.paste(Image.fromarray(resize(colours, tile)), (left, HEAD + tile[1] + GAP))
     name = run.image_names[image]

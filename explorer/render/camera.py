@@ -1,0 +1,219 @@
+"""The camera: where it stands, what it sees in pixels, and the view that shows a cloud best."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import InputError, RenderError
+
+ANGLE = 26.0
+MARGIN = 0.94
+CANDIDATES = 96
+TURNS = 6
+LOOKED_AT = 3000
+THREE = "expected position, focal_point and view_up of three numbers each"
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A view.
+
+    Attributes:
+        position: where the eye is, in the projection's coordinates.
+        focal_point: what it looks at.
+        view_up: what is up.
+        view_angle: the frame's vertical angle in degrees.
+        parallel_scale: half the frame's height in the projection's units; None for perspective.
+    """
+
+    position: Vector
+    focal_point: Vector
+    view_up: Vector
+    view_angle: float = ANGLE
+    parallel_scale: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers that JSON can hold."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Camera:
+        """Read what `to_dict` gave.
+
+        Raises:
+            InputError: a part is missing or is no number.
+        """
+        if not isinstance(content, Mapping):
+            raise InputError(f"camera: expected an object, got {type(content).__name__}")
+        scale = content.get("parallel_scale")
+        try:
+            eye, focus, up = (vector(content[key]) for key in ("position", "focal_point", "view_up"))
+            angle = float(content.get("view_angle", ANGLE))
+            half = None if scale is None else float(scale)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"camera: {THREE} ({error})") from None
+        if not all(map(math.isfinite, (*eye, *focus, *up, angle, half or 0.0))):
+            raise InputError(f"camera: {THREE}, all finite")
+        if (half is not None and half <= 0) or not 0 < angle < 180 or eye == focus:
+            raise InputError(
+                "camera: expected scale and angle above 0, and an eye apart from the focal point"
+            )
+        return cls(eye, focus, up, angle, half)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as JSON.
+
+        Raises:
+            RenderError: the file cannot be written.
+        """
+        target = Path(path)
+        try:
+            target.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise RenderError(f"{target}: cannot be written ({error})") from None
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Camera:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: there is no such file, or it holds no camera.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, InputError) as error:
+            raise InputError(f"{path}: not a camera ({error}); `save_camera` writes one") from None
+
+    def basis(self) -> NDArray[np.float64]:
+        """Right, up and backwards as rows of a (3, 3) matrix."""
+        back = unit(np.subtract(self.position, self.focal_point))
+        right = np.cross(self.view_up, back)
+        if np.linalg.norm(right) < 1e-9:
+            right = np.cross(np.eye(3)[int(np.argmin(np.abs(back)))], back)
+        right = unit(right)
+        return np.stack([right, np.cross(back, right), back])
+
+    def project(
+        self, points: NDArray[Any], size: tuple[int, int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where points (n, 3) fall on a frame of `size` (width, height).
+
+        Returns:
+            (n, 2) pixels from the frame's left and top, and (n,) distances in front of the eye;
+            what is behind the eye has a distance of 0 or less.
+        """
+        local = (np.asarray(points, np.float64) - self.position) @ self.basis().T
+        depth = -local[:, 2]
+        if self.parallel_scale is None:
+            half = np.maximum(depth, 1e-12) * math.tan(math.radians(self.view_angle / 2))
+        else:
+            half = np.full(len(local), self.parallel_scale)
+        x = size[0] / 2 + local[:, 0] / half * size[1] / 2
+        y = size[1] / 2 - local[:, 1] / half * size[1] / 2
+        return np.stack([x, y], axis=1), depth
+
+
+def vector(part: Iterable[float]) -> Vector:
+    """Three plain numbers."""
+    x, y, z = map(float, part)
+    return x, y, z
+
+
+def unit(of: NDArray[Any]) -> NDArray[np.float64]:
+    """The vector at length 1."""
+    return np.asarray(of / max(float(np.linalg.norm(of)), 1e-300), np.float64)
+
+
+def spatial(coordinates: NDArray[Any]) -> NDArray[np.float64]:
+    """Coordinates (n, 2 or 3) as points in space (n, 3)."""
+    points = np.asarray(coordinates, np.float64)
+    return np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
+
+
+def frame(points: NDArray[Any], basis: NDArray[Any], aspect: float) -> Camera:
+    """The perspective camera of this orientation (rows right, up, back) that points (n, 3) just fill."""
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    local = (points - middle) @ basis.T
+    tall = math.tan(math.radians(ANGLE / 2)) * MARGIN
+    slopes = np.array([tall * aspect, tall])
+    shift = np.zeros(2)
+    distance = 0.0
+    for _ in range(12):
+        across = np.abs(local[:, :2] - shift) / slopes + local[:, 2:]
+        distance = max(float(across.max()), 1e-9)
+        seen = (local[:, :2] - shift) / np.maximum(distance - local[:, 2:], 1e-9)
+        # Move towards the middle of what is seen, so that all four margins grow alike.
+        shift = shift + (seen.min(axis=0) + seen.max(axis=0)) / 2 * distance
+    focus = middle + shift @ basis[:2]
+    eye = focus + distance * basis[2]
+    return Camera(vector(eye), vector(focus), vector(basis[1]))
+
+
+def face_on(points: NDArray[Any], aspect: float) -> Camera:
+    """The parallel camera in front of a flat cloud (n, 3), x to the right and y up."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, span = (low + high) / 2, high - low
+    half = max(span[1] / 2, span[0] / 2 / aspect, 1e-9) / MARGIN
+    eye = middle + np.array([0, 0, 4 * half])
+    return Camera(vector(eye), vector(middle), (0.0, 1.0, 0.0), parallel_scale=float(half))
+
+
+def opening(points: NDArray[Any], groups: NDArray[Any], aspect: float) -> NDArray[np.float64]:
+    """The direction that shows most: from it points spread over the frame and groups come apart.
+
+    Args:
+        points: (n, 3), of which a few thousand are looked at.
+        groups: (n,) integers, what the colours tell apart.
+        aspect: the frame's width over its height.
+
+    Returns:
+        Right, up and back as rows, for `frame`.
+    """
+    step = -(-len(points) // LOOKED_AT)
+    points, groups = points[::step], np.unique(groups[::step], return_inverse=True)[1]
+    bases = [basis for back in directions() for basis in _turned(back)]
+    scores = [_score(points, groups, basis, aspect=aspect) for basis in bases]
+    return bases[int(np.argmax(scores))]
+
+
+def directions() -> NDArray[np.float64]:
+    """Unit vectors spread evenly over half a sphere, (n, 3): a Fibonacci lattice."""
+    index = np.arange(CANDIDATES) + 0.5
+    height = index / CANDIDATES
+    angle = np.pi * (1 + math.sqrt(5)) * index
+    ring = np.sqrt(1 - height**2)
+    return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], axis=1)
+
+
+def _turned(back: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Right, up and back for some turns of the frame about its own line of sight."""
+    right = unit(np.cross(np.eye(3)[int(np.argmin(np.abs(back)))], back))
+    up = np.cross(back, right)
+    turns = np.arange(TURNS) * np.pi / TURNS
+    across = np.cos(turns)[:, None] * right + np.sin(turns)[:, None] * up
+    return [np.stack([one, np.cross(back, one), back]) for one in across]
+
+
+def _score(points: NDArray[Any], groups: NDArray[Any], basis: NDArray[Any], *, aspect: float) -> float:
+    """How much of the frame is used, times how pure the groups are where they are seen."""
+    bins = 32
+    flat = points @ basis[:2].T
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    half = max(float(high[1] - low[1]), float(high[0] - low[0]) / aspect, 1e-12) / 2
+    place = (flat - (low + high) / 2) / [half * aspect, half]
+    cells = np.clip((place + 1) / 2 * bins, 0, bins - 1).astype(np.intp)
+    n_groups = int(groups.max()) + 1
+    cell = (cells[:, 0] * bins + cells[:, 1]) * n_groups + groups
+    table = np.bincount(cell, minlength=bins * bins * n_groups).reshape(bins * bins, n_groups)
+    used = table.any(axis=1).sum() / bins**2
+    return float(used * table.max(axis=1).sum() / len(points))

@@ -1,0 +1,87 @@
+"""Heatmaps: a map of values as a picture, alone or over the image it answers to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import InputError, suggest
+from explorer.render.colours import Colour, Scale, Theme
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
+FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
+MISSING = {"light": (236, 228, 214), "dark": (58, 49, 40)}
+
+
+def resize(picture: NDArray[np.uint8], size: tuple[int, int], method: str = "nearest") -> NDArray[np.uint8]:
+    """Scale a picture (rows, columns, 3) to `size` (width, height).
+
+    "nearest" is the default everywhere: it shows the positions as the layer has them.
+
+    Raises:
+        InputError: there is no such filter.
+    """
+    from PIL import Image
+
+    if method not in FILTERS:
+        raise InputError(f"filter {method!r}: {suggest(method, FILTERS)}")
+    scaled = Image.fromarray(picture).resize(size, Image.Resampling[method.upper()])
+    return np.asarray(scaled, np.uint8)
+
+
+def heatmap(values: NDArray[Any], scale: Scale, theme: Theme) -> NDArray[np.uint8]:
+    """A map (rows, columns) as a picture (rows, columns, 3), one pixel a position."""
+    return scale.colours(values, MISSING[theme.name])
+
+
+def drawn(
+    values: NDArray[Any], scale: Scale, theme: Theme, *, size: tuple[int, int], method: str = "nearest"
+) -> NDArray[np.uint8]:
+    """A map (rows, columns) drawn `size` (width, height) pixels large, missing values hatched."""
+    shrinks = size[0] < values.shape[1] or size[1] < values.shape[0]
+    picture = resize(heatmap(values, scale, theme), size, "bilinear" if shrinks else method)
+    missing = ~np.isfinite(np.asarray(values, np.float64))
+    if missing.any():
+        where = resize(np.repeat(missing[..., None] * np.uint8(255), 3, axis=2), size)[..., 0] > 127
+        picture = hatched(picture, where, theme)
+    return picture
+
+
+def hatched(picture: NDArray[np.uint8], where: NDArray[np.bool_], theme: Theme) -> NDArray[np.uint8]:
+    """Fill the pixels `where` (rows, columns) of a picture with the pattern of missing values."""
+    out = picture.copy()
+    rows, columns = np.nonzero(where)
+    lines = (rows + columns) % 7 < 2
+    out[rows, columns] = MISSING[theme.name]
+    out[rows[lines], columns[lines]] = [round(0.55 * part + 0.45 * 128) for part in theme.warning]
+    return out
+
+
+def overlay(picture: NDArray[np.uint8], colours: NDArray[np.uint8], alpha: float = 0.78) -> NDArray[np.uint8]:
+    """Lay colours over a picture of the same shape (rows, columns, 3).
+
+    The picture is turned to grey first: then every hue that is seen belongs to the map.
+    """
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha {alpha}: expected 0 to 1")
+    if picture.shape != colours.shape:
+        raise InputError(f"picture {picture.shape} and map {colours.shape}: expected the same shape")
+    grey = picture @ np.array([0.299, 0.587, 0.114])
+    mixed = colours * alpha + grey[..., None] * (1 - alpha)
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def outline(
+    draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], theme: Theme, *, thick: int = 2
+) -> None:
+    """Mark a cell (left, top, right, bottom): the accent between two halos, seen on any colour."""
+    left, top, right, bottom = (round(edge) for edge in box)
+    rings: list[tuple[int, Colour, int]] = [(2 * thick, (10, 12, 14), thick), (thick, theme.accent, thick)]
+    rings.append((0, theme.halo, max(1, thick // 2)))
+    for grow, colour, stroke in rings:
+        edge = (left - grow, top - grow, right - 1 + grow, bottom - 1 + grow)
+        draw.rectangle(edge, outline=colour, width=stroke)

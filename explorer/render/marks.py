@@ -1,0 +1,123 @@
+"""Small drawings over the cloud: the axes, the ring round the selected point, a passing message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer.render.camera import Camera
+from explorer.render.colours import Colour, Theme
+from explorer.render.layout import Layout
+from explorer.render.text import font, width, write
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FINE = 4  # drawn this much larger and reduced, for smooth edges
+
+
+def draw_axes(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, camera: Camera, name: str, n: int
+) -> None:
+    """Draw how the projection's axes lie, in their place below the cloud."""
+    from PIL import Image, ImageDraw
+
+    px, arm, face = layout.px, layout.px(23), font(layout.px(11))
+    place = layout.axes
+    base = place.bottom - px(8)
+    centre = np.array([place.left + place.width / 2, place.top + arm + px(13)], float)
+    ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
+    ahead = camera.basis()[2][:n]
+    half = arm + px(4)
+    patch = Image.new("L", (2 * half * FINE, 2 * half * FINE))
+    draw = ImageDraw.Draw(patch)
+    for end, depth in sorted(zip(ends, ahead, strict=True), key=lambda pair: float(pair[1])):
+        tip = tuple((half + end) * FINE)
+        strength = 255 if depth > -0.3 else 150
+        draw.line([(half * FINE, half * FINE), tip], fill=strength, width=round(1.6 * layout.scale * FINE))
+    canvas.paste(theme.muted, (round(centre[0]) - half, round(centre[1]) - half), patch.reduce(FINE))
+    page = ImageDraw.Draw(canvas)
+    for axis, end in enumerate(ends):
+        reach = float(np.hypot(*end))
+        # An axis that points at the reader has no room for its name.
+        if reach > arm * 0.3:
+            at = centre + end * (1 + px(9) / reach)
+            write(page, (at[0], at[1]), str(axis + 1), face=face, fill=theme.text, anchor="mm")
+    write(page, (centre[0], base), f"{name} axes", face=face, fill=theme.muted, anchor="ms")
+
+
+def draw_ring(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, at: tuple[float, float], exact: bool
+) -> None:
+    """Ring a pixel: whole for a selected point, dashed for the neighbour of one outside the sample."""
+    from PIL import Image, ImageDraw
+
+    half = layout.px(22)
+    strokes: list[tuple[float, float, Colour]] = [
+        (11.5, 6.5, theme.page),
+        (11.0, 3.0, theme.accent),
+    ]
+    for radius, wide, colour in strokes:
+        patch = Image.new("L", (2 * half * FINE, 2 * half * FINE))
+        draw = ImageDraw.Draw(patch)
+        r, c = radius * layout.scale * FINE + wide * layout.scale * FINE / 2, half * FINE
+        box = (c - r, c - r, c + r, c + r)
+        spans = [(0, 360)] if exact or colour == theme.page else [(a, a + 34) for a in range(0, 360, 60)]
+        for start, end in spans:
+            draw.arc(box, start, end, fill=255, width=round(wide * layout.scale * FINE))
+        corner = (round(at[0]) - half, round(at[1]) - half)
+        paste_inside(canvas, layout, colour, corner=corner, mask=patch.reduce(FINE))
+
+
+def paste_inside(
+    canvas: Image.Image, layout: Layout, colour: Colour, *, corner: tuple[int, int], mask: Image.Image
+) -> None:
+    """Paste a colour through a mask, cut off at the edges of the cloud's place."""
+    place = layout.cloud
+    left, top = max(corner[0], place.left), max(corner[1], place.top)
+    right, bottom = min(corner[0] + mask.width, place.right), min(corner[1] + mask.height, place.bottom)
+    if left < right and top < bottom:
+        part = mask.crop((left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]))
+        canvas.paste(colour, (left, top), part)
+
+
+def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
+    """Say something in passing at the top of the cloud."""
+    from PIL import ImageDraw
+
+    draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
+    face = font(px(13))
+    room = min(width(words, face), place.width - px(80))
+    left, top = place.left + px(28), place.top + px(6)
+    draw.rounded_rectangle((left, top, left + room + px(28), top + px(32)), px(6), fill=theme.text)
+    write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
+
+
+def draw_help(canvas: Image.Image, layout: Layout, theme: Theme, *, keys: list[tuple[str, str]]) -> None:
+    """Lay the list of keys over the page: two columns of keys and what they do."""
+    from PIL import Image, ImageDraw
+
+    px = layout.px
+    half = -(-len(keys) // 2)
+    step, pad = px(27), px(32)
+    strong, plain = font(px(12), "Bold"), font(px(12))
+    caps = max(width(key, strong) for key, _ in keys) + px(18)
+    says = max(width(words, plain) for _, words in keys)
+    column = caps + px(14) + says
+    wide = min(2 * column + px(40) + 2 * pad, layout.size[0] - px(20))
+    tall = half * step + px(66) + pad
+    left, top = (layout.size[0] - wide) // 2, max(0, (layout.size[1] - tall) // 2)
+    canvas.paste(Image.blend(canvas, Image.new("RGB", canvas.size, theme.page), 0.72))
+    draw = ImageDraw.Draw(canvas)
+    edge = (left, top, left + wide, top + tall)
+    draw.rounded_rectangle(edge, px(10), fill=theme.page, outline=theme.rule)
+    write(draw, (left + pad, top + px(44)), "Mouse and keys", face=font(px(17), "Bold"), fill=theme.text)
+    for index, (key, words) in enumerate(keys):
+        x = left + pad + (index // half) * (column + px(40))
+        y = top + px(80) + (index % half) * step
+        draw.rounded_rectangle((x, y - px(10), x + caps, y + px(11)), px(4), fill=theme.panel)
+        write(draw, (x + caps / 2, y), key, face=strong, fill=theme.text, anchor="mm")
+        room = left + wide - pad - x - caps - px(14)
+        at = (x + caps + px(14), y)
+        write(draw, at, words, face=plain, fill=theme.text, anchor="lm", limit=min(room, says))

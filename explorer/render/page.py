@@ -1,0 +1,211 @@
+"""The page: everything but the cloud's points, composed as one picture with Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.render import legend as legends
+from explorer.render.colouring import Legend
+from explorer.render.colours import Theme
+from explorer.render.heatmap import drawn, outline, overlay, resize
+from explorer.render.layout import Layout, Rect, Shown
+from explorer.render.panels import Panel
+from explorer.render.text import disc, font, width, write
+from explorer.render.words import Header, Info
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a page says.
+
+    Attributes:
+        header: title and facts.
+        panels: the heatmaps.
+        legend: what the points' colours mean.
+        info: the selected position.
+        cell: (row, column) to outline in the heatmaps, or None.
+    """
+
+    header: Header
+    panels: tuple[Panel, Panel, Panel, Panel]
+    legend: Legend
+    info: Info
+    cell: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A composed page.
+
+    Attributes:
+        canvas: (height, width, 3) uint8, the cloud's place left in the page's colour.
+        layout: where everything lies.
+        shown: the four pictures, for clicks.
+    """
+
+    canvas: NDArray[np.uint8]
+    layout: Layout
+    shown: tuple[Shown, ...]
+
+    def cell(self, x: float, y: float) -> tuple[int, int] | None:
+        """Row and column of the layer's grid under a pixel, when it lies on one of the pictures."""
+        cells = (picture.cell(x, y) for picture in self.shown)
+        return next((cell for cell in cells if cell is not None), None)
+
+
+def compose(content: Content, layout: Layout, theme: Theme) -> Page:
+    """Draw a page."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("RGB", layout.size, theme.page)
+    draw = ImageDraw.Draw(canvas)
+    _header(draw, layout, theme, header=content.header)
+    shown = tuple(
+        _panel(canvas, layout, theme, panel=panel, square=square)
+        for panel, square in zip(content.panels, layout.panels, strict=True)
+    )
+    if content.cell is not None:
+        for picture in shown:
+            if picture.cells is not None:
+                outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
+    legends.draw_legend(canvas, layout, theme, legend=content.legend)
+    _info(canvas, layout, theme, info=content.info)
+    return Page(np.array(canvas), layout, shown)
+
+
+def _header(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, header: Header) -> None:
+    """Write the title and the line of facts."""
+    place = layout.header
+    title, plain = font(layout.px(23), "Bold"), font(layout.px(13))
+    write(draw, (place.left, layout.px(44)), header.title, face=title, fill=theme.text, limit=place.width)
+    at = (place.left, layout.px(67))
+    write(draw, at, header.facts, face=plain, fill=theme.muted, limit=place.width)
+
+
+def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> Shown:
+    """Draw one picture with caption and colour bar; say where it came to lie."""
+    from PIL import Image, ImageDraw
+
+    draw = ImageDraw.Draw(canvas)
+    _caption(draw, layout, theme, panel=panel, square=square)
+    if panel.note:
+        _note(draw, layout, theme, words=panel.note, square=square)
+        return Shown(square, None)
+    place = _fit(panel, square)
+    picture = _picture(panel, (place.width, place.height), theme)
+    if place != square:
+        edge = (square.left, square.top, square.right - 1, square.bottom - 1)
+        draw.rectangle(edge, fill=theme.panel)
+    canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    below = Rect(square.left, square.bottom + layout.px(7), square.width, layout.px(30))
+    if panel.scale is not None:
+        legends.bar(canvas, layout, theme, scale=panel.scale, place=below)
+    elif panel.swatches:
+        legends.swatch_line(canvas, layout, theme, swatches=panel.swatches, place=below)
+    return Shown(place, panel.cells)
+
+
+def _caption(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> None:
+    """Write what a picture is above it: the title at the left, details at the right."""
+    strong, plain = font(layout.px(13), "Bold"), font(layout.px(12))
+    base = square.top - layout.px(8)
+    gap = layout.px(10)
+    # The title comes first; details take what is left, or go.
+    taken = min(width(panel.title, strong), square.width)
+    room = square.width - taken - gap
+    if panel.detail and room < min(width(panel.detail, plain), layout.px(40)):
+        taken = square.width - gap - min(width(panel.detail, plain), square.width // 2)
+        room = square.width - taken - gap
+    fits = panel.detail and (room >= width(panel.detail, plain) or room > layout.px(60))
+    title_room = square.width - (min(room, width(panel.detail, plain)) + gap if fits else 0)
+    write(draw, (square.left, base), panel.title, face=strong, fill=theme.text, limit=title_room)
+    if fits:
+        write(draw, (square.right, base), panel.detail, face=plain, fill=theme.muted, anchor="rs", limit=room)
+
+
+def _note(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, words: str, square: Rect) -> None:
+    """Fill a picture's place with words."""
+    face = font(layout.px(12))
+    edge = (square.left, square.top, square.right - 1, square.bottom - 1)
+    draw.rectangle(edge, fill=theme.panel, outline=theme.rule)
+    lines, room = [""], square.width - layout.px(32)
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width(longer, face) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    lines = lines[: max(1, square.height // layout.px(18) - 1)]
+    step = layout.px(18)
+    y = square.top + square.height / 2 - step * (len(lines) - 1) / 2
+    for line in lines:
+        at = (square.left + square.width / 2, y)
+        write(draw, at, line, face=face, fill=theme.muted, anchor="mm", limit=room)
+        y += step
+
+
+def _fit(panel: Panel, square: Rect) -> Rect:
+    """The largest place of the picture's shape inside a square; signals become a strip."""
+    source = panel.under if panel.under is not None else panel.colours
+    source = panel.values if source is None else source
+    assert source is not None
+    tall, wide = source.shape[:2]
+    if panel.cells is not None and panel.cells[0] == 1 and panel.cells[1] > 1 and tall == 1:
+        tall, wide = 1, 4
+    zoom = min(square.width / wide, square.height / tall)
+    size = max(1, round(wide * zoom)), max(1, round(tall * zoom))
+    left = square.left + (square.width - size[0]) // 2
+    return Rect(left, square.top + (square.height - size[1]) // 2, *size)
+
+
+def _picture(panel: Panel, size: tuple[int, int], theme: Theme) -> NDArray[np.uint8]:
+    """The panel's picture at its size in pixels."""
+    if panel.colours is not None:
+        shrinks = panel.colours.shape[1] > size[0] or panel.colours.shape[0] > size[1]
+        return resize(panel.colours, size, "lanczos" if shrinks else "nearest")
+    assert panel.values is not None  # a panel without colours has values and their scale
+    assert panel.scale is not None
+    if panel.scale.constant and np.isfinite(panel.values).all():
+        # One colour would read as a value; grey reads as "nothing to see".
+        return np.full((size[1], size[0], 3), theme.rule, np.uint8)
+    picture = drawn(panel.values, panel.scale, theme, size=size)
+    if panel.under is None:
+        return picture
+    return overlay(resize(panel.under, size, "nearest"), picture)
+
+
+def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info) -> None:
+    """Draw the box that says what is selected: a heading, then names and values in two columns."""
+    from PIL import ImageDraw
+
+    draw, place, px = ImageDraw.Draw(canvas), layout.info, layout.px
+    edge = (place.left, place.top, place.right - 1, place.bottom - 1)
+    draw.rounded_rectangle(edge, px(8), fill=theme.panel)
+    inner, step = place.left + px(16), px(21)
+    room = place.width - px(32)
+    strong, plain = font(px(14), "Bold"), font(px(12))
+    y = place.top + px(27)
+    if info.marked:
+        r = 6 * layout.scale
+        disc(canvas, (inner + r, y - px(5)), r, colour=theme.accent, hollow=r - 2.2 * layout.scale)
+    shift = px(20) if info.marked else 0
+    write(draw, (inner + shift, y), info.heading, face=strong, fill=theme.text, limit=room - shift)
+    lines = max(0, (place.bottom - y - px(10)) // step - bool(info.foot))
+    half = room // 2
+    names = max((width(name, plain) for name, _ in info.rows), default=0) + px(12)
+    for index, (name, value) in enumerate(info.rows[: 2 * lines]):
+        x = inner + (half + px(8)) * (index % 2)
+        base = y + step * (1 + index // 2) + px(3)
+        write(draw, (x, base), name, face=plain, fill=theme.muted)
+        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=half - names - px(8))
+    if info.foot:
+        colour = theme.warning if info.warns else theme.muted
+        at = (inner, place.bottom - px(14))
+        write(draw, at, info.foot, face=plain, fill=colour, limit=room)

@@ -1,0 +1,137 @@
+"""What the four heatmap panels of one image hold, before anything is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import ExplorerError
+from explorer.render.colouring import rgb_swatches
+from explorer.render.colours import Colour, Scale, Theme, scale_of
+from explorer.render.state import State
+from explorer.render.text import plural
+from explorer.render.values import length, similarity
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture with its caption.
+
+    Attributes:
+        title: the caption.
+        detail: said less loudly at the caption's other end.
+        cells: (rows, columns) of the layer's grid that a click can name, or None.
+        values: (rows, columns) numbers, drawn with `scale`.
+        colours: (rows, columns, 3) uint8, drawn as they are.
+        scale: the colour bar.
+        swatches: (name, colour) pairs in place of a colour bar.
+        under: a picture to lay the map over, (height, width, 3), or None.
+        note: words shown in place of a picture.
+    """
+
+    title: str
+    detail: str = ""
+    cells: tuple[int, int] | None = None
+    values: NDArray[Any] | None = None
+    colours: NDArray[np.uint8] | None = None
+    scale: Scale | None = None
+    swatches: tuple[tuple[str, Colour], ...] = ()
+    under: NDArray[np.uint8] | None = None
+    note: str = ""
+
+
+def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
+    """The image, the map, its PCA→RGB, and the similarity to the selection (or a second map)."""
+    values = state.values.image(state.image)
+    picture = state.run.picture(state.image)
+    if not state.values.spatial:
+        words = f"{state.values.layer} has no positions: one vector an image"
+        empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
+        return _image(state, picture), empty[0], empty[1], empty[2]
+    return (
+        _image(state, picture),
+        _map(state, theme, values=values, picture=picture),
+        _rgb(state, values, basis),
+        _similar(state, theme, values) if state.selection is not None else _varied(state, theme, values),
+    )
+
+
+def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
+    """The image itself."""
+    label = state.label(state.image)
+    title, detail = state.run.image_names[state.image], "" if label is None else f"label {label}"
+    if picture is None:
+        return Panel(title, detail, note="no picture was kept with these activations")
+    return Panel(title, detail, cells=_cells(state), colours=picture)
+
+
+def _cells(state: State) -> tuple[int, int] | None:
+    """Rows and columns of the plane that is drawn."""
+    spatial = state.values.spatial
+    if not spatial:
+        return None
+    return (1, spatial[0]) if len(spatial) == 1 else (spatial[-2], spatial[-1])
+
+
+def _slice(state: State) -> str:
+    """Which slice of a volume a map shows."""
+    if len(state.values.spatial) != 3:
+        return ""
+    return f"slice {state.slice} of {state.values.spatial[0]}"
+
+
+def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[np.uint8] | None) -> Panel:
+    """The norm, a channel, or an axis of the projection."""
+    detail = _slice(state)
+    if state.map == "norm":
+        grid, title = length(values), f"norm of {plural(state.values.channels, 'channel')}"
+    elif state.map == "channel":
+        grid, title = values[..., state.channel], f"channel {state.channel}"
+        detail = detail or f"of {state.values.channels}"
+    else:
+        axis = min(state.component, state.projection.n_components - 1)
+        folded = state.projection.samples.fold(state.projection.coordinates[:, axis])
+        grid, title = folded[state.image], f"component {axis + 1}"
+        detail = "hatched: not sampled" if state.projection.rows is not None else detail
+    plane = np.asarray(state.plane(grid))
+    under = picture if state.overlaid else None
+    scale = scale_of(plane, theme.name, signed=state.map != "component")
+    return Panel(title, detail, cells=_cells(state), values=plane, scale=scale, under=under)
+
+
+def _rgb(state: State, values: NDArray[Any], basis: Any) -> Panel:
+    """The first three principal components as red, green and blue."""
+    try:
+        colours = basis().colours(values)
+    except ExplorerError as error:
+        return Panel("PCA→RGB", note=str(error))
+    plane = np.asarray(state.plane(colours))
+    return Panel("PCA→RGB", "shared basis", cells=_cells(state), colours=plane, swatches=rgb_swatches())
+
+
+def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """How much every position of this image resembles the selected one."""
+    chosen = state.selection
+    assert chosen is not None  # the caller looked
+    one = state.values.image(chosen.image)[chosen.position]
+    plane = np.asarray(state.plane(similarity(values, one)))
+    scale = Scale(min(0.0, float(np.nanmin(plane, initial=0.0))), 1.0, "viridis")
+    return Panel("similarity", "cosine, to selection", cells=_cells(state), values=plane, scale=scale)
+
+
+def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """Until something is selected: the channel that varies most over this image."""
+    numbers = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    spread = np.nan_to_num(numbers.var(axis=0), nan=-1.0, posinf=-1.0)
+    best = int(np.argmax(spread))
+    plane = np.asarray(state.plane(values[..., best]))
+    return Panel(
+        f"channel {best}",
+        "varies most here",
+        cells=_cells(state),
+        values=plane,
+        scale=scale_of(plane, theme.name),
+    )

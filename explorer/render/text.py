@@ -1,0 +1,125 @@
+"""Text on pictures: fonts that come with Matplotlib, measured and elided."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING
+
+from explorer.render.colours import Colour
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+
+ELLIPSIS = "…"
+
+
+@functools.lru_cache(maxsize=64)
+def font(size: int, style: str = "") -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which has Greek, Cyrillic, arrows and mathematics, `size` pixels high.
+
+    Args:
+        size: pixels.
+        style: "", "Bold" or "Oblique".
+    """
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    name = f"DejaVuSans{'-' + style if style else ''}.ttf"
+    return ImageFont.truetype(f"{get_data_path()}/fonts/ttf/{name}", size)
+
+
+def width(text: str, face: ImageFont.FreeTypeFont) -> int:
+    """How many pixels wide a line of text is."""
+    return math.ceil(face.getlength(text))
+
+
+def elide(text: str, face: ImageFont.FreeTypeFont, limit: float) -> str:
+    """Shorten text in its middle to `limit` pixels; names differ at both ends."""
+    text = printable(text)
+    if width(text, face) <= limit:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        keep = (low + high + 1) // 2
+        if width(_middle(text, keep), face) <= limit:
+            low = keep
+        else:
+            high = keep - 1
+    return _middle(text, low)
+
+
+def _middle(text: str, keep: int) -> str:
+    """The first and last letters of a text, `keep` of them in all."""
+    tail = keep // 2
+    return text[: keep - tail] + ELLIPSIS + (text[-tail:] if tail else "")
+
+
+def printable(text: str) -> str:
+    """One line without control characters, so that a file's name cannot break the layout."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    *,
+    face: ImageFont.FreeTypeFont,
+    fill: Colour,
+    anchor: str = "ls",
+    limit: float = math.inf,
+) -> int:
+    """Write one line and return its width in pixels.
+
+    Args:
+        draw: what to draw on.
+        at: pixel (x, y) of the anchor.
+        text: the line; elided to `limit` pixels.
+        face: the font.
+        fill: the colour.
+        anchor: Pillow's anchor; "ls" is left end of the baseline.
+        limit: the widest it may be.
+    """
+    line = elide(text, face, limit)
+    # Whole pixels, so that stems stay sharp.
+    draw.text((round(at[0]), round(at[1])), line, font=face, fill=fill, anchor=anchor)
+    return width(line, face)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as short as reads well: 0, 12.3, -0.004, 1.2e+07, with a true minus sign."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", "−")
+
+
+def count(value: int) -> str:
+    """A count with separators: 23,040."""
+    return f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """A count and its noun: 1 image, 360 images."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def disc(
+    canvas: Image.Image,
+    centre: tuple[float, float],
+    radius: float,
+    *,
+    colour: Colour,
+    hollow: float = 0.0,
+) -> None:
+    """Draw a disc with smooth edges, or a ring when `hollow` (pixels left free inside) is given."""
+    from PIL import Image, ImageDraw
+
+    fine, half = 8, math.ceil(radius) + 1
+    patch = Image.new("L", (2 * half * fine, 2 * half * fine))
+    draw, middle = ImageDraw.Draw(patch), half * fine
+    for r, fill in ((radius, 255), (hollow, 0)):
+        if r:
+            edge = r * fine
+            draw.ellipse((middle - edge, middle - edge, middle + edge - 1, middle + edge - 1), fill=fill)
+    canvas.paste(colour, (round(centre[0]) - half, round(centre[1]) - half), patch.reduce(fine))

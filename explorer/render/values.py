@@ -1,0 +1,138 @@
+"""What the render room reads from a run: one layer's values, an image at a time or one number a position."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_BYTES = 64 * 2**20
+KEPT_BYTES = 512 * 2**20
+KEPT_IMAGES = 8
+
+
+class RunLike(Protocol):
+    """What a scene asks of a run; `explorer.capture.store.Run` answers it."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of inputs."""
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """One name an input."""
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """One label an input, or None."""
+
+    def grid_shape(self, layer: str) -> tuple[int, ...]:
+        """(batch, *spatial) of a layer."""
+
+    def channels(self, layer: str) -> int:
+        """Number of channels of a layer."""
+
+    def read(self, layer: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Values of inputs start to stop: (stop - start, *spatial, channels)."""
+
+    def picture(self, image: int) -> NDArray[np.uint8] | None:
+        """An input as a person sees it, (height, width, 3), or None."""
+
+
+class LayerValues:
+    """One layer of a run, read as it is needed and kept where that is cheap.
+
+    Attributes:
+        layer: the layer's name.
+        grid_shape: (batch, *spatial).
+        channels: number of channels.
+    """
+
+    def __init__(self, run: RunLike, layer: str) -> None:
+        self.layer = layer
+        self.grid_shape = run.grid_shape(layer)
+        self.channels = run.channels(layer)
+        self._run = run
+        self._whole: NDArray[Any] | None = None
+        self._images: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._norms: NDArray[np.float32] | None = None
+        self._channel: tuple[int, NDArray[np.float32]] | None = None
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """Sizes of the spatial axes."""
+        return self.grid_shape[1:]
+
+    def image(self, index: int) -> NDArray[Any]:
+        """One input's values, (*spatial, channels)."""
+        if self._whole is not None:
+            return np.asarray(self._whole[index])
+        if index not in self._images:
+            self._images[index] = self._run.read(self.layer, index, index + 1)[0]
+            while len(self._images) > KEPT_IMAGES:
+                self._images.popitem(last=False)
+        return self._images[index]
+
+    def chunks(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The layer in whole inputs: (first input, values); a small layer is read once and kept."""
+        if self._whole is not None:
+            yield 0, self._whole
+            return
+        n_images = self.grid_shape[0]
+        one = self.image(0)
+        step = max(1, CHUNK_BYTES // max(1, one.nbytes))
+        if one.nbytes * n_images <= KEPT_BYTES:
+            self._whole = self._run.read(self.layer)
+            self._images.clear()
+            yield 0, self._whole
+            return
+        for start in range(0, n_images, step):
+            yield start, self._run.read(self.layer, start, min(start + step, n_images))
+
+    def reduced(self, one: Callable[[NDArray[Any]], NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
+        """Something small of every position: `one` maps (n, *spatial, channels) to (n, *spatial, …).
+
+        Args:
+            one: what to compute of a chunk.
+            like: (batch, *spatial, …), filled and returned.
+        """
+        for start, values in self.chunks():
+            like[start : start + len(values)] = one(values)
+        return like
+
+    def norms(self) -> NDArray[np.float32]:
+        """Euclidean length of every position's vector, (batch, *spatial)."""
+        if self._norms is None:
+            self._norms = self.reduced(length, np.empty(self.grid_shape, np.float32))
+        return self._norms
+
+    def channel(self, channel: int) -> NDArray[np.float32]:
+        """One channel's value at every position, (batch, *spatial)."""
+        if self._channel is None or self._channel[0] != channel:
+            out = np.empty(self.grid_shape, np.float32)
+            self._channel = (channel, self.reduced(lambda values: values[..., channel], out))
+        return self._channel[1]
+
+
+def length(values: NDArray[Any]) -> NDArray[Any]:
+    """Euclidean length over the channels, (..., channels) to (...)."""
+    numbers = values.astype(np.float64, copy=False)
+    return np.asarray(np.sqrt(np.einsum("...c,...c->...", numbers, numbers)))
+
+
+def similarity(values: NDArray[Any], to: NDArray[Any]) -> NDArray[np.float64]:
+    """Cosine of every position's vector with one vector: (..., channels) and (channels,) to (...).
+
+    A vector of zeros has no direction: NaN.
+    """
+    numbers, one = values.astype(np.float64), np.asarray(to, np.float64)
+    scale = length(numbers) * length(one)
+    out = np.full(scale.shape, np.nan)
+    return np.asarray(np.divide(numbers @ one, scale, out=out, where=scale > 0))

@@ -1,0 +1,127 @@
+"""The words of a page: its heading, and what is known of the selected position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from explorer.render.state import State
+from explorer.render.text import count, number, plural
+from explorer.render.values import length
+
+TOLD = ("n_components", "method", "sample")  # parameters that the title and the counts already tell
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "precomputed"}
+AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Title and one line of facts."""
+
+    title: str
+    facts: str
+
+
+@dataclass(frozen=True)
+class Info:
+    """The information box.
+
+    Attributes:
+        heading: what is selected.
+        rows: (name, value) pairs.
+        foot: a hint or a warning below them.
+        warns: whether the foot is a warning.
+        marked: whether a mark in the cloud belongs to it.
+    """
+
+    heading: str
+    rows: tuple[tuple[str, str], ...]
+    foot: str = ""
+    warns: bool = False
+    marked: bool = False
+
+
+def method_name(method: str) -> str:
+    """How a method is written: t-SNE, UMAP."""
+    return METHODS.get(method, method)
+
+
+def header(state: State) -> Header:
+    """What was projected, how, and how far it can be trusted."""
+    projection = state.projection
+    title = " · ".join([state.run.name, projection.layer, method_name(projection.method)])
+    images = plural(state.run.n_images, "image")
+    if projection.n_samples < projection.n_positions:
+        of = f"{count(projection.n_samples)} of {count(projection.n_positions)} positions"
+        facts = [f"{of} (sampled evenly over images)", images]
+    else:
+        facts = [f"{plural(projection.n_samples, 'position')} of {images}"]
+    for name, value in projection.quality.items():
+        if isinstance(value, (int, float)) and not name.endswith("_rows"):
+            rows = projection.quality.get(f"{name}_rows")
+            on = f" (on {plural(int(rows), 'position')})" if rows else ""
+            facts.append(f"{name.replace('_', ' ')} {number(float(value))}{on}")
+    for name, value in projection.parameters.items():
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and name not in TOLD:
+            whole = isinstance(value, int) and abs(value) < 10**9
+            shown = str(value) if whole or isinstance(value, str) else number(float(value), 4)
+            facts.append(f"{name.replace('_', ' ')} {shown}")
+    return Header(title, " · ".join(facts))
+
+
+def info(state: State, *, interactive: bool) -> Info:
+    """What is known of the selected position, or of the image while none is selected."""
+    return _image(state, interactive) if state.selection is None else _position(state)
+
+
+def _image(state: State, interactive: bool) -> Info:
+    """The current image in figures."""
+    values, label = state.values.image(state.image), state.label(state.image)
+    norms = length(values)
+    finite = norms[np.isfinite(norms)]
+    rows = [("image", f"index {count(state.image)} of {count(state.run.n_images)}")]
+    rows += [] if label is None else [("label", label)]
+    rows.append(("positions", " × ".join(map(str, state.values.spatial)) or "none"))
+    rows.append(("channels", count(state.values.channels)))
+    if finite.size:
+        rows.append(("norm", f"{number(float(finite.min()))} to {number(float(finite.max()))}"))
+    inside = int((state.image_of_row == state.image).sum())
+    if state.projection.rows is not None:
+        rows.append(("in the cloud", plural(inside, "position")))
+    foot = "Click a point or a map  ·  h lists the keys" if interactive else ""
+    return Info(state.run.image_names[state.image], tuple(rows), foot)
+
+
+def _position(state: State) -> Info:
+    """The selected position in figures."""
+    chosen = state.selection
+    assert chosen is not None
+    axes = AXES[len(chosen.position)]
+    where = ", ".join(f"{axis} {at}" for axis, at in zip(axes, chosen.position, strict=True))
+    vector = np.asarray(state.values.image(chosen.image)[chosen.position], np.float64)
+    finite = np.nan_to_num(vector, nan=-np.inf)
+    strongest = int(np.argmax(finite))
+    rows = [("image", state.run.image_names[chosen.image])]
+    rows += [] if chosen.label is None else [("label", chosen.label)]
+    rows.append(("norm", number(float(np.sqrt((vector**2).sum())))))
+    rows.append((f"channel {state.channel}", number(float(vector[state.channel]))))
+    rows.append(("strongest", f"channel {strongest}: {number(float(vector[strongest]))}"))
+    foot = ""
+    if chosen.coordinates is not None:
+        rows.append((method_name(state.projection.method), ", ".join(map(number, chosen.coordinates))))
+    else:
+        foot = f"Not in the sample of {count(state.projection.n_samples)}"
+        foot += " · no position of this image is" if chosen.nearest is None else ""
+    if chosen.row is None and chosen.nearest is not None:
+        near = state.projection.positions()[chosen.nearest][1:]
+        named = ", ".join(f"{axis} {at}" for axis, at in zip(axes, near, strict=True))
+        foot += f" · dashed ring: nearest sampled, {named}"
+    heading = where or "the whole image"
+    return Info(
+        heading=heading[0].upper() + heading[1:],
+        rows=tuple(rows),
+        foot=foot,
+        warns=chosen.row is None,
+        marked=chosen.nearest is not None,
+    )

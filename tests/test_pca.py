@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA as Reference
+from sklearn import decomposition
 
 import explorer
 from explorer.reduce.pca import fit_pca
@@ -11,7 +11,7 @@ rows = (rng.normal(size=(500, 12)) @ rng.normal(size=(12, 12)) + 50).astype(np.f
 
 def test_scores_and_variance_are_those_of_scikit_learn() -> None:
     basis = fit_pca([rows], 3)
-    reference = Reference(3, svd_solver="full").fit(rows.astype(np.float64))
+    reference = decomposition.PCA(3, svd_solver="full").fit(rows.astype(np.float64))
     signs = np.sign((basis.components * reference.components_).sum(axis=1))
     np.testing.assert_allclose(basis.components * signs[:, None], reference.components_, atol=1e-6)
     np.testing.assert_allclose(basis.explained_variance, reference.explained_variance_, rtol=1e-6)

@@ -23,10 +23,10 @@ def draw_axes(
     """Draw how the projection's axes lie, in their place below the cloud."""
     from PIL import Image, ImageDraw
 
-    px, arm, face = layout.px, layout.px(23), font(layout.px(11))
+    px, arm, face = layout.px, layout.px(20), font(layout.px(11))
     place = layout.axes
     base = place.bottom - px(8)
-    centre = np.array([place.left + place.width / 2, place.top + arm + px(13)], float)
+    centre = np.array([place.left + place.width / 2, place.top + arm + px(11)], float)
     ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
     ahead = camera.basis()[2][:n]
     half = arm + px(4)

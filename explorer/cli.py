@@ -198,6 +198,7 @@ def project(
         coordinates: a .npy of coordinates of your own, one row a position, instead of a method.
     """
     from explorer.capture import open_run
+    from explorer.listing import explain_quality
     from explorer.reduce import project as project_layer
 
     opened = open_run(run)
@@ -215,6 +216,8 @@ def project(
         coordinates=None if coordinates is None else _read_array(coordinates),
     )
     _say_projection(run, projection)
+    for line in explain_quality(projection):
+        print(f"  {line}")  # noqa: T201
 
 
 @app.command
@@ -239,7 +242,7 @@ def view(
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
-        colour: label, image, row, column, norm, channel, component or rgb.
+        colour: label, image, row, column, norm, channel, component, rgb or trust.
         theme: light or dark.
     """
     from explorer.capture import open_run
@@ -280,7 +283,7 @@ def screenshot(
         camera: a camera that the window saved.
         image: number or name of the image whose heatmaps are shown.
         channel: the channel its map shows; the norm over all channels by default.
-        colour: label, image, row, column, norm, channel, component or rgb.
+        colour: label, image, row, column, norm, channel, component, rgb or trust.
         theme: light or dark.
     """
     from explorer.capture import open_run

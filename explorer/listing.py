@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from explorer.render.words import QUALITIES, quality_words
+
 if TYPE_CHECKING:
     from explorer.capture import Model
     from explorer.reduce import Projection
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "own coordinates"}
+MEANINGS = {
+    "trustworthiness": "neighbours on the map are near in truth",
+    "continuity": "neighbours in truth are near on the map",
+    "neighbourhood_preservation": "share of the 15 nearest in truth that are the 15 nearest on the map",
+    "shepard_correlation": "far in truth is far on the map",
+}
 
 
 def print_layers(model: Model) -> None:
@@ -49,10 +57,22 @@ def describe_projection(projection: Projection) -> str:
     """One line: layer, method, how many positions of how many, and how far to trust it."""
     taken, whole = projection.n_samples, projection.n_positions
     count = f"{whole:,} positions" if taken == whole else f"{taken:,} of {whole:,} positions"
-    figures = {key: value for key, value in projection.quality.items() if not key.endswith("_rows")}
-    quality = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in figures.items())
     method = f"{METHODS[projection.method]} {projection.n_components}D"
-    return " · ".join(part for part in (projection.layer, method, count, quality) if part)
+    figures = [words for name in QUALITIES if (words := quality_words(projection.quality, name))]
+    return " · ".join([projection.layer, method, count, *figures])
+
+
+def explain_quality(projection: Projection) -> list[str]:
+    """What the figures mean, a line each, in words for somebody who has never seen them."""
+    quality = projection.quality
+    if "trustworthiness" not in quality:
+        return ["too few positions to tell how far the map can be trusted"]
+    lines = [
+        f"{name.replace('_', ' ')} {quality[name]:.3f} (a random map {quality['random'][name]:.3f}, "
+        f"PCA {quality['pca'][name]:.3f}): {meaning}"
+        for name, meaning in MEANINGS.items()
+    ]
+    return [*lines, f"measured on {quality['measured_on']:,} positions; 1 is perfect in all of them"]
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -156,7 +156,8 @@ class Wide(Toy):
     def capture(self, inputs, layers):
         return {"wide": Activations("wide", np.repeat(inputs, 100, axis=-1))}
 
-values = np.lib.stride_tricks.as_strided(np.ones((32, 32, 1), "f"), (int(sys.argv[1]), 32, 32, 1), (0, 128, 4, 4))
+shape = (int(sys.argv[1]), 32, 32, 1)
+values = np.lib.stride_tricks.as_strided(np.ones((32, 32, 1), "f"), shape, (0, 128, 4, 4))
 run = explorer.capture(Model(Wide(), "toy", "toy"), values, layers=["wide"], out=sys.argv[3], memory=2**26)
 assert run.n_images == int(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -47,7 +47,7 @@ def test_trustworthiness_is_that_of_scikit_learn() -> None:
 
     projection = explorer.project(blobs, method="tsne", n_components=2)
     expected = trustworthiness(blobs, projection.coordinates, n_neighbors=15)
-    assert projection.quality["trustworthiness_rows"] == 180
+    assert projection.quality["measured_on"] == 180
     assert projection.quality["trustworthiness"] == pytest.approx(expected, abs=2e-4)
 
 

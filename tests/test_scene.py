@@ -65,7 +65,12 @@ def projected(run: ArrayRun, *, components: int = 3, every: int = 1) -> Projecti
         shape,
         rows,
         parameters={"n_neighbors": 15},
-        quality={"trustworthiness": 0.98, "trustworthiness_rows": 1000},
+        quality={
+            "trustworthiness": 0.98,
+            "random": {"trustworthiness": 0.5},
+            "pca": {"trustworthiness": 0.9},
+        },
+        trust=np.linspace(0, 1, n, dtype=np.float32),
     )
 
 
@@ -156,7 +161,7 @@ def test_a_position_outside_the_sample_is_told() -> None:
     assert box.warns
     assert "Not in the sample of 29" in box.foot
     assert "29 of 144 positions" in header(shown.state).facts
-    assert "trustworthiness 0.98 (on 1,000 positions)" in header(shown.state).facts
+    assert "trustworthiness 0.98 (random 0.5, PCA 0.9)" in header(shown.state).facts
 
 
 def test_an_image_without_sampled_positions_is_told() -> None:

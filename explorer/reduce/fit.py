@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.progress import say
+from explorer.reduce import tsne, umap
+from explorer.reduce.pca import fit_pca
 from explorer.reduce.projection import Projection
-from explorer.reduce.rows import check_finite, check_rows, digest_rows
+from explorer.reduce.quality import measure, reference_rows, trustworthiness
+from explorer.reduce.rows import check_finite, check_spread, digest_rows, to_unit
 from explorer.reduce.settings import Settings
 from explorer.samples import Samples
 
@@ -36,12 +39,9 @@ class Fitted:
 def fit(samples: Samples, settings: Settings) -> Projection:
     """Project samples, measure the map, and record what was done."""
     check_finite(samples)
-    fitted = METHODS[settings.method](samples, settings)
-    quality = dict(fitted.quality)
-    if settings.method != "pca":
-        from explorer.reduce.quality import measure
-
-        quality |= measure(check_rows(samples, 1), fitted.coordinates)
+    unit = to_unit(samples.features, standardise=settings.standardise)
+    fitted = METHODS[settings.method](samples, settings, unit)
+    quality, trust = assess(unit, fitted.coordinates)
     provenance = {
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,
@@ -55,37 +55,42 @@ def fit(samples: Samples, settings: Settings) -> Projection:
         samples.grid_shape,
         samples.rows,
         settings.recorded() | dict(fitted.used),
-        quality,
+        {**fitted.quality, **quality},
         provenance,
         fitted.arrays,
+        trust,
     )
 
 
-def _pca(samples: Samples, settings: Settings) -> Fitted:
-    from explorer.reduce.pca import fit_pca
+def assess(
+    unit: NDArray[np.float32] | None, coordinates: NDArray[np.float32]
+) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """The map's figures, and every position's trust (n_samples,); nothing where there is nothing to tell."""
+    reference = None if unit is None else reference_rows(len(unit))
+    if unit is None or reference is None:
+        return {}, None
+    return measure(unit, coordinates), trustworthiness(unit, coordinates, reference)
 
+
+def _pca(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
     basis = fit_pca([samples.features], settings.n_components, standardise=settings.standardise)
     coordinates = np.asarray(basis.transform(samples.features), np.float32)
     return Fitted(coordinates, basis.quality(), arrays=vars(basis))
 
 
-def _tsne(samples: Samples, settings: Settings) -> Fitted:
-    from explorer.reduce.tsne import LEAST, fit_tsne
-
-    features = check_rows(samples, LEAST, standardise=settings.standardise)
+def _tsne(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
+    features = check_spread(samples, unit, tsne.LEAST)
     perplexity = _at_most("perplexity", settings.perplexity, (samples.n_samples - 1) / 3)
-    coordinates, divergence = fit_tsne(
+    coordinates, divergence = tsne.fit_tsne(
         features, settings.n_components, perplexity=perplexity, random_state=settings.random_state
     )
     return Fitted(coordinates, {"kl_divergence": round(divergence, 4)}, {"perplexity": perplexity})
 
 
-def _umap(samples: Samples, settings: Settings) -> Fitted:
-    from explorer.reduce.umap import LEAST, fit_umap
-
-    features = check_rows(samples, LEAST, standardise=settings.standardise)
+def _umap(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
+    features = check_spread(samples, unit, umap.LEAST)
     neighbours = int(_at_most("n_neighbors", settings.n_neighbors, samples.n_samples - 1))
-    coordinates = fit_umap(
+    coordinates = umap.fit_umap(
         features,
         settings.n_components,
         n_neighbors=neighbours,
@@ -95,7 +100,8 @@ def _umap(samples: Samples, settings: Settings) -> Fitted:
     return Fitted(coordinates, used={"n_neighbors": neighbours})
 
 
-METHODS: dict[str, Callable[[Samples, Settings], Fitted]] = {
+Method = Callable[[Samples, Settings, "NDArray[np.float32] | None"], Fitted]
+METHODS: dict[str, Method] = {
     "pca": _pca,
     "tsne": _tsne,
     "umap": _umap,

@@ -166,17 +166,20 @@ def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
     """PCA of every position of a layer, holding one chunk at a time."""
     from explorer.reduce.pca import fit_pca
     from explorer.reduce.rows import chunk_rows
+    from explorer.reduce.streaming import Sampled, assess_chunks
 
-    with working(f"PCA of {math.prod(run.grid_shape(layer)):,} positions"):
-        pca = fit_pca(chunk_rows(run, layer), settings.n_components, standardise=settings.standardise)
-        scores = np.concatenate(
-            [np.asarray(pca.transform(rows), np.float32) for rows in chunk_rows(run, layer)]
-        )
+    n_positions = math.prod(run.grid_shape(layer))
+    sampled = Sampled(n_positions)
+    with working(f"PCA of {n_positions:,} positions"):
+        chunks = sampled.watching(chunk_rows(run, layer))
+        pca = fit_pca(chunks, settings.n_components, standardise=settings.standardise)
+        scores, quality, trust = assess_chunks(pca, chunk_rows(run, layer), sampled)
     provenance = {
         "run": run.manifest.get("identity"),
-        "n_samples": len(scores),
-        "n_positions": len(scores),
+        "n_samples": n_positions,
+        "n_positions": n_positions,
     }
+    quality = {**pca.quality(), **quality}
     return Projection(
         "pca",
         scores,
@@ -184,7 +187,8 @@ def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
         run.grid_shape(layer),
         None,
         settings.recorded(),
-        pca.quality(),
+        quality,
         provenance,
         vars(pca),
+        trust,
     )

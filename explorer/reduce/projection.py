@@ -33,9 +33,11 @@ class Projection:
         grid_shape: (batch, *spatial) of the layer's whole grid.
         rows: (n_samples,) places in the grid of the rows that were projected; None for all.
         parameters: what the method was asked for.
-        quality: figures that say how far the map can be trusted.
+        quality: figures that say how far the map can be trusted, and under "random" and "pca" what
+            those would score.
         provenance: data digest, versions, sampling counts.
         arrays: what the method needs to map new rows (for PCA mean, scale, components).
+        trust: (n_samples,) each position's own trustworthiness, 0 to 1; None where it was not measured.
     """
 
     method: str
@@ -44,9 +46,10 @@ class Projection:
     grid_shape: tuple[int, ...]
     rows: NDArray[np.int64] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    quality: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    trust: NDArray[np.float32] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -92,6 +95,8 @@ class Projection:
         arrays = {f"fitted.{name}": array for name, array in self.arrays.items()}
         if self.rows is not None:
             arrays["rows"] = self.rows
+        if self.trust is not None:
+            arrays["trust"] = self.trust
         beside = folder / "arrays.part.npz"
         np.savez(beside, allow_pickle=False, coordinates=self.coordinates, **arrays)
         os.replace(beside, folder / ARRAYS)
@@ -134,6 +139,7 @@ def load_projection(path: str | Path) -> Projection:
                 quality=described["quality"],
                 provenance=described["provenance"],
                 arrays=fitted,
+                trust=arrays.get("trust"),
             )
     except FileNotFoundError:
         raise RunError(f"{folder}: no projection here; `activation-explorer project` writes one") from None

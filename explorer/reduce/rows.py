@@ -62,35 +62,41 @@ def thin(samples: Samples, most: int, random_state: int | None) -> Samples:
     return samples if rows is None else samples.take(rows)
 
 
-def check_rows(samples: Samples, least: int, *, standardise: bool = False) -> NDArray[np.float32]:
-    """The features as float32 of order 1, after checks that spare the reducers what makes them fail.
+def to_unit(features: NDArray[Any], *, standardise: bool = False) -> NDArray[np.float32] | None:
+    """Rows (n, n_features) as float32 of order 1 about their mean; None when all are the same.
 
-    All values are divided by one number, their root mean square about the mean: t-SNE and UMAP
-    depend on ratios of distances alone, so values of 1e30 or 1e-30 give the same map as values of 1.
-
-    Raises:
-        ReductionError: too few rows, or rows that are all the same.
+    All values are divided by one number, their root mean square about the mean: maps depend on
+    ratios of distances alone, so values of 1e30 or 1e-30 give the same map as values of 1.
     """
-    features = np.asarray(samples.features)
-    n_samples, n_features = features.shape
-    if n_samples < least or n_features < 1:
-        raise ReductionError(
-            f"layer {samples.layer}: {n_samples} positions of {n_features} channels, "
-            f"at least {least} positions are needed"
-        )
-    wide = features.astype(np.float64)
-    largest = np.abs(wide).max()
-    wide /= largest or 1.0
+    wide = np.asarray(features).astype(np.float64)
+    if not wide.size:
+        return None
+    wide /= np.abs(wide).max() or 1.0
     wide -= wide.mean(axis=0)
     if standardise:
         deviation = wide.std(axis=0)
         wide /= np.where(deviation > 0, deviation, 1.0)
     spread = math.sqrt(float(np.mean(wide**2)))
-    if spread <= 1e-12:
+    return None if spread <= 1e-12 else np.asarray(wide / spread, np.float32)
+
+
+def check_spread(samples: Samples, unit: NDArray[np.float32] | None, least: int) -> NDArray[np.float32]:
+    """The rows that `to_unit` gave, when there are enough of them and they differ.
+
+    Raises:
+        ReductionError: too few rows, or rows that are all the same.
+    """
+    if samples.n_samples < least or not samples.n_features:
         raise ReductionError(
-            f"layer {samples.layer}: all {n_samples} positions have the same values; nothing to tell apart"
+            f"layer {samples.layer}: {samples.n_samples} positions of {samples.n_features} channels, "
+            f"at least {least} positions are needed"
         )
-    return np.asarray(wide / spread, np.float32)
+    if unit is None:
+        raise ReductionError(
+            f"layer {samples.layer}: all {samples.n_samples} positions have the same values; "
+            "nothing to tell apart"
+        )
+    return unit
 
 
 def check_finite(samples: Samples) -> None:

@@ -13,6 +13,7 @@ from explorer.render.state import State
 from explorer.render.text import plural
 
 MOST_CLASSES = 14
+TRUST_OF_RANDOM = 0.5
 CLIP = 0.5  # percent of values beyond either end of a colour bar
 
 
@@ -63,6 +64,9 @@ def colouring(state: State, theme: Theme, basis: Any) -> Colouring:
     if state.colour in ("image", "row", "column"):
         return _places(state, theme)
     values, title = _numbers(state)
+    if state.colour == "trust":
+        scale = Scale(TRUST_OF_RANDOM, 1.0, "viridis")
+        return Colouring(scale.colours(values, theme.faint), Legend(title, scale=scale), _bins(values))
     scale = scale_of(values, theme.name, CLIP, signed=state.colour != "component")
     return Colouring(scale.colours(values, theme.faint), Legend(title, scale=scale), _bins(values))
 
@@ -129,6 +133,9 @@ def _numbers(state: State) -> tuple[NDArray[Any], str]:
     if state.colour == "component":
         axis = min(state.component, state.projection.n_components - 1)
         return state.projection.coordinates[:, axis], f"component {axis + 1} of the projection"
+    if state.colour == "trust":
+        assert state.projection.trust is not None  # the state has looked
+        return state.projection.trust, "trust: 1 neighbours are true, 0.5 as in a random map"
     if state.colour == "channel":
         values = state.values.channel(state.channel)
         return values.reshape(-1)[rows], f"channel {state.channel}, activation"

@@ -14,7 +14,7 @@ from explorer.reduce.projection import Projection
 from explorer.render.colours import theme
 from explorer.render.values import LayerValues, RunLike
 
-COLOURS = ("label", "image", "row", "column", "norm", "channel", "component", "rgb")
+COLOURS = ("label", "image", "row", "column", "norm", "channel", "component", "rgb", "trust")
 MAPS = ("norm", "channel", "component")
 
 
@@ -109,6 +109,8 @@ class State:
             raise InputError(f"colour {colour!r}: {suggest(colour, COLOURS)}")
         if colour == "label" and self.run.labels is None:
             colour = "image"
+        if colour == "trust" and self.projection.trust is None:
+            raise InputError("colour 'trust': it was not measured for this projection; choose another")
         self._colour = colour
 
     @property
@@ -197,7 +199,8 @@ class State:
 
     def next_colour(self, step: int = 1) -> None:
         """Colour the points by the next thing that this run has."""
-        modes = [mode for mode in COLOURS if mode != "label" or self.run.labels is not None]
+        lacking = {"label": self.run.labels is None, "trust": self.projection.trust is None}
+        modes = [mode for mode in COLOURS if not lacking.get(mode, False)]
         self.colour = modes[(modes.index(self.colour) + step) % len(modes)]
 
     @property

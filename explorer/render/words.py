@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,11 @@ from explorer.render.text import count, number, plural
 from explorer.render.values import length
 
 TOLD = ("n_components", "method", "sample")  # parameters that the title and the counts already tell
+QUALITIES = {
+    "trustworthiness": "trustworthiness",
+    "kl_divergence": "KL divergence",
+    "explained_variance_ratio": "explained variance",
+}
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "precomputed"}
 AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
 
@@ -57,17 +64,26 @@ def header(state: State) -> Header:
         facts = [f"{of} (sampled evenly over images)", images]
     else:
         facts = [f"{plural(projection.n_samples, 'position')} of {images}"]
-    for name, value in projection.quality.items():
-        if isinstance(value, (int, float)) and not name.endswith("_rows"):
-            rows = projection.quality.get(f"{name}_rows")
-            on = f" (on {plural(int(rows), 'position')})" if rows else ""
-            facts.append(f"{name.replace('_', ' ')} {number(float(value))}{on}")
+    facts += [words for name in QUALITIES if (words := quality_words(projection.quality, name))]
     for name, value in projection.parameters.items():
         if isinstance(value, (int, float, str)) and not isinstance(value, bool) and name not in TOLD:
             whole = isinstance(value, int) and abs(value) < 10**9
             shown = str(value) if whole or isinstance(value, str) else number(float(value), 4)
             facts.append(f"{name.replace('_', ' ')} {shown}")
     return Header(title, " · ".join(facts))
+
+
+def quality_words(quality: Mapping[str, Any], name: str) -> str:
+    """One figure of a map with what a random map and PCA would score; empty when it was not measured."""
+    if name not in quality:
+        return ""
+    beside = [
+        f"{METHODS.get(other, other)} {number(float(quality[other][name]))}"
+        for other in ("random", "pca")
+        if name in quality.get(other, {})
+    ]
+    compared = f" ({', '.join(beside)})" if beside else ""
+    return f"{QUALITIES[name]} {number(float(quality[name]))}{compared}"
 
 
 def info(state: State, *, interactive: bool) -> Info:
@@ -107,6 +123,8 @@ def _position(state: State) -> Info:
     rows.append(("norm", number(float(np.sqrt((vector**2).sum())))))
     rows.append((f"channel {state.channel}", number(float(vector[state.channel]))))
     rows.append(("strongest", f"channel {strongest}: {number(float(vector[strongest]))}"))
+    if chosen.row is not None and state.projection.trust is not None:
+        rows.append(("trust", number(float(state.projection.trust[chosen.row]), 2)))
     foot = ""
     if chosen.coordinates is not None:
         rows.append((method_name(state.projection.method), ", ".join(map(number, chosen.coordinates))))

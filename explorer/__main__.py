@@ -1,7 +1,5 @@
 """`python -m explorer` is the command line."""
 
-import sys
+from explorer.cli import entry
 
-from explorer.cli import main
-
-sys.exit(main())
+entry()

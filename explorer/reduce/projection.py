@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +121,8 @@ def load_projection(path: str | Path) -> Projection:
     Raises:
         RunError: the folder holds none, or a damaged one.
     """
+    from zipfile import BadZipFile
+
     folder = Path(path)
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

@@ -139,7 +139,7 @@ def _intrusion(truth: NDArray[Any], near: NDArray[np.intp]) -> NDArray[np.float6
     cost = np.zeros(len(truth))
     for column in near.T:
         own = np.take_along_axis(truth, column[:, None], axis=1)
-        cost += np.maximum((truth < own).sum(axis=1) - (k - 1), 0)
+        cost += np.maximum(np.count_nonzero(truth < own, axis=1) - (k - 1), 0)
     return np.asarray(cost * 2.0 / (k * (2 * n - 3 * k - 1)))
 
 

@@ -21,7 +21,7 @@ from explorer.errors import (
     RunError,
 )
 from explorer.explore import explore
-from explorer.reduce import Projection, load_projection, project, saved_projections
+from explorer.reduce import Projection, align, load_projection, movement, project, saved_projections
 from explorer.render import grid, scene
 from explorer.samples import Samples, flatten
 
@@ -40,12 +40,14 @@ __all__ = [
     "Run",
     "RunError",
     "Samples",
+    "align",
     "capture",
     "explore",
     "flatten",
     "grid",
     "load_model",
     "load_projection",
+    "movement",
     "open_run",
     "project",
     "saved_projections",

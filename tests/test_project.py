@@ -170,3 +170,27 @@ def test_too_large_a_perplexity_is_lowered_aloud(capsys: pytest.CaptureFixture[s
     projection = explorer.project(blobs[::6], method="tsne", n_components=2, perplexity=100)
     assert projection.parameters["perplexity"] == pytest.approx(29 / 3)
     assert "perplexity lowered from 100" in capsys.readouterr().err
+
+
+def test_a_reducer_of_ones_own_is_a_method(run: explorer.Run) -> None:
+    from sklearn.random_projection import GaussianRandomProjection
+
+    reducer = GaussianRandomProjection(2, random_state=0)
+    projection = explorer.project(run, layer="half", method=reducer, sample=90)
+    assert (projection.method, projection.coordinates.shape) == ("GaussianRandomProjection", (90, 2))
+    assert projection.quality["trustworthiness"] > 0.9
+    np.testing.assert_allclose(
+        projection.coordinates,
+        reducer.fit_transform(run["half"].values.reshape(-1, 5)[projection.rows]),
+        rtol=1e-5,
+    )
+    assert [kept.method for kept in explorer.saved_projections(run).values()] == [projection.method]
+
+
+def test_a_reducer_that_gives_something_else_is_one_line() -> None:
+    class Wrong:
+        def fit_transform(self, rows: np.ndarray) -> np.ndarray:
+            return rows[:, :1]
+
+    with pytest.raises(explorer.InputError, match=r"expected \(180, 2 or 3\)"):
+        explorer.project(blobs, method=Wrong())

@@ -113,7 +113,7 @@ class Moments:
 
     def mean(self) -> NDArray[np.float64]:
         """(n_features,)."""
-        return self._shift + self._total / self.count
+        return np.asarray(self._shift + self._total / self.count)
 
     def covariance(self) -> NDArray[np.float64]:
         """(n_features, n_features), divided by the count less one.
@@ -126,7 +126,8 @@ class Moments:
                 "PCA: NaN, infinity or numbers beyond 1e150 among the values; mend or leave them out"
             )
         offset = self._total / self.count
-        return (self._scatter - self.count * np.outer(offset, offset)) / max(self.count - 1, 1)
+        scatter = self._scatter - self.count * np.outer(offset, offset)
+        return np.asarray(scatter / max(self.count - 1, 1))
 
 
 def _basis(moments: Moments, n_components: int, standardise: bool) -> PCA:

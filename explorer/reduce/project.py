@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import numpy as np
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
     from explorer.capture.store import Run
 
 
+class Reducer(Protocol):
+    """Anything that reduces as scikit-learn's estimators do."""
+
+    def fit_transform(self, X: Any) -> Any:  # noqa: N803  scikit-learn's own name
+        """Rows (n_samples, n_features) to coordinates (n_samples, 2 or 3)."""
+
+
 def project(
     source: Run | Samples | Activations | NDArray[Any],
     *,
     layer: str | None = None,
-    method: str = "umap",
+    method: str | Reducer = "umap",
     n_components: int = 3,
     random_state: int | None = 0,
     standardise: bool = False,
@@ -45,7 +53,8 @@ def project(
     Args:
         source: a run, activations, samples, or an array (n_samples, n_features).
         layer: which layer of a run; may be left out when it has one.
-        method: "pca", "tsne", "umap", or "precomputed" for coordinates of your own.
+        method: "pca", "tsne", "umap", "precomputed" for coordinates of your own, or a reducer of your
+            own: any object with scikit-learn's `fit_transform`.
         n_components: 2 or 3.
         random_state: seed; None for another result each time, which is not kept.
         standardise: divide each channel by its standard deviation first.
@@ -68,6 +77,9 @@ def project(
         layer = run.layers[0]
     if coordinates is not None:
         method = "precomputed"
+    if not isinstance(method, str):
+        most = sample_size(sample, "", from_run=False)
+        return _project_own(source if run is None else (run, str(layer)), method, most, random_state)
     most = sample_size(sample, method, from_run=run is not None)
     settings = Settings(
         method,
@@ -136,6 +148,31 @@ def saved_projections(run: Run) -> dict[str, Projection]:
     folders = [path.parent for path in (run.path / "projections").glob("*/projection.json")]
     folders.sort(key=lambda folder: (folder / "projection.json").stat().st_mtime_ns)
     return {folder.name: load_projection(folder) for folder in folders}
+
+
+def _project_own(source: Any, reducer: Reducer, most: int | None, random_state: int | None) -> Projection:
+    """Project with a reducer of the user's, and keep the result in the run folder."""
+    from explorer.reduce.fit import assess
+    from explorer.reduce.rows import as_samples, check_finite, read_samples, thin, to_unit
+
+    run, layer = source if isinstance(source, tuple) else (None, "")
+    if run is not None:
+        rows = None if most is None else even_rows(run.grid_shape(layer), most, random_state)
+        samples = read_samples(run, layer, rows)
+    else:
+        samples = as_samples(source)
+        samples = thin(samples, most or samples.n_samples, random_state)
+    check_finite(samples)
+    made = reducer.fit_transform(samples.features)
+    own = _precomputed(samples.layer, samples.grid_shape, samples.rows, made)
+    quality, trust = assess(to_unit(samples.features), own.coordinates)
+    parameters = {**own.parameters, "method": type(reducer).__name__, "reducer": repr(reducer)}
+    projection = replace(
+        own, method=type(reducer).__name__, parameters=parameters, quality=quality, trust=trust
+    )
+    if run is not None:
+        projection.save(_folder(run, layer, parameters))
+    return projection
 
 
 def _precomputed(

@@ -38,8 +38,8 @@ def run_demo(out: Path, *, window: bool = True) -> list[Path]:
     photos = capture(model, layers=[model.default_layer()], out=out / "runs" / "photos")
     _save(written, _sheet(photos, list(range(photos.n_images))), out / "photos-rgb.png")
     _clouds(photos, out, written, methods=("pca", "umap"), colour="rgb")
-    print(f"{len(written)} pictures in {out.resolve()}")  # noqa: T201
-    print(f"explore them: activation-explorer view {digits.path}")  # noqa: T201
+    print(f"{len(written)} pictures in {out.resolve()}")
+    print(f"explore them: activation-explorer view {digits.path}")
     if window and has_screen():
         shown.show()
     return written
@@ -105,7 +105,7 @@ def _save(written: list[Path], picture: object, path: Path) -> None:
 
 
 def _say(written: list[Path], path: Path, projection: Projection | None) -> None:
-    from explorer.listing import describe_projection
+    from explorer.commands.listing import describe_projection
 
     written.append(path)
-    print(path, f"({describe_projection(projection)})" if projection else "")  # noqa: T201
+    print(path, f"({describe_projection(projection)})" if projection else "")

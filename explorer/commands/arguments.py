@@ -1,0 +1,101 @@
+"""What the commands share: their arguments' types, and how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from explorer.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer.capture import Run
+    from explorer.reduce import Projection
+    from explorer.render.linked_scene import Scene
+
+Method = Literal["pca", "tsne", "umap"]
+Kept = Literal["pca", "tsne", "umap", "precomputed"]
+Components = Literal[2, 3]
+Layer = Annotated[str | None, Parameter(name=["--layer", "-l"])]
+Layers = Annotated[list[str] | None, Parameter(name=["--layer", "-l"], negative=())]
+Colour = Annotated[str, Parameter(name=["--colour", "--color"])]
+Theme = Literal["light", "dark"]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def say_projection(run: Path, projection: Projection) -> None:
+    """Print what was projected, and how far to trust it."""
+    from explorer.commands.listing import describe_projection
+
+    print(f"{run}: {describe_projection(projection)}")
+
+
+def show(view: Scene, instead: Path | None) -> None:
+    """Open the window, or where there is no screen write a picture."""
+    from explorer.render.offscreen import has_screen
+
+    if instead is not None and not has_screen():
+        print(f"no screen here, so a picture: {view.screenshot(instead)}")
+    else:
+        view.show()
+
+
+def find_projection(run: Run, layer: str | None, method: str | None, components: int | None) -> Projection:
+    """The newest kept projection that fits, or a new one."""
+    from explorer.reduce import project as project_layer
+    from explorer.reduce import saved_projections
+
+    if layer is not None:
+        run.grid_shape(layer)
+    fitting = [
+        projection
+        for projection in saved_projections(run).values()
+        if layer in (None, projection.layer)
+        and method in (None, projection.method)
+        and components in (None, projection.n_components)
+    ]
+    if fitting:
+        return fitting[-1]
+    if method == "precomputed":
+        raise InputError(f"{run.path}: keeps no coordinates of your own; `project --coordinates` adds them")
+    return project_layer(
+        run, layer=layer or run.layers[-1], method=method or "umap", n_components=components or 3
+    )
+
+
+def only_layer(run: Run) -> str:
+    """The run's layer, where none was named."""
+    if len(run.layers) > 1:
+        raise InputError(f"{run.path}: name the layer with --layer: {', '.join(run.layers)}")
+    return run.layers[0]
+
+
+def image_number(run: Run, image: str) -> int:
+    """An image by its name, or by its number."""
+    if image in run.image_names:
+        return run.image_names.index(image)
+    if image.isdecimal() and int(image) < run.n_images:
+        return int(image)
+    raise InputError(f"--image {image}: expected a name, or a number from 0 to {run.n_images - 1}")
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """Read "1600x900": width and height in pixels."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise InputError(f"--size {text}: expected width and height in pixels, such as 1600x900")
+    return int(width), int(height)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read a .npy of numbers."""
+    import numpy as np
+
+    try:
+        read: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from None
+    return read

@@ -1,0 +1,154 @@
+"""Commands that show what was computed: view, screenshot, grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from explorer.commands.arguments import (
+    Colour,
+    Components,
+    Flag,
+    Kept,
+    Layer,
+    Theme,
+    find_projection,
+    image_number,
+    only_layer,
+    picture_size,
+    show,
+)
+
+
+def view(
+    run: Path,
+    /,
+    *,
+    layer: Layer = None,
+    method: Kept | None = None,
+    components: Components | None = None,
+    colour: Colour = "label",
+    theme: Theme = "light",
+) -> None:
+    """Open the window: the cloud beside the heatmaps, linked both ways.
+
+    Shows the newest projection that fits, or makes one where the run has none.
+
+    Example: activation-explorer view runs/first --method tsne
+
+    Args:
+        run: a run folder.
+        layer: show a projection of this layer.
+        method: show a projection by this method.
+        components: show a projection of so many dimensions.
+        colour: label, image, row, column, norm, channel, component, rgb or trust.
+        theme: light or dark.
+    """
+    from explorer.capture import open_run
+    from explorer.render import scene
+
+    opened = open_run(run)
+    projection = find_projection(opened, layer, method, components)
+    show(scene(opened, projection, colour=colour, theme=theme), None)
+
+
+def screenshot(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    layer: Layer = None,
+    method: Kept | None = None,
+    components: Components | None = None,
+    size: str = "1600x900",
+    camera: Path | None = None,
+    image: str = "0",
+    channel: int | None = None,
+    colour: Colour = "label",
+    theme: Theme = "light",
+) -> None:
+    """Write the picture that the window shows, at any size, without a screen.
+
+    Example: activation-explorer screenshot runs/first --out cloud.png --size 3840x2160 --theme dark
+
+    Args:
+        run: a run folder.
+        out: the picture, .png or .jpg.
+        layer: show a projection of this layer.
+        method: show a projection by this method.
+        components: show a projection of so many dimensions.
+        size: width and height in pixels, such as 1600x900.
+        camera: a camera that the window saved.
+        image: number or name of the image whose heatmaps are shown.
+        channel: the channel its map shows; the norm over all channels by default.
+        colour: label, image, row, column, norm, channel, component, rgb or trust.
+        theme: light or dark.
+    """
+    from explorer.capture import open_run
+    from explorer.render import scene
+
+    opened = open_run(run)
+    projection = find_projection(opened, layer, method, components)
+    number = image_number(opened, image)
+    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    if camera is not None:
+        view.load_camera(camera)
+    print(view.screenshot(out, size=picture_size(size)))
+
+
+def grid(
+    source: Path,
+    images: Path | None = None,
+    /,
+    *,
+    out: Path,
+    layer: Layer = None,
+    image: str = "0",
+    channels: Annotated[list[int] | None, Parameter(name=["--channel", "-c"], negative=())] = None,
+    columns: int | None = None,
+    colour_map: Annotated[str | None, Parameter(name=["--colour-map", "--color-map"])] = None,
+    normalise: Literal["map", "layer"] = "map",
+    centred: Flag = False,
+) -> None:
+    """Write the feature maps of one layer for one picture as a grid.
+
+    Examples: activation-explorer grid runs/first --layer block1 --image 3 --out maps.png,
+    activation-explorer grid model.toml picture.png --layer block1 --out maps.png
+
+    Args:
+        source: a run folder, or a model.
+        images: with a model, its images.
+        out: the picture, .png or .jpg.
+        layer: the layer; may be left out when the run has one.
+        image: number or name of the image.
+        channels: a channel; may be given several times; all by default.
+        columns: maps in a row; near-square by default.
+        colour_map: gray, or any of Matplotlib's (default: viridis, or diverging with --centred).
+        normalise: scale each map by its own values, or all maps of the layer together.
+        centred: scale to -1..1 around zero instead of 0..1.
+    """
+    from explorer.capture import capture as capture_layers
+    from explorer.capture import open_run
+    from explorer.render import grid as draw
+    from explorer.render.files import save_picture
+
+    names = None if layer is None else [layer]
+    is_run = (source / "manifest.json").is_file()
+    run = open_run(source) if is_run else capture_layers(source, images, layers=names)
+    chosen = layer or only_layer(run)
+    number = image_number(run, image)
+    from explorer.activations import Activations
+
+    drawn = draw(
+        Activations(chosen, run.read(chosen, number, number + 1)),
+        channels=channels,
+        columns=columns,
+        colour_map=colour_map,
+        normalise=normalise,
+        limits=(-1, 1) if centred else (0, 1),
+        title=f"{chosen} · {run.image_names[number]}",
+        picture=run.picture(number),
+    )
+    print(save_picture(drawn, out))

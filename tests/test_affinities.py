@@ -53,11 +53,13 @@ def test_affinities_are_symmetric_and_sum_to_one() -> None:
     one_way = np.zeros_like(both)
     np.put_along_axis(one_way, indices.astype(np.int64), conditional(distances, 10), axis=1)
     np.testing.assert_allclose(both, (one_way + one_way.T) / 400, rtol=1e-4, atol=1e-9)
-    assert found.self_information() == pytest.approx((both[both > 0] * np.log(both[both > 0])).sum(), rel=1e-6)
+    assert found.self_information() == pytest.approx(
+        (both[both > 0] * np.log(both[both > 0])).sum(), rel=1e-6
+    )
 
 
 def test_duplicates_weigh_the_same() -> None:
-    distances = np.tile(np.float32([0] * 15 + [1] * 15), (4, 1))
+    distances = np.tile(np.array([0] * 15 + [1] * 15, np.float32), (4, 1))
     weights = conditional(distances, 10)
     assert np.isfinite(weights).all()
     np.testing.assert_allclose(weights[:, :15], 1 / 15, rtol=1e-4)
@@ -75,7 +77,7 @@ def test_constant_rows_have_affinities() -> None:
 
 
 def test_an_outlier_keeps_finite_weights() -> None:
-    distances = np.float32([[1e-12, 1, 2, 3, 1e15], [1e15, 1e15, 1e15, 1.1e15, 2e15]])
+    distances = np.array([[1e-12, 1, 2, 3, 1e15], [1e15, 1e15, 1e15, 1.1e15, 2e15]], np.float32)
     weights = conditional(distances, 2)
     assert np.isfinite(weights).all()
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)

@@ -24,22 +24,12 @@ def nearest_share(coordinates: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("n_components", [2, 3])
-@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
 def test_blobs_stay_apart(method: str, n_components: int) -> None:
     projection = explorer.project(blobs, method=method, n_components=n_components, random_state=1)
     assert projection.coordinates.shape == (180, n_components)
     assert projection.coordinates.dtype == np.float32
     assert nearest_share(projection.coordinates) > 0.98
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n_components", [2, 3])
-def test_blobs_stay_apart_in_umap(n_components: int) -> None:
-    projection = explorer.project(blobs, method="umap", n_components=n_components, random_state=1)
-    assert nearest_share(projection.coordinates) > 0.98
-    again = explorer.project(blobs, method="umap", n_components=n_components, random_state=1)
-    np.testing.assert_array_equal(projection.coordinates, again.coordinates)
-    assert explorer.project(blobs[:6], method="umap").coordinates.shape == (6, 3)
 
 
 def test_trustworthiness_is_that_of_scikit_learn() -> None:
@@ -94,7 +84,62 @@ def test_pca_places_new_rows_and_the_same_rows_where_they_were(tmp_path: Path) -
 
 def test_a_map_without_a_rule_for_new_rows_says_so() -> None:
     with pytest.raises(explorer.ReductionError, match="no rule for new rows"):
-        explorer.project(blobs, method="tsne").transform(blobs)
+        explorer.project(blobs, method="tsne", engine="openTSNE").transform(blobs)
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_a_map_takes_new_rows_and_the_same_rows_come_back(method: str, tmp_path: Path) -> None:
+    projection = explorer.project(blobs, method=method, n_components=2)
+    loaded = explorer.load_projection(projection.save(tmp_path / "p"))
+    size = np.ptp(projection.coordinates)
+    np.testing.assert_allclose(loaded.transform(blobs), projection.coordinates, atol=0.01 * size)
+    new = blobs + rng.normal(scale=0.3, size=blobs.shape)
+    apart = np.linalg.norm(loaded.transform(new) - projection.coordinates, axis=1)
+    assert np.median(apart) < 0.15 * size
+    with pytest.raises(explorer.ReductionError, match=r"expected finite numbers \(n, 8\)"):
+        loaded.transform(blobs[:, :3])
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_a_seed_gives_the_same_bits(method: str) -> None:
+    one, other = (explorer.project(blobs, method=method, random_state=3).coordinates for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_a_map_can_be_watched_and_stopped_and_is_then_not_kept(run: explorer.Run, method: str) -> None:
+    seen: list[tuple[int, tuple[int, ...]]] = []
+
+    def watch(iteration: int, coordinates: np.ndarray) -> bool:
+        seen.append((iteration, coordinates.shape))
+        return len(seen) == 2
+
+    projection = explorer.project(run, layer="half", method=method, watch=watch)
+    assert len(seen) == 2
+    assert seen[1][1] == projection.coordinates.shape == (160, 3)
+    assert explorer.saved_projections(run) == {}
+
+
+def test_neighbours_are_found_once_for_all_methods(
+    run: explorer.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from explorer.reduce import graph
+
+    explorer.project(run, layer="half", method="tsne", sample=150)
+    assert len(list((run.path / "neighbours").iterdir())) == 1
+    monkeypatch.setattr(graph, "find_neighbours", None)
+    explorer.project(run, layer="half", method="umap", sample=150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "engine"), [("tsne", "openTSNE"), ("tsne", "scikit-learn"), ("umap", "umap-learn")]
+)
+def test_other_engines_are_there_to_compare(method: str, engine: str) -> None:
+    projection = explorer.project(blobs, method=method, n_components=2, engine=engine)
+    assert nearest_share(projection.coordinates) > 0.98
+    assert projection.parameters["engine"] == engine
+    assert engine in projection.provenance["versions"]
 
 
 def test_coordinates_of_ones_own_are_taken_as_they_are(run: explorer.Run) -> None:
@@ -115,6 +160,8 @@ def test_coordinates_of_ones_own_are_taken_as_they_are(run: explorer.Run) -> Non
         ({"perplexity": 0}, "perplexity"),
         ({"n_neighbors": 1}, "n_neighbors"),
         ({"min_dist": 2.0}, "min_dist"),
+        ({"engine": "openTSNE"}, "no engine 'openTSNE' of umap"),
+        ({"metric": "cosin"}, "did you mean cosine"),
         ({"sample": 0}, "sample"),
         ({"sample": "most"}, "'all'"),
         ({"random_state": -1}, "random_state"),
@@ -144,9 +191,10 @@ def test_rows_that_cannot_be_projected_are_one_line(method: str, rows: np.ndarra
         explorer.project(rows, method=method)
 
 
+@pytest.mark.parametrize("method", ["tsne", "umap"])
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
-def test_tsne_does_not_depend_on_the_scale(scale: float) -> None:
-    projection = explorer.project(blobs.astype(float) * scale, method="tsne", n_components=2)
+def test_maps_do_not_depend_on_the_scale(method: str, scale: float) -> None:
+    projection = explorer.project(blobs.astype(float) * scale, method=method, n_components=2)
     assert nearest_share(projection.coordinates) > 0.98
 
 

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
-    "activation-explorer", "numpy", "jax", "flax", "tensorstore", "scikit-learn",
+    "activation-explorer", "numpy", "jax", "flax", "tensorstore", "scikit-learn", "numba", "faiss-cpu",
     "umap-learn", "openTSNE", "pyvista", "vtk", "matplotlib", "pillow",
 )  # fmt: skip
 

@@ -58,7 +58,7 @@ def describe_projection(projection: Projection) -> str:
     taken, whole = projection.n_samples, projection.n_positions
     count = f"{whole:,} positions" if taken == whole else f"{taken:,} of {whole:,} positions"
     method = f"{METHODS.get(projection.method, projection.method)} {projection.n_components}D"
-    figures = [words for name in QUALITIES if (words := quality_words(projection.quality, name))]
+    figures = [words for name in QUALITIES if (words := quality_words(projection, name))]
     return " · ".join([projection.layer, method, count, *figures])
 
 

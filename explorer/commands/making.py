@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -83,7 +83,7 @@ def explore(
         method: how positions are projected.
         components: dimensions of the map.
         seed: random state of the projection and of the sampling.
-        sample: most positions to project, or "all" (default: PCA all, t-SNE 5000, UMAP 10000).
+        sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         out: the run folder (default: runs/ and the model's name).
         overwrite: replace a run of something else that is in the way.
     """
@@ -156,6 +156,8 @@ def project(
     perplexity: float = 30.0,
     neighbours: Annotated[int, Parameter(name=["--neighbours", "--neighbors"])] = 15,
     min_dist: float = 0.1,
+    metric: Literal["euclidean", "cosine"] = "euclidean",
+    engine: Literal["explorer", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
     coordinates: Path | None = None,
 ) -> None:
     """Project the positions of a captured layer and keep the result in the run folder.
@@ -168,11 +170,13 @@ def project(
         method: how positions are projected.
         components: dimensions of the map.
         seed: random state of the projection and of the sampling.
-        sample: most positions to project, or "all" (default: PCA all, t-SNE 5000, UMAP 10000).
+        sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
         perplexity: of t-SNE, the effective number of neighbours.
         neighbours: of UMAP, the number of neighbours.
         min_dist: of UMAP, the smallest distance between points of the map.
+        metric: of t-SNE and UMAP, what tells neighbours apart.
+        engine: another library's t-SNE or UMAP, to compare with.
         coordinates: a .npy of coordinates of your own, one row a position, instead of a method.
     """
     from explorer.capture import open_run
@@ -191,6 +195,8 @@ def project(
         perplexity=perplexity,
         n_neighbors=neighbours,
         min_dist=min_dist,
+        metric=metric,
+        engine=engine,
         coordinates=None if coordinates is None else read_array(coordinates),
     )
     say_projection(run, projection)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import ReductionError
 from explorer.progress import say
-from explorer.reduce import tsne, umap
+from explorer.reduce import peers, tsne, umap
+from explorer.reduce.graph import NeighbourStore
 from explorer.reduce.pca import fit_pca
 from explorer.reduce.projection import Projection
-from explorer.reduce.quality import measure, reference_rows, trustworthiness
-from explorer.reduce.rows import check_finite, check_spread, digest_rows, to_unit
+from explorer.reduce.quality import measure, reference_rows, size_of, trustworthiness
+from explorer.reduce.rows import Unit, check_finite, check_spread, digest_rows, to_unit
 from explorer.reduce.settings import Settings
+from explorer.reduce.tsne import Watch
 from explorer.samples import Samples
 
 
@@ -36,17 +40,50 @@ class Fitted:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def fit(samples: Samples, settings: Settings) -> Projection:
+@dataclass(frozen=True)
+class Job:
+    """What a method is given.
+
+    Attributes:
+        samples: the rows as they are.
+        unit: the same brought to order 1; None when all are the same.
+        settings: what is asked for.
+        keep: file to keep their neighbours in, or None.
+        watch: called with iteration and coordinates while a map unfolds; True ends it.
+    """
+
+    samples: Samples
+    unit: Unit | None
+    settings: Settings
+    keep: Path | None = None
+    watch: Watch | None = None
+
+    def neighbours(self, unit: Unit) -> NeighbourStore:
+        """The rows' neighbours, found when they are asked for."""
+        metric: Any = self.settings.metric
+        return NeighbourStore(
+            unit.rows, metric=metric, path=self.keep, random_state=self.settings.random_state
+        )
+
+
+def fit(
+    samples: Samples, settings: Settings, *, keep: Path | None = None, watch: Watch | None = None
+) -> Projection:
     """Project samples, measure the map, and record what was done."""
     check_finite(samples)
     unit = to_unit(samples.features, standardise=settings.standardise)
-    fitted = METHODS[settings.method](samples, settings, unit)
+    fitted = METHODS[settings.method](Job(samples, unit, settings, keep, watch))
+    if not np.isfinite(fitted.coordinates).all():
+        raise ReductionError(
+            f"{settings.method} of {samples.n_samples} positions of layer {samples.layer} did not end in "
+            "finite coordinates; scale the values, or try standardise"
+        )
     quality, trust = assess(unit, fitted.coordinates)
     provenance = {
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,
         "n_positions": samples.n_positions,
-        "versions": _versions(settings.method),
+        "versions": _versions(settings.engine),
     }
     return Projection(
         settings.method,
@@ -63,44 +100,70 @@ def fit(samples: Samples, settings: Settings) -> Projection:
 
 
 def assess(
-    unit: NDArray[np.float32] | None, coordinates: NDArray[np.float32]
+    unit: Unit | None, coordinates: NDArray[np.float32]
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
     """The map's figures, and every position's trust (n_samples,); nothing where there is nothing to tell."""
-    reference = None if unit is None else reference_rows(len(unit))
+    reference = None if unit is None else reference_rows(len(unit.rows))
     if unit is None or reference is None:
         return {}, None
-    return measure(unit, coordinates), trustworthiness(unit, coordinates, reference)
+    shown = coordinates / size_of(coordinates)
+    return measure(unit.rows, shown), trustworthiness(unit.rows, shown, reference)
 
 
-def _pca(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
-    basis = fit_pca([samples.features], settings.n_components, standardise=settings.standardise)
-    coordinates = np.asarray(basis.transform(samples.features), np.float32)
+def _pca(job: Job) -> Fitted:
+    features, settings = job.samples.features, job.settings
+    basis = fit_pca([features], settings.n_components, standardise=settings.standardise)
+    with np.errstate(over="ignore"):  # found, and said, by the caller
+        coordinates = np.asarray(basis.transform(features), np.float32)
     return Fitted(coordinates, basis.quality(), arrays=vars(basis))
 
 
-def _tsne(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
-    features = check_spread(samples, unit, tsne.LEAST)
-    perplexity = _at_most("perplexity", settings.perplexity, (samples.n_samples - 1) / 3)
-    coordinates, divergence = tsne.fit_tsne(
-        features, settings.n_components, perplexity=perplexity, random_state=settings.random_state
-    )
-    return Fitted(coordinates, {"kl_divergence": round(divergence, 4)}, {"perplexity": perplexity})
-
-
-def _umap(samples: Samples, settings: Settings, unit: NDArray[np.float32] | None) -> Fitted:
-    features = check_spread(samples, unit, umap.LEAST)
-    neighbours = int(_at_most("n_neighbors", settings.n_neighbors, samples.n_samples - 1))
-    coordinates = umap.fit_umap(
-        features,
+def _tsne(job: Job) -> Fitted:
+    settings, unit = job.settings, check_spread(job.samples, job.unit, tsne.LEAST)
+    perplexity = _at_most("perplexity", settings.perplexity, (job.samples.n_samples - 1) / 3)
+    used = {"perplexity": perplexity}
+    if settings.engine != "explorer":
+        engine = peers.opentsne if settings.engine == "openTSNE" else peers.sklearn_tsne
+        coordinates, divergence = engine(
+            unit.rows, settings.n_components, perplexity=perplexity, random_state=settings.random_state
+        )
+        return Fitted(coordinates, {"kl_divergence": round(divergence, 4)}, used)
+    neighbours = job.neighbours(unit)
+    fitted = tsne.fit_tsne(
+        neighbours,
         settings.n_components,
-        n_neighbors=neighbours,
-        min_dist=settings.min_dist,
+        perplexity=perplexity,
         random_state=settings.random_state,
+        watch=job.watch,
     )
-    return Fitted(coordinates, used={"n_neighbors": neighbours})
+    figures = {"kl_divergence": fitted.kl_divergence, "force_error": fitted.force_error}
+    return Fitted(fitted.coordinates, _rounded(figures, neighbours), used, unit._asdict())
 
 
-Method = Callable[[Samples, Settings, "NDArray[np.float32] | None"], Fitted]
+def _umap(job: Job) -> Fitted:
+    settings, unit = job.settings, check_spread(job.samples, job.unit, umap.LEAST)
+    count = int(_at_most("n_neighbors", settings.n_neighbors, job.samples.n_samples - 1))
+    options: dict[str, Any] = {
+        "n_neighbors": count,
+        "min_dist": settings.min_dist,
+        "random_state": settings.random_state,
+    }
+    used = {"n_neighbors": count}
+    if settings.engine != "explorer":
+        return Fitted(peers.umap_learn(unit.rows, settings.n_components, **options), used=used)
+    neighbours = job.neighbours(unit)
+    fitted = umap.fit_umap(neighbours, settings.n_components, watch=job.watch, **options)
+    return Fitted(fitted.coordinates, _rounded({}, neighbours), used, unit._asdict())
+
+
+def _rounded(figures: Mapping[str, float], neighbours: NeighbourStore) -> dict[str, float]:
+    """A method's own figures, with the recall of the neighbours it was given."""
+    recall = neighbours.recall
+    known = dict(figures) if recall is None else {**figures, "neighbour_recall": recall}
+    return {name: round(value, 4) for name, value in known.items()}
+
+
+Method = Callable[[Job], Fitted]
 METHODS: dict[str, Method] = {
     "pca": _pca,
     "tsne": _tsne,
@@ -116,8 +179,8 @@ def _at_most(name: str, asked: float, limit: float) -> float:
     return limit
 
 
-def _versions(method: str) -> dict[str, str]:
+def _versions(engine: str) -> dict[str, str]:
     from importlib.metadata import version
 
-    packages = {"tsne": ["openTSNE"], "umap": ["umap-learn"]}.get(method, [])
+    packages = [] if engine == "explorer" else [engine]
     return {package: version(package) for package in ["activation-explorer", "numpy", *packages]}

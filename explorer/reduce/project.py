@@ -19,6 +19,7 @@ from explorer.errors import InputError, RunError, suggest
 from explorer.progress import say, working
 from explorer.reduce.projection import Projection, load_projection
 from explorer.reduce.settings import Settings, sample_size
+from explorer.reduce.tsne import Watch
 from explorer.samples import Samples, even_rows
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def project(
     perplexity: float = 30.0,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
+    engine: str = "explorer",
+    metric: str = "euclidean",
+    watch: Watch | None = None,
     coordinates: NDArray[Any] | None = None,
 ) -> Projection:
     """Project positions to 2D or 3D.
@@ -59,11 +63,16 @@ def project(
         random_state: seed; None for another result each time, which is not kept.
         standardise: divide each channel by its standard deviation first.
         sample: most positions to project, drawn evenly over the images; "all" for every one; None
-            for the method's default (PCA all, t-SNE 5,000, UMAP 10,000). Arrays are never sampled
+            for the method's default (PCA all, t-SNE 25,000, UMAP 50,000). Arrays are never sampled
             unless a number is given.
         perplexity: t-SNE's effective number of neighbours; lowered to (n_samples - 1) / 3 where it is larger.
         n_neighbors: UMAP's number of neighbours; lowered to n_samples - 1 where it is larger.
         min_dist: UMAP's smallest distance between points of the map, 0 to 1.
+        engine: whose implementation: "explorer"; to compare, "openTSNE" or "scikit-learn" for t-SNE and
+            "umap-learn" for UMAP.
+        metric: what tells neighbours apart in t-SNE and UMAP: "euclidean" or "cosine".
+        watch: called with the iteration and the coordinates so far while t-SNE or UMAP unfolds; when it
+            returns True the map is taken as it is then, and is not kept.
         coordinates: (n_samples, 2 or 3) for "precomputed", taken as they are.
 
     Raises:
@@ -90,19 +99,28 @@ def project(
         float(perplexity),
         n_neighbors,
         float(min_dist),
+        engine,
+        metric,
     )
     if run is not None and layer is not None:
-        return _project_run(run, layer, settings, coordinates)
+        return _project_run(run, layer, settings, coordinates=coordinates, watch=watch)
     from explorer.reduce.fit import fit
     from explorer.reduce.rows import as_samples, thin
 
     samples = as_samples(source)  # type: ignore[arg-type]
     if coordinates is not None:
         return _precomputed(samples.layer, samples.grid_shape, samples.rows, coordinates)
-    return fit(thin(samples, most or samples.n_samples, random_state), settings)
+    return fit(thin(samples, most or samples.n_samples, random_state), settings, watch=watch)
 
 
-def _project_run(run: Run, layer: str, settings: Settings, coordinates: NDArray[Any] | None) -> Projection:
+def _project_run(
+    run: Run,
+    layer: str,
+    settings: Settings,
+    *,
+    coordinates: NDArray[Any] | None,
+    watch: Watch | None,
+) -> Projection:
     """Open the projection if the run has it, else make and keep it."""
     grid_shape = run.grid_shape(layer)
     if coordinates is not None:
@@ -130,10 +148,34 @@ def _project_run(run: Run, layer: str, settings: Settings, coordinates: NDArray[
         from explorer.reduce.fit import fit
         from explorer.reduce.rows import read_samples
 
-        projection = fit(read_samples(run, layer, rows), settings)
+        keep = _neighbours_file(run, layer, settings)
+        ended = _Ended(watch)
+        projection = fit(read_samples(run, layer, rows), settings, keep=keep, watch=ended)
+        if ended.early:
+            return projection
     if settings.random_state is not None:
         projection.save(folder)
     return projection
+
+
+class _Ended:
+    """Watches on somebody's behalf, and remembers whether they ended the work."""
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch
+        self.early = False
+
+    def __call__(self, iteration: int, coordinates: NDArray[np.float32]) -> bool | None:
+        if self._watch is not None and self._watch(iteration, coordinates):
+            self.early = True
+        return self.early
+
+
+def _neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
+    """Where a run keeps the neighbours of these rows, for every method to share."""
+    rows = (settings.sample, settings.random_state, settings.standardise, settings.metric)
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
+    return run.path / "neighbours" / f"{quote(layer, safe=' ')} {digest}.npz"
 
 
 def _folder(run: Run, layer: str, parameters: Mapping[str, Any]) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import ReductionError, RunError
+from explorer.errors import RunError
 from explorer.samples import Samples
 
 FORMAT = 1
@@ -75,17 +75,17 @@ class Projection:
         return self.samples.positions()
 
     def transform(self, rows: Samples | NDArray[Any]) -> NDArray[np.float32]:
-        """Place new rows (n, n_features) on this map: (n, n_components).
+        """Place new rows (n, n_features) on this map, which stays as it is: (n, n_components).
+
+        PCA is exact. t-SNE and UMAP put each row among its neighbours and optimise it against the fixed
+        map; the rows that the map was made of come back where they were.
 
         Raises:
-            ReductionError: the method keeps no rule for new rows; only PCA does so far.
+            ReductionError: the map keeps no rule for new rows, or they have another number of features.
         """
-        if "components" not in self.arrays:
-            raise ReductionError(f"{self.method}: this map has no rule for new rows; PCA has one")
-        from explorer.reduce.pca import PCA
+        from explorer.reduce.place import place
 
-        features = rows.features if isinstance(rows, Samples) else np.asarray(rows)
-        return np.asarray(PCA(**self.arrays).transform(features), np.float32)
+        return place(self, rows.features if isinstance(rows, Samples) else np.asarray(rows))
 
     def save(self, path: str | Path) -> Path:
         """Write a folder with `projection.json` and `arrays.npz`; `load_projection` reads it."""

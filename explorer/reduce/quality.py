@@ -122,6 +122,11 @@ def trust_against(
     return np.asarray(1 - _intrusion(truth, nearest(shown, NEAR)), np.float32)
 
 
+def size_of(coordinates: NDArray[np.float32]) -> np.float32:
+    """The largest coordinate: divided by it, squares neither overflow nor vanish. 1 for a map of zeros."""
+    return np.float32(np.abs(coordinates).max(initial=0) or 1)
+
+
 def reference_rows(n: int, random_state: int | None = 0) -> NDArray[np.intp] | None:
     """The rows that positions' trust is measured against; None when there are too few to tell."""
     if n < 2 * NEAR + 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,21 @@ def thin(samples: Samples, most: int, random_state: int | None) -> Samples:
     return samples if rows is None else samples.take(rows)
 
 
-def to_unit(features: NDArray[Any], *, standardise: bool = False) -> NDArray[np.float32] | None:
+class Unit(NamedTuple):
+    """Rows brought to order 1, and how: row = (features - offset) / scale.
+
+    Attributes:
+        rows: (n, n_features) float32.
+        offset: (n_features,) float64.
+        scale: (n_features,) float64.
+    """
+
+    rows: NDArray[np.float32]
+    offset: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
+def to_unit(features: NDArray[Any], *, standardise: bool = False) -> Unit | None:
     """Rows (n, n_features) as float32 of order 1 about their mean; None when all are the same.
 
     All values are divided by one number, their root mean square about the mean: maps depend on
@@ -71,16 +85,22 @@ def to_unit(features: NDArray[Any], *, standardise: bool = False) -> NDArray[np.
     wide = np.asarray(features).astype(np.float64)
     if not wide.size:
         return None
-    wide /= np.abs(wide).max() or 1.0
-    wide -= wide.mean(axis=0)
+    largest = float(np.abs(wide).max()) or 1.0
+    wide /= largest
+    offset = wide.mean(axis=0)
+    wide -= offset
+    scale = np.ones(wide.shape[1])
     if standardise:
         deviation = wide.std(axis=0)
-        wide /= np.where(deviation > 0, deviation, 1.0)
+        scale = np.where(deviation > 0, deviation, 1.0)
+        wide /= scale
     spread = math.sqrt(float(np.mean(wide**2)))
-    return None if spread <= 1e-12 else np.asarray(wide / spread, np.float32)
+    if spread <= 1e-12:
+        return None
+    return Unit(np.asarray(wide / spread, np.float32), offset * largest, scale * spread * largest)
 
 
-def check_spread(samples: Samples, unit: NDArray[np.float32] | None, least: int) -> NDArray[np.float32]:
+def check_spread(samples: Samples, unit: Unit | None, least: int) -> Unit:
     """The rows that `to_unit` gave, when there are enough of them and they differ.
 
     Raises:

@@ -9,7 +9,18 @@ from typing import Any
 from explorer.errors import ReductionError, suggest
 
 METHODS = ("pca", "tsne", "umap", "precomputed")
-DEFAULT_SAMPLE = {"tsne": 5_000, "umap": 10_000}
+ENGINES = {
+    "pca": ("explorer",),
+    "tsne": ("explorer", "openTSNE", "scikit-learn"),
+    "umap": ("explorer", "umap-learn"),
+    "precomputed": ("explorer",),
+}
+USED = {
+    "tsne": {"perplexity", "engine", "metric"},
+    "umap": {"n_neighbors", "min_dist", "engine", "metric"},
+}
+METRICS = ("euclidean", "cosine")
+DEFAULT_SAMPLE = {"tsne": 25_000, "umap": 50_000}
 """Positions that a method projects of a run unless told otherwise. What is left out is said."""
 
 
@@ -26,6 +37,9 @@ class Settings:
         perplexity: t-SNE's effective number of neighbours.
         n_neighbors: UMAP's number of neighbours.
         min_dist: UMAP's smallest distance between points of the map.
+        engine: whose implementation: "explorer", or for comparison "openTSNE" or "scikit-learn" for
+            t-SNE and "umap-learn" for UMAP.
+        metric: what tells neighbours apart in t-SNE and UMAP, "euclidean" or "cosine".
 
     Raises:
         ReductionError: an unknown method or a value out of its range.
@@ -39,10 +53,21 @@ class Settings:
     perplexity: float = 30.0
     n_neighbors: int = 15
     min_dist: float = 0.1
+    engine: str = "explorer"
+    metric: str = "euclidean"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ReductionError(f"no method {self.method!r}; {suggest(self.method, METHODS)}")
+        engines = ENGINES[self.method]
+        if self.engine not in engines:
+            raise ReductionError(
+                f"no engine {self.engine!r} of {self.method}; {suggest(self.engine, engines)}"
+            )
+        if self.metric not in METRICS:
+            raise ReductionError(f"no metric {self.metric!r}; {suggest(self.metric, METRICS)}")
+        if self.metric != "euclidean" and self.engine != "explorer":
+            raise ReductionError(f"metric {self.metric!r} needs engine 'explorer', not {self.engine!r}")
         if self.n_components not in (2, 3):
             raise ReductionError(f"n_components = {self.n_components}, expected 2 or 3")
         if self.random_state is not None and not 0 <= self.random_state < 2**32:
@@ -59,8 +84,8 @@ class Settings:
 
     def recorded(self) -> dict[str, Any]:
         """The fields that this method uses."""
-        unused = {"perplexity", "n_neighbors", "min_dist"}
-        unused -= {"tsne": {"perplexity"}, "umap": {"n_neighbors", "min_dist"}}.get(self.method, set())
+        unused = {"perplexity", "n_neighbors", "min_dist", "engine", "metric"}
+        unused -= USED.get(self.method, set())
         return {key: value for key, value in asdict(self).items() if key not in unused}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.reduce.pca import PCA
-from explorer.reduce.quality import MOST, measure, reference_rows, trust_against
+from explorer.reduce.quality import MOST, measure, reference_rows, size_of, trust_against
 
 
 class Sampled:
@@ -53,13 +53,14 @@ def assess_chunks(
     chosen = None if spread is None else reference_rows(len(features))
     if spread is None or chosen is None:
         return np.concatenate([np.asarray(pca.transform(rows), np.float32) for rows in chunks]), {}, None
-    unit = np.asarray((features - offset) / spread, np.float32)
+    unit, size = np.asarray((features - offset) / spread, np.float32), size_of(shown)
+    shown = shown / size
     scores, trust, start = [], [], 0
     for rows in chunks:
         scores.append(np.asarray(pca.transform(rows), np.float32))
         own = np.arange(start, start + len(rows))[:, None] == sampled.rows[chosen]
         near = np.asarray((rows - offset) / spread, np.float32)
-        trust.append(trust_against((near, scores[-1]), (unit[chosen], shown[chosen]), own))
+        trust.append(trust_against((near, scores[-1] / size), (unit[chosen], shown[chosen]), own))
         start += len(rows)
     return np.concatenate(scores), measure(unit, shown), np.concatenate(trust)
 

@@ -1,59 +1,76 @@
-"""t-SNE (van der Maaten & Hinton 2008) by openTSNE."""
+"""t-SNE (van der Maaten & Hinton 2008) of rows: neighbours, first places, descent, new rows."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import ReductionError
 from explorer.progress import progress
 from explorer.reduce.pca import fit_pca
+
+if TYPE_CHECKING:
+    from explorer.reduce.fast_tsne import FastTSNE
+    from explorer.reduce.graph import NeighbourStore
 
 EXAGGERATED, PLAIN = 250, 500
 """Iterations with early exaggeration 12, and without."""
 LEAST = 5
+EVERY = 50
+Watch = Callable[[int, NDArray[np.float32]], bool | None]
+"""Called with the iteration and the coordinates so far; True ends the work with them."""
+
+
+def first_places(
+    features: NDArray[np.float32], n_components: int, random_state: int | None
+) -> NDArray[np.float64]:
+    """Where rows (n, n_features) start: their principal components, tiny (Kobak & Berens 2019)."""
+    start = fit_pca([features], n_components).transform(features)
+    rng = np.random.default_rng(random_state)
+    return np.asarray(start / (start[:, 0].std() or 1.0) * 1e-4 + rng.normal(scale=1e-6, size=start.shape))
 
 
 def fit_tsne(
-    features: NDArray[np.float32], n_components: int, *, perplexity: float, random_state: int | None
-) -> tuple[NDArray[np.float32], float]:
-    """Place rows (n, n_features) of order 1 so that neighbours stay neighbours.
+    neighbours: NeighbourStore,
+    n_components: int,
+    *,
+    perplexity: float,
+    random_state: int | None,
+    watch: Watch | None = None,
+) -> FastTSNE:
+    """Place rows so that neighbours stay neighbours: exact repulsion for few rows, Barnes–Hut for many.
 
-    Barnes–Hut in 3D, and in 2D up to 10,000 rows; beyond, interpolation by FFT. Neighbours are
-    approximate (Annoy) beyond 1,000 rows. Initialised by PCA (Kobak & Berens 2019).
-
-    Returns:
-        Coordinates (n, n_components), and the Kullback–Leibler divergence that was reached.
+    Args:
+        neighbours: the rows, of order 1, and their neighbours.
+        n_components: 2 or 3.
+        perplexity: effective number of neighbours; three times as many are looked at.
+        random_state: seed of the first places.
+        watch: called every 50 iterations.
     """
-    from openTSNE import TSNE
+    from explorer.reduce.fast_tsne import fit_fast_tsne
 
-    n_samples = len(features)
-    start = fit_pca([features], n_components).transform(features)
-    rng = np.random.default_rng(random_state)
-    start = start / (start[:, 0].std() or 1.0) * 1e-4 + rng.normal(scale=1e-6, size=start.shape)
-    fft = n_components == 2 and n_samples > 10_000
+    near = neighbours(n_neighbours(perplexity, len(neighbours.features)))
+    start = first_places(neighbours.features, n_components, random_state)
     with progress("t-SNE", EXAGGERATED + PLAIN, "iterations") as advance:
-        model = TSNE(
-            n_components=n_components,
+
+        def every(iteration: int, coordinates: NDArray[np.float32], _: float | None) -> bool | None:
+            advance(EVERY)
+            return watch(iteration, coordinates) if watch else None
+
+        return fit_fast_tsne(
+            near.indices,
+            near.distances,
+            start,
             perplexity=perplexity,
-            initialization=start,
-            early_exaggeration_iter=EXAGGERATED,
-            n_iter=PLAIN,
-            negative_gradient_method="fft" if fft else "bh",
-            neighbors="exact" if n_samples <= 1000 else "annoy",
-            n_jobs=-1,
             random_state=random_state,
-            callbacks=lambda *_: advance(50),
-            callbacks_every_iters=50,
+            exaggerated=EXAGGERATED,
+            plain=PLAIN,
+            callback=every,
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            embedding = model.fit(features)
-    coordinates = np.asarray(embedding, np.float32)
-    if not np.isfinite(coordinates).all():
-        raise ReductionError(
-            f"t-SNE of {n_samples} positions did not converge; try standardise, or another perplexity"
-        )
-    return coordinates, float(embedding.kl_divergence)
+
+
+def n_neighbours(perplexity: float, n_samples: int) -> int:
+    """How many neighbours a perplexity looks at."""
+    return max(1, min(n_samples - 1, int(3 * perplexity)))

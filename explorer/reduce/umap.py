@@ -1,50 +1,60 @@
-"""UMAP (McInnes, Healy & Melville 2018) by umap-learn."""
+"""UMAP (McInnes, Healy & Melville 2018) of rows: neighbours, fuzzy graph, layout."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import ReductionError
-from explorer.progress import working
+from explorer.progress import progress
+
+if TYPE_CHECKING:
+    from explorer.reduce.fast_umap import FastUMAP
+    from explorer.reduce.graph import NeighbourStore
 
 LEAST = 5
-SPECTRAL_LEAST = 50
-"""Fewer rows than this are initialised by PCA: the spectral solver fails on tiny graphs."""
+EVERY = 10
+Watch = Callable[[int, NDArray[np.float32]], bool | None]
 
 
 def fit_umap(
-    features: NDArray[np.float32],
+    neighbours: NeighbourStore,
     n_components: int,
     *,
     n_neighbors: int,
     min_dist: float,
     random_state: int | None,
-) -> NDArray[np.float32]:
-    """Place rows (n, n_features) of order 1 by their fuzzy neighbourhood graph: (n, n_components)."""
-    n_samples = len(features)
-    small = n_samples < SPECTRAL_LEAST or features.shape[1] <= n_components
-    with (
-        working(f"UMAP of {n_samples:,} positions (the first run in a process compiles for half a minute)"),
-        warnings.catch_warnings(),
-    ):
-        # It warns of TensorFlow, of its single thread under a seed, and of graph components.
-        warnings.simplefilter("ignore")
-        from umap import UMAP
+    watch: Watch | None = None,
+) -> FastUMAP:
+    """Place rows by their fuzzy neighbourhood graph, to the same bits whatever the number of threads.
 
-        model = UMAP(
+    Args:
+        neighbours: the rows, of order 1, and their neighbours.
+        n_components: 2 or 3.
+        n_neighbors: size of a neighbourhood, the row itself counted as umap-learn does.
+        min_dist: smallest distance between points of the map.
+        random_state: seed; None draws one.
+        watch: called every 10 epochs with the epoch and the coordinates; True ends the layout.
+    """
+    from explorer.reduce.fast_umap import fit_fast_umap
+
+    n_samples = len(neighbours.features)
+    near = neighbours(max(1, min(n_neighbors, n_samples) - 1))
+    epochs = 500 if n_samples <= 10_000 else 200
+    with progress("UMAP", epochs, "epochs") as advance:
+
+        def every(epoch: int, coordinates: NDArray[np.float32]) -> bool | None:
+            advance(EVERY)
+            return watch(epoch, coordinates) if watch else None
+
+        return fit_fast_umap(
+            near.indices,
+            near.distances,
             n_components=n_components,
-            n_neighbors=n_neighbors,
             min_dist=min_dist,
             random_state=random_state,
-            n_jobs=-1 if random_state is None else 1,
-            init="random" if small else "spectral",
+            features=neighbours.features,
+            callback=every,
         )
-        coordinates = np.asarray(model.fit_transform(features), np.float32)
-    if not np.isfinite(coordinates).all():
-        raise ReductionError(
-            f"UMAP of {n_samples} positions did not converge; try more neighbours, or standardise"
-        )
-    return coordinates

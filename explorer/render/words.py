@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +11,11 @@ from explorer.render.state import State
 from explorer.render.text import count, number, plural
 from explorer.render.values import length
 
+if TYPE_CHECKING:
+    from explorer.reduce.projection import Projection
+
 TOLD = ("n_components", "method", "sample")  # parameters that the title and the counts already tell
+USUAL = ("explorer", "euclidean")  # engine and metric, where they are the usual ones
 QUALITIES = {
     "trustworthiness": "trustworthiness",
     "kl_divergence": "KL divergence",
@@ -64,23 +67,29 @@ def header(state: State) -> Header:
         facts = [f"{of} (sampled evenly over images)", images]
     else:
         facts = [f"{plural(projection.n_samples, 'position')} of {images}"]
-    facts += [words for name in QUALITIES if (words := quality_words(projection.quality, name))]
+    facts += [words for name in QUALITIES if (words := quality_words(projection, name))]
     for name, value in projection.parameters.items():
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and name not in TOLD:
+        if (
+            isinstance(value, (int, float, str))
+            and not isinstance(value, bool)
+            and name not in TOLD
+            and value not in USUAL
+        ):
             whole = isinstance(value, int) and abs(value) < 10**9
             shown = str(value) if whole or isinstance(value, str) else number(float(value), 4)
             facts.append(f"{name.replace('_', ' ')} {shown}")
     return Header(title, " · ".join(facts))
 
 
-def quality_words(quality: Mapping[str, Any], name: str) -> str:
+def quality_words(projection: Projection, name: str) -> str:
     """One figure of a map with what a random map and PCA would score; empty when it was not measured."""
+    quality = projection.quality
     if name not in quality:
         return ""
     beside = [
         f"{METHODS.get(other, other)} {number(float(quality[other][name]))}"
         for other in ("random", "pca")
-        if name in quality.get(other, {})
+        if other != projection.method and name in quality.get(other, {})
     ]
     compared = f" ({', '.join(beside)})" if beside else ""
     return f"{QUALITIES[name]} {number(float(quality[name]))}{compared}"

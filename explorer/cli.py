@@ -64,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:  # a place that cannot be read or written
+        sys.stderr.write(f"{error.filename or 'output'}: {error.strerror or error}\n")
+        return 2
     return result if isinstance(result, int) else 0
 
 

@@ -70,3 +70,8 @@ def suggest(name: str, known: Iterable[str], most: int = 8) -> str:
     listed = ", ".join(names[:most]) or "none"
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"there are: {listed}{rest}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, at most 200 characters."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

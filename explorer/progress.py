@@ -64,5 +64,6 @@ def working(what: str) -> Iterator[None]:
 
 def say(line: str) -> None:
     """Tell the user one thing, on standard error."""
-    sys.stderr.write(line + "\n")
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stderr.flush()

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +166,67 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
     words = [sys.executable, "-c", code, "2500", str(Path(__file__).parent), str(tmp_path / "run")]
     assert int(subprocess.check_output(words, text=True)) < 400
+
+
+def test_a_changed_recipe_is_another_capture(folder: Path, tmp_path: Path) -> None:
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    changed = replace(model(), recipe={"arguments": {"act": "gelu"}})
+    with pytest.raises(explorer.RunError, match="another model"):
+        explorer.capture(changed, folder, layers=["half"], out=tmp_path / "run")
+
+
+def test_overwriting_deletes_nothing_before_the_new_capture_is_sure(folder: Path, tmp_path: Path) -> None:
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    with pytest.raises(explorer.LayerError):
+        explorer.capture(model(), folder, layers=["typo"], out=tmp_path / "run", overwrite=True)
+    assert explorer.open_run(tmp_path / "run").layers == ("half",)
+
+
+def test_overwriting_leaves_what_is_not_of_the_run(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "manifest.json").write_text('{"name": "my app"}')
+    with pytest.raises(explorer.RunError, match="not a run"):
+        explorer.capture(model(), folder, layers=["half"], out=tmp_path / "app", overwrite=True)
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    explorer.capture(model("other"), folder, layers=["half"], out=tmp_path / "run", overwrite=True)
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_layer_of_other_images_is_not_added(folder: Path, tmp_path: Path) -> None:
+    whole = (folder / "a" / "0.png").read_bytes()
+    (folder / "a" / "0.png").write_bytes(b"x" * len(whole))
+    time = (folder / "a" / "0.png").stat().st_mtime_ns
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    (folder / "a" / "0.png").write_bytes(whole)
+    os.utime(folder / "a" / "0.png", ns=(time, time))
+    with pytest.raises(explorer.RunError, match="10 inputs can be read now, but 9"):
+        explorer.capture(model(), folder, layers=["flat"], out=tmp_path / "run")
+    assert explorer.open_run(tmp_path / "run").layers == ("half",)
+
+
+def test_two_captures_do_not_write_into_one_folder(folder: Path, tmp_path: Path) -> None:
+    from explorer.capture.resume import alone
+
+    (tmp_path / "run").mkdir()
+    with alone(tmp_path / "run"), pytest.raises(explorer.RunError, match="another capture is writing"):
+        explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+
+
+def test_links_pipes_and_odd_names_do_not_stop_a_capture(folder: Path, tmp_path: Path) -> None:
+    (folder / "a" / "broken.png").symlink_to("nowhere.png")
+    (folder / "a" / "loop.png").symlink_to("loop.png")
+    os.mkfifo(folder / "a" / "pipe.png")
+    (folder / "a" / "new\nline.png").write_bytes((folder / "a" / "0.png").read_bytes())
+    run = explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    assert run.n_images == 11
+    assert len(run.manifest["images"]["skipped"]) == 2
+
+
+def test_layers_named_like_folders_have_folders_of_their_own() -> None:
+    from explorer.capture.store import array_folder
+
+    folders = {array_folder(name) for name in ("", ".", "..", "a", "%", "a.b")}
+    assert len(folders) == 6
+    assert not folders & {"layers/", "layers/.", "layers/.."}

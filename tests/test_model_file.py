@@ -101,3 +101,14 @@ def test_a_factory_that_cannot_be_had_is_one_line(
     with pytest.raises(explorer.ModelError, match=words) as caught:
         import_factory(file)
     assert "\n" not in str(caught.value)
+
+
+def test_two_files_with_modules_of_one_name_get_each_its_own(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same_net.py").write_text(f"def make(width): return {name!r}\n")
+        text = GOOD.replace("mynet:Net", "same_net:make")
+        factory = import_factory(read_model_file(write(tmp_path / name, text)))
+        made.append(factory.make(**factory.arguments))
+    assert made == ["one", "other"]

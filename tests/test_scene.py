@@ -378,3 +378,12 @@ def test_projecting_agrees_with_the_definition_of_the_frame() -> None:
     pixels, depth = camera.project(np.array([[0, 0, 0], [10, 10, 0], [0, 0, 20]]), (200, 100))
     np.testing.assert_allclose(pixels[:2], [[100, 50], [150, 0]], atol=1e-9)
     np.testing.assert_allclose(depth, [10, 10, -10])
+
+
+@pytest.mark.parametrize("spatial", [(400,), (300, 300)])
+def test_cells_narrower_than_a_pixel_can_be_selected(spatial: tuple[int, ...]) -> None:
+    run = run_of(spatial, images=2)
+    coordinates = np.zeros((2 * int(np.prod(spatial)), 3), np.float32)
+    shown = scene(run, Projection("pca", coordinates, "block2", (2, *spatial)))
+    shown.select(1, *(3,) * len(spatial))
+    assert shown.page(SMALL).canvas.size

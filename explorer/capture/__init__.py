@@ -60,9 +60,9 @@ def capture(
         root = Path(tempfile.mkdtemp(prefix="activation-explorer-"))
     else:
         root = Path(out)
+    found = find_layers(model, inputs, layers)
     if overwrite:
         remove_run(root)
-    found = find_layers(model, inputs, layers)
     return capture_to_run(model, inputs, found, root, memory=memory)
 
 

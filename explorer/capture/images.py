@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.capture.preprocessing import Preprocessing, as_shown
-from explorer.errors import InputError
+from explorer.capture.preprocessing import MAX_PIXELS, Preprocessing, as_shown
+from explorer.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,9 +25,6 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
     ".jp2", ".j2k", ".tga", ".avif",
 )  # fmt: skip
-MAX_PIXELS = 80_000_000
-"""Largest picture that is decoded, in pixels: below the limit at which Pillow itself objects."""
-
 Prepared = tuple[NDArray[Any], "NDArray[np.uint8] | None"]
 
 
@@ -74,8 +71,12 @@ class ImageFiles:
         """Digest of names, sizes and times of change."""
         digest = hashlib.sha256()
         for path, name in zip(self.paths, self.names, strict=True):
-            state = path.stat()
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            try:
+                state = path.stat()
+                seen = f"{state.st_size}\0{state.st_mtime_ns}"
+            except OSError:  # it will be skipped, and said, when it is read
+                seen = "missing"
+            digest.update(f"{name}\0{seen}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
@@ -190,6 +191,10 @@ def open_picture(path: Path) -> Image:
         raise InputError(f"{path}: cannot be decoded ({error})") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise InputError(f"{path}: more than {MAX_PIXELS} pixels") from None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in a decoder
+        raise InputError(f"{path}: cannot be decoded ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _unit_range(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
@@ -207,7 +212,8 @@ def find_images(folder: Path) -> tuple[Path, ...]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(parent, name) for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
-    return tuple(sorted(found))
+    # A pipe or device would block whoever opens it; a broken link is kept, to be skipped aloud.
+    return tuple(sorted(path for path in found if path.is_file() or not path.exists()))
 
 
 def _files(paths: Sequence[Path], root: Path | None, preprocessing: Preprocessing) -> ImageFiles:

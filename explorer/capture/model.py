@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.capture.model_file import import_factory, read_model_file
+from explorer.capture.model_file import ModelFile, import_factory, read_model_file
 from explorer.capture.preprocessing import Preprocessing, read_preprocessing
 from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions
 from explorer.capture.registry import open_source
@@ -25,6 +25,7 @@ class Model:
         preprocessing: how pictures become inputs, None when nothing was declared.
         class_names: in the order of the model's outputs, None when not known.
         input_shape: (*spatial, channels) of one input, None when it depends on the images.
+        recipe: what else decides its values: factory, arguments, call, layout.
         hints: what a model.toml suggests to show first: "layer", "images" (absolute).
     """
 
@@ -34,6 +35,7 @@ class Model:
     preprocessing: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
     input_shape: tuple[int, ...] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -43,12 +45,9 @@ class Model:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the manifest says of the model: name, adapter, and what the adapter knows."""
-        return {
-            "name": self.name,
-            "adapter": self.adapter_name,
-            **getattr(self.adapter, "provenance", {}),
-        }
+        """What the manifest says of the model: name, adapter, recipe, and what the adapter knows."""
+        known = getattr(self.adapter, "provenance", {})
+        return {"name": self.name, "adapter": self.adapter_name, "recipe": dict(self.recipe), **known}
 
     def layers(self, input_shape: tuple[int, ...] | None = None) -> tuple[LayerInfo, ...]:
         """Every layer that can be captured, in the order they answer.
@@ -159,8 +158,17 @@ def load_model(
         rule,
         tuple(class_names) if class_names else (file.class_names if file else None),
         tuple(input_shape) if input_shape else (rule.input_shape if rule else None),
+        _recipe(options, file),
         _hints(file.hints, file.path) if file else {},
     )
+
+
+def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:
+    """What decides a model's values beside its weights, in plain words for the manifest."""
+    made: dict[str, Any] = {}
+    if file is not None and isinstance(file.source, str):
+        made = {"factory": file.source, "arguments": dict(file.arguments)}
+    return {**made, "call": dict(options.call), "layout": options.layout}
 
 
 def _name_of(target: object) -> str:

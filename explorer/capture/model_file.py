@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from explorer.capture.preprocessing import Preprocessing, read_preprocessing
 from explorer.capture.protocol import Factory, ModelOptions
-from explorer.errors import ModelError, suggest
+from explorer.errors import ModelError, first_line, suggest
 
 TABLES: dict[str, tuple[str, ...]] = {
     "model": ("factory", "arguments", "call", "adapter", "file", "layout", "name"),
@@ -134,17 +133,17 @@ def import_factory(file: ModelFile) -> Factory:
     """
     module_name, _, attribute = str(file.source).partition(":")
     try:
-        with _importable(file.path.resolve().parent):
-            made: Any = importlib.import_module(module_name)
+        _prefer(file.path.resolve().parent, module_name.split(".")[0])
+        made: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and module_name.startswith(error.name):
             raise ModelError(
                 f"{file.path}: module {error.name!r} is neither installed nor beside this file"
             ) from None
         raise ModelError(f"{file.path}: importing {module_name} failed: {error}") from error
-    except Exception as error:  # the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise ModelError(
-            f"{file.path}: importing {module_name} raised {type(error).__name__}: {error}"
+            f"{file.path}: importing {module_name} raised {type(error).__name__}: {first_line(error)}"
         ) from error
     for part in attribute.split("."):
         if not hasattr(made, part):
@@ -156,11 +155,23 @@ def import_factory(file: ModelFile) -> Factory:
     return Factory(made, file.arguments, str(file.source))
 
 
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let modules beside the model.toml be imported, after everything installed."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
+_BESIDE: dict[str, Path] = {}
+"""Which folder's module of a name was imported, for modules that lie beside a model.toml."""
+
+
+def _prefer(folder: Path, module: str) -> None:
+    """Let a module beside the model.toml be imported, after everything installed.
+
+    A module of the same name beside another model.toml, imported before, makes way.
+    """
+    if not ((folder / f"{module}.py").is_file() or (folder / module).is_dir()):
+        return
+    before = _BESIDE.get(module)
+    if before not in (None, folder):
+        sys.path[:] = [entry for entry in sys.path if entry != str(before)]
+        for name in [name for name in sys.modules if name.split(".")[0] == module]:
+            del sys.modules[name]
+    importlib.invalidate_caches()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    _BESIDE[module] = folder

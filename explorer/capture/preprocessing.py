@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CHANNELS = {"gray": 1, "rgb": 3, "bgr": 3}
 RESIZE = ("stretch", "crop")
+MAX_PIXELS = 80_000_000
+"""Largest picture that is decoded or made, in pixels: below the limit at which Pillow itself objects."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,16 @@ def read_preprocessing(table: Mapping[str, Any], where: str) -> Preprocessing:
         if key not in known:
             raise ModelError(f"{where}: unknown key {key!r} in preprocessing; {suggest(key, known)}")
     channels = table.get("channels", "rgb")
-    if channels not in CHANNELS:
+    if not isinstance(channels, str) or channels not in CHANNELS:
         raise ModelError(f"{where}: channels = {channels!r}, expected one of {', '.join(CHANNELS)}")
     resize = table.get("resize", "stretch")
-    if resize not in RESIZE:
+    if not isinstance(resize, str) or resize not in RESIZE:
         raise ModelError(f"{where}: resize = {resize!r}, expected one of {', '.join(RESIZE)}")
     size = table.get("size")
     if size is not None and not (_numbers(size, (2,)) and all(isinstance(v, int) and v > 0 for v in size)):
         raise ModelError(f"{where}: size = {size!r}, expected [height, width] in pixels")
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise ModelError(f"{where}: size = {list(size)}, expected at most {MAX_PIXELS:,} pixels")
     limits = table.get("range", (0.0, 1.0))
     if not _numbers(limits, (2,)) or limits[0] >= limits[1]:
         raise ModelError(f"{where}: range = {limits!r}, expected [low, high]")

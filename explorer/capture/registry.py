@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.capture.protocol import Adapter, Factory, ModelOptions
-from explorer.errors import MissingExtraError, ModelError, suggest
+from explorer.errors import MissingExtraError, ModelError, first_line, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -92,8 +92,8 @@ def open_source(source: object, options: ModelOptions, *, only: str | None = Non
 def _make(factory: Factory) -> object:
     try:
         made: object = factory.make(**factory.arguments)
-    except Exception as error:  # the user's own code may raise anything
-        raise ModelError(f"{factory.name}: raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
+        raise ModelError(f"{factory.name}: raised {type(error).__name__}: {first_line(error)}") from error
     return made
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from explorer.capture.images import Inputs, RowNumbers
 from explorer.capture.model import Model
 from explorer.capture.store import FORMAT, MANIFEST, PROGRESS, open_array, read_json, write_json
 from explorer.errors import RunError
+
+LOCK = "lock"
+"""Held while a capture writes, and left: a folder that has it may be written to."""
 
 
 @dataclass
@@ -49,7 +54,13 @@ def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -
             entry["shape"] = shape
     bad = {index for index, _ in state.skipped}
     good = [index for index in range(len(inputs.names)) if index not in bad]
-    manifest["images"]["names"] = [inputs.names[index] for index in good]
+    names = [inputs.names[index] for index in good]
+    if manifest["complete"] and names != manifest["images"]["names"]:
+        raise RunError(
+            f"{root}: {len(names)} inputs can be read now, but {len(manifest['images']['names'])} could when "
+            "the run's other layers were captured; capture into another folder, or overwrite"
+        )
+    manifest["images"]["names"] = names
     manifest["images"]["labels"] = None if inputs.labels is None else [inputs.labels[index] for index in good]
     manifest["images"]["skipped"] = [
         {"name": inputs.names[i], "reason": reason} for i, reason in state.skipped
@@ -65,15 +76,20 @@ def identity_of(model: Model, inputs: Inputs) -> str:
     """Digest of everything that decides the values: another one means another run."""
     rule = model.preprocessing.as_table() if model.preprocessing else None
     known = {key: value for key, value in model.provenance.items() if key not in ("checkpoint", "format")}
-    text = json.dumps([known, rule, inputs.identity()], sort_keys=True, default=str)
+    text = json.dumps([known, rule, inputs.identity(), inputs.labels], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def existing(root: Path, identity: str) -> dict[str, Any] | None:
     """The manifest that is there already, when it is of the very same capture."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    if not root.exists():
         return None
+    if not root.is_dir():
+        raise RunError(f"{root}: is a file; choose a folder for the run")
     if not (root / MANIFEST).is_file():
+        names = [path.name for path in root.iterdir()]
+        if not names or LOCK in names:
+            return None
         raise RunError(f"{root}: exists and is not a run folder; choose another folder for the run")
     manifest = read_json(root / MANIFEST)
     if manifest.get("identity") != identity or manifest.get("format") != FORMAT:
@@ -128,10 +144,40 @@ def _without_machine(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def remove_run(root: Path) -> None:
-    """Delete a run folder, and nothing that is not one."""
-    if root.is_dir() and any(root.iterdir()):
-        if not (root / MANIFEST).is_file():
-            raise RunError(f"{root}: is not a run folder, so it is not overwritten")
-        from shutil import rmtree
+    """Delete what a run folder holds of a run, and nothing else; the lock tells that it was one."""
+    from shutil import rmtree
 
-        rmtree(root)
+    begun = (root / LOCK).exists() and not (root / MANIFEST).exists()
+    if not root.is_dir() or not any(root.iterdir()) or begun:
+        return
+    manifest = read_json(root / MANIFEST) if (root / MANIFEST).is_file() else {}
+    if not {"format", "identity", "layers"} <= set(manifest):
+        raise RunError(f"{root}: is not a run folder, so it is not overwritten")
+    (root / LOCK).touch()
+    (root / MANIFEST).unlink()
+    (root / PROGRESS).unlink(missing_ok=True)
+    for folder in ("layers", "pictures", "projections", "neighbours"):
+        if (root / folder).is_dir():
+            rmtree(root / folder)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Keep other captures out of a run folder while the block runs.
+
+    Raises:
+        RunError: another process is writing there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with open(root / LOCK, "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(
+                f"{root}: another capture is writing here; wait for it, or choose another folder"
+            ) from None
+        yield

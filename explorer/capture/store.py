@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
-from explorer.errors import LayerError, RunError, suggest
+from explorer.errors import LayerError, RunError, first_line, suggest
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -45,8 +45,8 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; is this a run folder?") from None
-    except (ValueError, OSError) as error:
-        raise RunError(f"{path}: damaged ({error}); capture the run again") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise RunError(f"{path}: damaged ({first_line(error)}); capture the run again") from None
     if not isinstance(content, dict):
         raise RunError(f"{path}: expected a JSON object; capture the run again")
     return content
@@ -54,7 +54,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def array_folder(layer: str) -> str:
     """The layer's folder inside a run; a name becomes one path segment, reversibly."""
-    return f"layers/{quote(layer, safe=' ')}"
+    segment = quote(layer, safe=" ")
+    if not segment.strip("."):  # "", "." and ".." mean other folders
+        segment = "%" + segment.replace(".", "%2E")
+    return f"layers/{segment}"
 
 
 def array_entry(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: int) -> dict[str, Any]:
@@ -85,15 +88,9 @@ def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) ->
     try:
         if create:
             return ts.open(spec, create=True, delete_existing=True).result()
-        del spec["metadata"]
-        return ts.open(spec, open=True).result()
+        return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
     except (ValueError, OSError) as error:
         raise RunError(f"{root / entry['folder']}: cannot be opened ({first_line(error)})") from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, at most 200 characters."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 class Run:
@@ -220,6 +217,9 @@ def open_run(path: str | Path) -> Run:
     run = Run(root, manifest)
     try:
         run.check()
-    except (KeyError, TypeError, IndexError) as error:
-        raise RunError(f"{root / MANIFEST}: damaged (no {error}); capture the run again") from None
+        counts = {len(run.image_names), *(entry["shape"][0] for entry in manifest["layers"].values())}
+        if len(counts) != 1 or (run.labels is not None and len(run.labels) not in counts):
+            raise RunError(f"{root / MANIFEST}: damaged (layers, names and labels differ in number)")
+    except (KeyError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+        raise RunError(f"{root / MANIFEST}: damaged ({error!r}); capture the run again") from None
     return run

@@ -17,19 +17,18 @@ from explorer.activations import Activations
 from explorer.capture.images import Inputs, Prepared, first_readable
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
-from explorer.capture.resume import State, existing, finish, identity_of, new_manifest, resumed
+from explorer.capture.resume import State, alone, existing, finish, identity_of, new_manifest, resumed
 from explorer.capture.store import (
     MANIFEST,
     PROGRESS,
     Run,
     array_entry,
     array_folder,
-    first_line,
     open_array,
     open_run,
     write_json,
 )
-from explorer.errors import InputError, RunError
+from explorer.errors import InputError, RunError, first_line
 from explorer.progress import progress, say
 
 MAX_BATCH = 64
@@ -56,6 +55,19 @@ def capture_to_run(
         InputError: no input could be read, or inputs of different sizes.
     """
     identity = identity_of(model, inputs)
+    existing(root, identity)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with alone(root):
+            return _capture(model, inputs, layers, root, memory=memory, identity=identity)
+    except OSError as error:
+        raise RunError(f"{root}: cannot be written ({error}); mend that and run the same again") from None
+
+
+def _capture(
+    model: Model, inputs: Inputs, layers: Sequence[LayerInfo], root: Path, *, memory: int, identity: str
+) -> Run:
+    """Capture what is missing, with the folder to ourselves."""
     manifest = existing(root, identity) or new_manifest(model, inputs, identity)
     missing = {layer.name: layer for layer in layers if layer.name not in manifest["layers"]}
     if not missing:
@@ -63,19 +75,13 @@ def capture_to_run(
     state = resumed(root, identity, list(missing))
     if state is None:
         state = State(identity, list(missing), _batch_size(list(missing.values()), inputs, memory))
-    root.mkdir(parents=True, exist_ok=True)
     write_json(root / MANIFEST, manifest)
     if state.rows:
         say(f"{root}: resuming after {state.rows} inputs")
-    try:
-        with warnings.catch_warnings(), ThreadPoolExecutor(DECODERS) as pool:
-            # Pillow only warns of a picture too large to be honest; here it counts as broken.
-            warnings.filterwarnings("error", message="Image size .* exceeds limit")
-            _stream(_Job(model, inputs, root, bool(manifest["complete"])), state, pool)
-    except OSError as error:
-        raise RunError(
-            f"{root}: cannot be written ({error}); free some room and run the same again"
-        ) from None
+    with warnings.catch_warnings(), ThreadPoolExecutor(DECODERS) as pool:
+        # Pillow only warns of a picture too large to be honest; here it counts as broken.
+        warnings.filterwarnings("error", message="Image size .* exceeds limit")
+        _stream(_Job(model, inputs, root, bool(manifest["complete"])), state, pool)
     if not state.rows:
         raise InputError(f"none of the {len(inputs.names)} inputs could be read")
     finish(root, manifest, inputs, state)
@@ -100,7 +106,7 @@ def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
     with progress("capture", len(job.inputs.names), "images") as advance:
         advance(state.taken)
         for batch in _batches(job, state, pool):
-            values, pictures = _stack(batch, job.inputs)
+            values, pictures = _stack(batch, state)
             captured = job.model.adapter.capture(values, state.asked)
             if not state.arrays:
                 _create(job, state, captured, pictures)
@@ -150,7 +156,7 @@ def _batches(job: _Job, state: State, pool: ThreadPoolExecutor) -> Iterator[_Bat
         state.skipped += batch.skipped
 
 
-def _stack(batch: _Batch, inputs: Inputs) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+def _stack(batch: _Batch, state: State) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
     values = [value for value, _ in batch.prepared]
     for value, name in zip(values, batch.names, strict=True):
         if value.shape != values[0].shape:
@@ -159,7 +165,19 @@ def _stack(batch: _Batch, inputs: Inputs) -> tuple[NDArray[Any], NDArray[np.uint
                 "declare a size under [preprocessing]"
             )
     pictures = [picture for _, picture in batch.prepared if picture is not None]
-    return np.stack(values), np.stack(pictures) if len(pictures) == len(values) else None
+    if not pictures or len(pictures) < len(values):
+        return np.stack(values), None
+    # Beside activations captured elsewhere pictures may differ in size; they are kept in one.
+    shape = tuple(state.pictures["shape"][1:]) if state.pictures else pictures[0].shape
+    return np.stack(values), np.stack([_in_shape(picture, shape) for picture in pictures])
+
+
+def _in_shape(picture: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    if picture.shape == shape:
+        return picture
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize((shape[1], shape[0])), np.uint8)
 
 
 def _batch_size(layers: Sequence[LayerInfo], inputs: Inputs, memory: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from explorer.render.words import QUALITIES, quality_words
@@ -23,9 +24,11 @@ def print_layers(model: Model) -> None:
     """Print where the model comes from, its preprocessing, and a table of its layers."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     found = model.layers()
-    console = Console(soft_wrap=True, highlight=False)
+    # Names are never cut: a terminal folds them, a file or pipe gets them whole.
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 1000)
     origin = model.provenance
     words = [model.adapter_name]
     if origin.get("checkpoint"):
@@ -39,12 +42,12 @@ def print_layers(model: Model) -> None:
         console.print(f"classes: {', '.join(model.class_names)}", markup=False)
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind", "output shape", "positions", "channels", "parameters"):
-        table.add_column(title, justify="left" if title in ("layer", "kind") else "right", no_wrap=True)
+        table.add_column(title, justify="left" if title in ("layer", "kind") else "right", overflow="fold")
     for info in found:
         shown = "?" if info.shape is None else _shape(info.shape)
         table.add_row(
-            info.name,
-            info.kind,
+            Text(info.name),
+            Text(info.kind),
             shown,
             _count(info.positions),
             _count(info.channels),

@@ -133,7 +133,7 @@ def capture(
     """
     from explorer.capture import capture as capture_layers
 
-    if memory <= 0:
+    if not 0 < memory < 1e6:
         raise InputError(f"--memory {memory}: expected more than 0 gigabytes")
     size = int(memory * 2**30)
     run = capture_layers(model, images, layers=layer, out=out, memory=size, overwrite=overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,9 @@ class NeighbourStore:
                     self.features, wanted, metric=self._metric, random_state=self._seed
                 )
             if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._found.save(self._path)
+                with suppress(OSError):  # a run that may only be read does without
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._found.save(self._path)
         return self._found.take(k)
 
     @property

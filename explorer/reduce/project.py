@@ -154,7 +154,10 @@ def _project_run(
         if ended.early:
             return projection
     if settings.random_state is not None:
-        projection.save(folder)
+        try:
+            projection.save(folder)
+        except OSError as error:  # a run that may only be read is still there to be looked at
+            say(f"{folder}: not kept ({error.strerror or error})")
     return projection
 
 
@@ -189,7 +192,13 @@ def saved_projections(run: Run) -> dict[str, Projection]:
     """Every projection that a run keeps, by the name of its folder, oldest first."""
     folders = [path.parent for path in (run.path / "projections").glob("*/projection.json")]
     folders.sort(key=lambda folder: (folder / "projection.json").stat().st_mtime_ns)
-    return {folder.name: load_projection(folder) for folder in folders}
+    found = {}
+    for folder in folders:
+        try:
+            found[folder.name] = load_projection(folder)
+        except RunError as error:  # the others are as good as ever
+            say(str(error))
+    return found
 
 
 def _project_own(source: Any, reducer: Reducer, most: int | None, random_state: int | None) -> Projection:

@@ -145,4 +145,7 @@ def load_projection(path: str | Path) -> Projection:
     except FileNotFoundError:
         raise RunError(f"{folder}: no projection here; `activation-explorer project` writes one") from None
     except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
-        raise RunError(f"{folder}: damaged projection ({error}); project again") from None
+        kind = type(error).__name__
+        raise RunError(
+            f"{folder}: damaged projection ({kind}); delete that folder and project again"
+        ) from None

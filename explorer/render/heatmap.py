@@ -80,6 +80,7 @@ def outline(
 ) -> None:
     """Mark a cell (left, top, right, bottom): the accent between two halos, seen on any colour."""
     left, top, right, bottom = (round(edge) for edge in box)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)  # a cell may be narrower than a pixel
     rings: list[tuple[int, Colour, int]] = [(2 * thick, (10, 12, 14), thick), (thick, theme.accent, thick)]
     rings.append((0, theme.halo, max(1, thick // 2)))
     for grow, colour, stroke in rings:

@@ -98,7 +98,9 @@ def lay_out(size: tuple[int, int]) -> Layout:
     """
     width, height = int(size[0]), int(size[1])
     if not (SMALLEST[0] <= width <= LARGEST[0] and SMALLEST[1] <= height <= LARGEST[1]):
-        raise InputError(f"size {width} × {height}: expected {SMALLEST[0]} × {SMALLEST[1]} or more")
+        raise InputError(
+            f"size {width} × {height}: expected {SMALLEST[0]} × {SMALLEST[1]} to {LARGEST[0]} × {LARGEST[1]}"
+        )
     scale = max(0.75, min(width / 1600, height / 900))
 
     def px(length: float) -> int:

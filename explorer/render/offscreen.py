@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import ctypes.util
+import functools
 import os
 import subprocess
 import sys
@@ -23,8 +25,25 @@ SECONDS = 60
 
 
 def has_screen() -> bool:
-    """Whether a window can be opened: on Linux only with an X server."""
-    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY"))
+    """Whether a window can be opened: on Linux only with an X server that answers."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return _answers(os.environ.get("DISPLAY", ""))
+
+
+@functools.cache
+def _answers(display: str) -> bool:
+    """Whether an X server is there; believed where Xlib is not there to ask."""
+    name = ctypes.util.find_library("X11") if display else None
+    if name is None:
+        return bool(display)
+    xlib = ctypes.CDLL(name)
+    xlib.XOpenDisplay.restype, xlib.XOpenDisplay.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    xlib.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    opened = xlib.XOpenDisplay(display.encode())
+    if opened:
+        xlib.XCloseDisplay(opened)
+    return bool(opened)
 
 
 def quiet_display() -> None:

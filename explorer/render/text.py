@@ -31,7 +31,7 @@ def font(size: int, style: str = "") -> ImageFont.FreeTypeFont:
 
 def width(text: str, face: ImageFont.FreeTypeFont) -> int:
     """How many pixels wide a line of text is."""
-    return math.ceil(face.getlength(text))
+    return math.ceil(face.getlength(printable(text)))
 
 
 def elide(text: str, face: ImageFont.FreeTypeFont, limit: float) -> str:
@@ -81,7 +81,7 @@ def write(
         anchor: Pillow's anchor; "ls" is left end of the baseline.
         limit: the widest it may be.
     """
-    line = elide(text, face, limit)
+    line = elide(printable(text), face, limit)
     # Whole pixels, so that stems stay sharp.
     draw.text((round(at[0]), round(at[1])), line, font=face, fill=fill, anchor=anchor)
     return width(line, face)

@@ -15,8 +15,8 @@ from explorer.render.linked_scene import SIZE, Scene
 from explorer.render.offscreen import NEEDS, has_screen
 
 NO_SCREEN = (
-    "no screen (DISPLAY is not set): use scene.screenshot(path), `activation-explorer view --web`, "
-    "or xvfb-run; over ssh, connect with -X"
+    "no screen (DISPLAY is not set): use scene.screenshot(path) or `activation-explorer "
+    "screenshot`, or xvfb-run; over ssh, connect with -X"
 )
 TICK = 15  # milliseconds between looks at whether to draw
 LATE, SETTLED = 0.05, 0.18  # seconds until a busy window draws anyway, and until a fine picture

@@ -121,10 +121,15 @@ def _compare(rows: np.ndarray, dim: int, asked: argparse.Namespace, *, folder: P
             quality[name].append(_quality(rows, np.load(folder / "map.npy")))
     ours = found["ours"]
     for name, times in found.items():
-        cold, warm = (f"{_median(times, key):.2f} | {_median(times, key) / _median(ours, key):.1f}" if times[0][key]
-                      else "|" for key in ("cold", "warm"))  # fmt: skip
+        cold, warm = (_cells(times, ours, key) for key in ("cold", "warm"))
         trust, kept = np.median(quality[name], axis=0)
         print(f"| {len(rows)} | {dim} | {name} | {cold} | {warm} | {trust:.4f} | {kept:.4f} |", flush=True)
+
+
+def _cells(times: list[dict[str, list[float]]], ours: list[dict[str, list[float]]], key: str) -> str:
+    if not times[0][key]:
+        return " | "
+    return f"{_median(times, key):.2f} | {_median(times, key) / _median(ours, key):.1f}"
 
 
 def _median(times: list[dict[str, list[float]]], key: str) -> float:

@@ -116,6 +116,14 @@ def test_strange_rows_get_finite_places(case: str, initial: str) -> None:
     assert np.abs(done.coordinates).max() < 1e4
 
 
+def test_a_crowd_of_equal_rows_stays_together() -> None:
+    features, _ = clusters(2_500)
+    features[::2] = 0
+    coordinates = fit(features, features=features, epochs=200).coordinates
+    crowd = coordinates[::2]
+    assert np.abs(crowd - np.median(crowd, axis=0)).max() < 8
+
+
 def test_the_callback_sees_the_layout_and_ends_it_without_changing_it() -> None:
     features, _ = clusters(300)
     seen: list[int] = []

@@ -94,6 +94,17 @@ def test_duplicates_neither_hide_a_row_nor_make_a_hub(k: int) -> None:
     assert np.bincount(found.indices.ravel(), minlength=400).max() < 12 * k
 
 
+@pytest.mark.parametrize(("n", "k"), [(18, 15), (17, 15), (100, 90), (5_000, 14)])
+def test_equal_rows_are_a_few_steps_apart_in_the_graph(n: int, k: int) -> None:
+    near = find_neighbours(np.ones((n, 3), np.float32), k).indices
+    assert all(len(set(line)) == k for line in near.tolist())
+    assert (near != np.arange(n)[:, None]).all()
+    reached = {0}
+    for _ in range(14):
+        reached |= set(near[sorted(reached)].ravel().tolist())
+    assert len(reached) == n
+
+
 def test_rows_that_are_all_the_same_have_others_at_no_distance() -> None:
     found = find_neighbours(np.ones((50, 4), np.float32), 15)
     check(found, 50, 15)

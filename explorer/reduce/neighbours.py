@@ -124,9 +124,8 @@ def find_neighbours(
         raise ReductionError(f"{k} neighbours of rows of shape {features.shape}: nothing to find")
     if metric not in ("euclidean", "cosine"):
         raise ReductionError(f"metric {metric!r}, expected 'euclidean' or 'cosine'")
-    together = features if queries is None else np.concatenate([features, queries])
-    rows, scale = _comparable(together, metric)
     n = len(features)
+    rows, scale = _comparable(features if queries is None else np.concatenate([features, queries]), metric)
     seed = int(np.random.SeedSequence(random_state).generate_state(1)[0] >> 1)
     if queries is None:
         distances, indices, recall = _among_themselves(rows, min(k, n - 1), seed)
@@ -163,8 +162,8 @@ def _comparable(features: NDArray[Any], metric: Metric) -> tuple[Floats, float]:
 def _among_themselves(rows: Floats, k: int, seed: int) -> tuple[Floats, NDArray[np.int64], float | None]:
     """Search the distinct rows once, then give every row its equals first and others of theirs after.
 
-    Each of many equal rows gets other equals as neighbours, the next ones in turn, so that the graph
-    has no hub that they all point at.
+    Each of many equal rows gets equals ever farther on in turn: no hub that they all point at, and no
+    long chain of them, which a layout would draw as a strand.
     """
     first, group, counts = _distinct(rows)
     reach = min(k, len(first) - 1)
@@ -184,6 +183,9 @@ def _among_themselves(rows: Floats, k: int, seed: int) -> tuple[Floats, NDArray[
     lists = np.repeat(near.ravel(), taken.ravel()).reshape(-1, k + 1)
     gaps = np.repeat(apart.ravel(), taken.ravel()).reshape(-1, k + 1)
     offsets = np.arange(k + 1) - np.repeat((ends - taken).ravel(), taken.ravel()).reshape(-1, k + 1)
+    many = counts > k + 1
+    further = ((counts[many, None] - 1.0) ** (np.arange(1, k + 1) / k)).astype(np.int64) - np.arange(k)
+    offsets[many, 1:] = np.maximum.accumulate(further, axis=1) + np.arange(k)
     members = np.argsort(group, kind="stable")
     starts = np.cumsum(counts) - counts
     rank = np.empty(len(rows), np.int64)

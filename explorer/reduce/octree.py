@@ -114,15 +114,18 @@ def grow(
     nodes = np.zeros((TOP + 2 * n, 3), np.int32)
     nodes[0, END] = n
     roots = np.empty(TOP, np.int64)
-    used, n_roots = _grow(points, order, nodes, 0, 2, TOP, max(leaf, n // 32), roots)
+    # Typed, for a literal is a type of its own and the function would be compiled twice.
+    root: Any = np.int64(0)
+    free: Any = np.int64(2)
+    stop: Any = np.int64(TOP)
+    used, n_roots = _grow(points, order, nodes, root, free, stop, max(leaf, n // 32), roots)
     last = np.empty(n_roots + 1, np.int64)
     last[n_roots] = used
     for r in prange(n_roots):
-        root = roots[r]
-        first = TOP + 2 * nodes[root, START]
-        stop = TOP + 2 * nodes[root, END]
-        leaves = np.empty(nodes[root, END] - nodes[root, START], np.int64)
-        last[r] = _grow(points, order, nodes, root, first, stop, leaf, leaves)[0]
+        first = TOP + 2 * nodes[roots[r], START]
+        end = TOP + 2 * nodes[roots[r], END]
+        leaves = np.empty((end - first) // 2, np.int64)
+        last[r] = _grow(points, order, nodes, roots[r], first, end, leaf, leaves)[0]
     return nodes, roots[:n_roots], last
 
 

@@ -221,7 +221,7 @@ def _sum_group(
     for i in range(start, end):
         x, y, z = targets[0, i] - group[X], targets[1, i] - group[Y], targets[2, i] - group[Z]
         sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3] = _evaluate(terms, x, y, z)
-    count = 0
+    count: Any = np.int64(0)  # a literal would be a type of its own
     for r in range(len(runs)):
         first, last = runs[r, 0], runs[r, 1]
         while first < last:
@@ -233,7 +233,7 @@ def _sum_group(
             count += more
             if count == NEAR:
                 _near(points, count, targets, start, end, sums)
-                count = 0
+                count = np.int64(0)
     _near(points, count, targets, start, end, sums)
 
 

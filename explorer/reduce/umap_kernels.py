@@ -128,9 +128,10 @@ def lay_out(
                     else:
                         x, y, z = x + across * gx, y + across * gy, z + across * gz
                 seed = np.uint32(counters[5] + epoch * 0x85EBCA6B + i * 0xC2B2AE35)
-                gx = gy = gz = zero
                 samples = LANES * ((NEGATIVE_SAMPLES * fired + LANES - 1) // LANES)
+                share = alpha * np.float32(NEGATIVE_SAMPLES * fired) / np.float32(max(samples, 1))
                 for first in range(0, samples, LANES):
+                    gx = gy = gz = zero
                     for lane in range(LANES):
                         h = np.uint32(seed + np.uint32(first + lane) * np.uint32(0x9E3779B9))
                         h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -144,8 +145,9 @@ def lay_out(
                         gx += min(max(push * dx, -limit), limit)
                         gy += min(max(push * dy, -limit), limit)
                         gz += min(max(push * dz, -limit), limit)
-                if fired:
-                    share = alpha * np.float32(NEGATIVE_SAMPLES * fired) / np.float32(samples)
-                    x, y, z = x + share * gx, y + share * gy, z + share * gz
+                    # One after the other, the first push out of a crowd would have ended the others.
+                    x += share * min(max(gx, -limit), limit)
+                    y += share * min(max(gy, -limit), limit)
+                    z += share * min(max(gz, -limit), limit)
                 new[4 * i], new[4 * i + 1], new[4 * i + 2] = x, y, z
         old, new = new, old

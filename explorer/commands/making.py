@@ -153,6 +153,7 @@ def project(
     seed: int = 0,
     sample: str | None = None,
     standardise: Flag = False,
+    whiten: Flag = False,
     perplexity: float = 30.0,
     neighbours: Annotated[int, Parameter(name=["--neighbours", "--neighbors"])] = 15,
     min_dist: float = 0.1,
@@ -172,6 +173,7 @@ def project(
         seed: random state of the projection and of the sampling.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
+        whiten: of PCA, divide each component by its standard deviation.
         perplexity: of t-SNE, the effective number of neighbours.
         neighbours: of UMAP, the number of neighbours.
         min_dist: of UMAP, the smallest distance between points of the map.
@@ -192,6 +194,7 @@ def project(
         random_state=seed,
         sample=sample,
         standardise=standardise,
+        whiten=whiten,
         perplexity=perplexity,
         n_neighbors=neighbours,
         min_dist=min_dist,

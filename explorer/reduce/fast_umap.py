@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from explorer.errors import ReductionError
 from explorer.reduce.fuzzy import Graph, curve_parameters, fuzzy_set, memberships
 from explorer.reduce.spectral import curve_order, start
+from explorer.reduce.streaming import processors
 
 Floats = NDArray[np.float32]
 Callback = Callable[[int, Floats], bool | None]
@@ -285,9 +286,7 @@ def _padded(positions: NDArray[Any]) -> Floats:
 @contextmanager
 def _pool(n: int, threads: int | None) -> Iterator[tuple[Any, int] | None]:
     """A map function over threads with their number, or None where one is enough."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    wanted = threads or int(os.environ.get("NUMBA_NUM_THREADS") or 0) or processors
+    wanted = threads or int(os.environ.get("NUMBA_NUM_THREADS") or 0) or processors()
     wanted = min(wanted, max(1, n // BLOCK), MOST_BLOCKS)
     if n < THREADS_FROM or wanted < 2:
         yield None

@@ -112,7 +112,9 @@ def assess(
 
 def _pca(job: Job) -> Fitted:
     features, settings = job.samples.features, job.settings
-    basis = fit_pca([features], settings.n_components, standardise=settings.standardise)
+    basis = fit_pca(
+        [features], settings.n_components, standardise=settings.standardise, whiten=settings.whiten
+    )
     with np.errstate(over="ignore"):  # found, and said, by the caller
         coordinates = np.asarray(basis.transform(features), np.float32)
     return Fitted(coordinates, basis.quality(), arrays=vars(basis))

@@ -41,6 +41,7 @@ def project(
     n_components: int = 3,
     random_state: int | None = 0,
     standardise: bool = False,
+    whiten: bool = False,
     sample: int | str | None = None,
     perplexity: float = 30.0,
     n_neighbors: int = 15,
@@ -62,6 +63,7 @@ def project(
         n_components: 2 or 3.
         random_state: seed; None for another result each time, which is not kept.
         standardise: divide each channel by its standard deviation first.
+        whiten: of PCA, divide each component by its standard deviation.
         sample: most positions to project, drawn evenly over the images; "all" for every one; None
             for the method's default (PCA all, t-SNE 25,000, UMAP 50,000). Arrays are never sampled
             unless a number is given.
@@ -101,6 +103,7 @@ def project(
         float(min_dist),
         engine,
         metric,
+        whiten,
     )
     if run is not None and layer is not None:
         return _project_run(run, layer, settings, coordinates=coordinates, watch=watch)
@@ -252,16 +255,13 @@ def _precomputed(
 
 def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
     """PCA of every position of a layer, holding one chunk at a time."""
-    from explorer.reduce.pca import fit_pca
-    from explorer.reduce.rows import chunk_rows
-    from explorer.reduce.streaming import Sampled, assess_chunks
+    from explorer.reduce.streaming import assess_run, fit_run
 
     n_positions = math.prod(run.grid_shape(layer))
-    sampled = Sampled(n_positions)
+    options = {"standardise": settings.standardise, "whiten": settings.whiten}
     with working(f"PCA of {n_positions:,} positions"):
-        chunks = sampled.watching(chunk_rows(run, layer))
-        pca = fit_pca(chunks, settings.n_components, standardise=settings.standardise)
-        scores, quality, trust = assess_chunks(pca, chunk_rows(run, layer), sampled)
+        pca, sample = fit_run(run, layer, settings.n_components, **options)
+        scores, quality, trust = assess_run(pca, run, layer, sample)
     provenance = {
         "run": run.manifest.get("identity"),
         "n_samples": n_positions,

@@ -21,7 +21,17 @@ from explorer.errors import (
     RunError,
 )
 from explorer.explore import explore
-from explorer.reduce import Projection, align, load_projection, movement, project, saved_projections
+from explorer.reduce import (
+    Projection,
+    RgbBasis,
+    align,
+    load_projection,
+    load_rgb,
+    movement,
+    project,
+    rgb,
+    saved_projections,
+)
 from explorer.render import grid, scene
 from explorer.samples import Samples, flatten
 
@@ -37,6 +47,7 @@ __all__ = [
     "Projection",
     "ReductionError",
     "RenderError",
+    "RgbBasis",
     "Run",
     "RunError",
     "Samples",
@@ -47,9 +58,11 @@ __all__ = [
     "grid",
     "load_model",
     "load_projection",
+    "load_rgb",
     "movement",
     "open_run",
     "project",
+    "rgb",
     "saved_projections",
     "scene",
 ]

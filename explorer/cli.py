@@ -35,6 +35,7 @@ for command in (
     showing.view,
     showing.screenshot,
     showing.grid,
+    showing.rgb,
     making.doctor,
 ):
     app.command(command)

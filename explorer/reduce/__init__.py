@@ -3,5 +3,16 @@
 from explorer.reduce.align import align, movement
 from explorer.reduce.project import project, saved_projections
 from explorer.reduce.projection import Projection, load_projection
+from explorer.reduce.rgb_basis import RgbBasis, load_rgb, rgb
 
-__all__ = ["Projection", "align", "load_projection", "movement", "project", "saved_projections"]
+__all__ = [
+    "Projection",
+    "RgbBasis",
+    "align",
+    "load_projection",
+    "load_rgb",
+    "movement",
+    "project",
+    "rgb",
+    "saved_projections",
+]

@@ -22,13 +22,16 @@ from explorer.errors import (
 )
 from explorer.explore import explore
 from explorer.reduce import (
+    Comparison,
     Projection,
     RgbBasis,
     align,
+    compare,
     load_projection,
     load_rgb,
     movement,
     project,
+    project_frames,
     rgb,
     saved_projections,
 )
@@ -38,6 +41,7 @@ from explorer.samples import Samples, flatten
 __all__ = [
     "Activations",
     "CheckpointError",
+    "Comparison",
     "ExplorerError",
     "InputError",
     "LayerError",
@@ -53,6 +57,7 @@ __all__ = [
     "Samples",
     "align",
     "capture",
+    "compare",
     "explore",
     "flatten",
     "grid",
@@ -62,6 +67,7 @@ __all__ = [
     "movement",
     "open_run",
     "project",
+    "project_frames",
     "rgb",
     "saved_projections",
     "scene",

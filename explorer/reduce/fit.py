@@ -58,6 +58,19 @@ class Job:
     keep: Path | None = None
     watch: Watch | None = None
 
+    @staticmethod
+    def of(
+        samples: Samples, settings: Settings, *, keep: Path | None = None, watch: Watch | None = None
+    ) -> Job:
+        """The job of projecting some samples.
+
+        Raises:
+            ReductionError: NaN or infinity among them.
+        """
+        check_finite(samples)
+        unit = to_unit(samples.features, standardise=settings.standardise)
+        return Job(samples, unit, settings, keep, watch)
+
     def neighbours(self, unit: Unit) -> NeighbourStore:
         """The rows' neighbours, found when they are asked for."""
         metric: Any = self.settings.metric
@@ -70,15 +83,23 @@ def fit(
     samples: Samples, settings: Settings, *, keep: Path | None = None, watch: Watch | None = None
 ) -> Projection:
     """Project samples, measure the map, and record what was done."""
-    check_finite(samples)
-    unit = to_unit(samples.features, standardise=settings.standardise)
-    fitted = METHODS[settings.method](Job(samples, unit, settings, keep, watch))
+    job = Job.of(samples, settings, keep=keep, watch=watch)
+    return describe(job, METHODS[settings.method](job))
+
+
+def describe(job: Job, fitted: Fitted) -> Projection:
+    """What a method made of a job, measured and with its provenance.
+
+    Raises:
+        ReductionError: coordinates that are not finite.
+    """
+    samples, settings = job.samples, job.settings
     if not np.isfinite(fitted.coordinates).all():
         raise ReductionError(
             f"{settings.method} of {samples.n_samples} positions of layer {samples.layer} did not end in "
             "finite coordinates; scale the values, or try standardise"
         )
-    quality, trust = assess(unit, fitted.coordinates)
+    quality, trust = assess(job.unit, fitted.coordinates)
     provenance = {
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
-from explorer.errors import InputError, RunError, suggest
+from explorer.errors import InputError, RunError
 from explorer.progress import say, working
 from explorer.reduce.projection import Projection, load_projection
+from explorer.reduce.rows import is_run, layer_of, rows_of
 from explorer.reduce.settings import Settings, sample_size
 from explorer.reduce.tsne import Watch
 from explorer.samples import Samples, even_rows
@@ -81,11 +82,9 @@ def project(
         ReductionError: an unknown method or a value out of range, or rows that cannot be projected.
         LayerError: the run has no such layer.
     """
-    run = None if isinstance(source, Samples | Activations | np.ndarray | list | tuple) else source
-    if run is not None and layer is None:
-        if len(run.layers) != 1:
-            raise InputError(f"{run.path}: name the layer; {suggest('', run.layers)}")
-        layer = run.layers[0]
+    run: Any = source if is_run(source) else None
+    if run is not None:
+        layer = layer_of(run, layer)
     if coordinates is not None:
         method = "precomputed"
     if not isinstance(method, str):
@@ -108,12 +107,11 @@ def project(
     if run is not None and layer is not None:
         return _project_run(run, layer, settings, coordinates=coordinates, watch=watch)
     from explorer.reduce.fit import fit
-    from explorer.reduce.rows import as_samples, thin
 
-    samples = as_samples(source)  # type: ignore[arg-type]
+    samples = rows_of(source, None, most if coordinates is None else None, random_state)
     if coordinates is not None:
         return _precomputed(samples.layer, samples.grid_shape, samples.rows, coordinates)
-    return fit(thin(samples, most or samples.n_samples, random_state), settings, watch=watch)
+    return fit(samples, settings, watch=watch)
 
 
 def _project_run(
@@ -207,15 +205,10 @@ def saved_projections(run: Run) -> dict[str, Projection]:
 def _project_own(source: Any, reducer: Reducer, most: int | None, random_state: int | None) -> Projection:
     """Project with a reducer of the user's, and keep the result in the run folder."""
     from explorer.reduce.fit import assess
-    from explorer.reduce.rows import as_samples, check_finite, read_samples, thin, to_unit
+    from explorer.reduce.rows import check_finite, to_unit
 
     run, layer = source if isinstance(source, tuple) else (None, "")
-    if run is not None:
-        rows = None if most is None else even_rows(run.grid_shape(layer), most, random_state)
-        samples = read_samples(run, layer, rows)
-    else:
-        samples = as_samples(source)
-        samples = thin(samples, most or samples.n_samples, random_state)
+    samples = rows_of(source if run is None else run, layer, most, random_state)
     check_finite(samples)
     made = reducer.fit_transform(samples.features)
     own = _precomputed(samples.layer, samples.grid_shape, samples.rows, made)

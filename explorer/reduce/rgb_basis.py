@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError, ReductionError, RunError, first_line
 from explorer.progress import say, working
 from explorer.reduce.pca import PCA, Moments, fit_pca, of_many
+from explorer.reduce.rows import layer_of
 from explorer.reduce.streaming import fit_run, over_chunks
 
 if TYPE_CHECKING:
@@ -130,10 +131,7 @@ def rgb(
         InputError: the layer is not named and the run has several, or percentiles that are none.
         LayerError: the run has no such layer.
     """
-    if layer is None:
-        if len(run.layers) != 1:
-            raise InputError(f"{run.path}: name the layer; it has {', '.join(run.layers)}")
-        layer = run.layers[0]
+    layer = layer_of(run, layer)
     low, high = (float(value) for value in percentiles)
     if not 0 <= low < high <= 100:
         raise InputError(f"percentiles {low:g} and {high:g}: expected two rising numbers from 0 to 100")

@@ -158,7 +158,7 @@ def project(
     neighbours: Annotated[int, Parameter(name=["--neighbours", "--neighbors"])] = 15,
     min_dist: float = 0.1,
     metric: Literal["euclidean", "cosine"] = "euclidean",
-    engine: Literal["explorer", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
+    engine: Literal["explorer", "jax", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
     coordinates: Path | None = None,
 ) -> None:
     """Project the positions of a captured layer and keep the result in the run folder.
@@ -178,7 +178,7 @@ def project(
         neighbours: of UMAP, the number of neighbours.
         min_dist: of UMAP, the smallest distance between points of the map.
         metric: of t-SNE and UMAP, what tells neighbours apart.
-        engine: another library's t-SNE or UMAP, to compare with.
+        engine: jax for t-SNE on an accelerator; or another library's t-SNE or UMAP, to compare with.
         coordinates: a .npy of coordinates of your own, one row a position, instead of a method.
     """
     from explorer.capture import open_run

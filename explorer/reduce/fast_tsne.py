@@ -69,7 +69,7 @@ def fit_fast_tsne(
         theta: accuracy of the repulsion, smaller is better; by default forces are right within about 1 %.
         callback: called every 50 iterations, and with the last state before an interruption is passed on.
     """
-    start = _padded(initial, random_state)
+    start = padded(initial, random_state)
     order, rank = _near_together(start)
     descent = _Descent(
         rank[indices[order]], distances[order], start[order], perplexity=perplexity,
@@ -107,7 +107,7 @@ def fit_tied_tsne(
         schedule: iterations with exaggeration, and without.
         advance: called every 50 iterations.
     """
-    start = _padded(initial, random_state)
+    start = padded(initial, random_state)
     order, rank = _near_together(start)
     descents = [
         _Descent(
@@ -145,7 +145,7 @@ def _near_together(start: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArr
     return order, rank
 
 
-def _padded(initial: NDArray[Any], random_state: int | None) -> NDArray[np.float32]:
+def padded(initial: NDArray[Any], random_state: int | None) -> NDArray[np.float32]:
     """Initial places (n, 4) with jitter, zeros in the unused columns."""
     n, n_components = initial.shape
     noise = np.random.default_rng(random_state).normal(size=initial.shape)

@@ -145,7 +145,7 @@ def _tsne(job: Job) -> Fitted:
     settings, unit = job.settings, check_spread(job.samples, job.unit, tsne.LEAST)
     perplexity = _at_most("perplexity", settings.perplexity, (job.samples.n_samples - 1) / 3)
     used = {"perplexity": perplexity}
-    if settings.engine != "explorer":
+    if settings.engine not in ("explorer", "jax"):
         engine = peers.opentsne if settings.engine == "openTSNE" else peers.sklearn_tsne
         coordinates, divergence = engine(
             unit.rows, settings.n_components, perplexity=perplexity, random_state=settings.random_state
@@ -157,6 +157,7 @@ def _tsne(job: Job) -> Fitted:
         settings.n_components,
         perplexity=perplexity,
         random_state=settings.random_state,
+        engine=settings.engine,
         watch=job.watch,
     )
     figures = {"kl_divergence": fitted.kl_divergence, "force_error": fitted.force_error}

@@ -71,7 +71,8 @@ def project(
         perplexity: t-SNE's effective number of neighbours; lowered to (n_samples - 1) / 3 where it is larger.
         n_neighbors: UMAP's number of neighbours; lowered to n_samples - 1 where it is larger.
         min_dist: UMAP's smallest distance between points of the map, 0 to 1.
-        engine: whose implementation: "explorer"; to compare, "openTSNE" or "scikit-learn" for t-SNE and
+        engine: whose implementation: "explorer"; "jax" for t-SNE with every pair summed exactly on JAX's
+            device, which pays on an accelerator; to compare, "openTSNE" or "scikit-learn" for t-SNE and
             "umap-learn" for UMAP.
         metric: what tells neighbours apart in t-SNE and UMAP: "euclidean" or "cosine".
         watch: called with the iteration and the coordinates so far while t-SNE or UMAP unfolds; when it

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.activations import Activations
+from explorer.activations import Activations, as_numbers
 from explorer.errors import InputError, ReductionError, suggest
 from explorer.samples import Samples, even_rows, flatten
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
-
-
-NARROWER = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
-"""Types of JAX that numpy knows by name only."""
 
 
 def chunk_rows(run: Run, layer: str) -> Iterator[NDArray[Any]]:
@@ -81,13 +78,11 @@ def as_samples(source: Samples | Activations | NDArray[Any]) -> Samples:
 
     Anything that numpy reads is an array: lists, JAX's arrays, PyTorch's tensors on the CPU.
     """
-    if isinstance(source, Samples):
-        return source
     if isinstance(source, Activations):
-        return flatten(source)
-    rows = np.asarray(source)
-    if rows.dtype.name in NARROWER:
-        rows = rows.astype(np.float32)
+        source = flatten(source)
+    rows = as_numbers(source.features if isinstance(source, Samples) else source)
+    if isinstance(source, Samples):
+        return replace(source, features=rows)
     if rows.ndim != 2 or rows.dtype.kind not in "fiub":
         raise ReductionError(
             f"rows of type {rows.dtype} and shape {rows.shape}, expected numbers (n_samples, n_features)"

@@ -11,7 +11,7 @@ from explorer.errors import ReductionError, suggest
 METHODS = ("pca", "tsne", "umap", "precomputed")
 ENGINES = {
     "pca": ("explorer",),
-    "tsne": ("explorer", "openTSNE", "scikit-learn"),
+    "tsne": ("explorer", "jax", "openTSNE", "scikit-learn"),
     "umap": ("explorer", "umap-learn"),
     "precomputed": ("explorer",),
 }
@@ -38,8 +38,8 @@ class Settings:
         perplexity: t-SNE's effective number of neighbours.
         n_neighbors: UMAP's number of neighbours.
         min_dist: UMAP's smallest distance between points of the map.
-        engine: whose implementation: "explorer", or for comparison "openTSNE" or "scikit-learn" for
-            t-SNE and "umap-learn" for UMAP.
+        engine: whose implementation: "explorer"; "jax" for t-SNE on an accelerator; or for comparison
+            "openTSNE" or "scikit-learn" for t-SNE and "umap-learn" for UMAP.
         metric: what tells neighbours apart in t-SNE and UMAP, "euclidean" or "cosine".
         whiten: divide each of PCA's components by its standard deviation.
 
@@ -69,7 +69,7 @@ class Settings:
             )
         if self.metric not in METRICS:
             raise ReductionError(f"no metric {self.metric!r}; {suggest(self.metric, METRICS)}")
-        if self.metric != "euclidean" and self.engine != "explorer":
+        if self.metric != "euclidean" and self.engine not in ("explorer", "jax"):
             raise ReductionError(f"metric {self.metric!r} needs engine 'explorer', not {self.engine!r}")
         if self.whiten and self.method != "pca":
             raise ReductionError(f"whiten is an option of pca, not of {self.method}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,12 @@ class Model:
         dotted = {name.replace("/", "."): info for name, info in known.items()}
         found = []
         for name in names or [self.default_layer(input_shape)]:
-            if name not in known and name not in dotted:
+            info = known.get(name) or dotted.get(name)
+            if info is None and hasattr(self.adapter, "find_layer"):
+                info = self.adapter.find_layer(name, input_shape or self.input_shape)
+            if info is None:
                 raise LayerError(f"{self.name}: no layer {name!r}; {suggest(name, known)}")
-            found.append(known.get(name) or dotted[name])
+            found.append(info)
         return found
 
 
@@ -121,7 +124,7 @@ def load_model(
         preprocessing: how pictures become inputs; the same keys as in a model.toml.
         class_names: names of the outputs' classes.
         call: further keyword arguments of the forward call.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere or of a graph's input.
         adapter: the adapter's name, where more than one could take the source.
 
     Raises:
@@ -150,7 +153,7 @@ def load_model(
     name, opened = open_source(target, options, only=adapter or (file.adapter if file else None))
     if isinstance(preprocessing, Mapping):
         preprocessing = read_preprocessing(preprocessing, "preprocessing")
-    rule = preprocessing or (file.preprocessing if file else None)
+    rule = preprocessing or (file.preprocessing if file else None) or _default_rule(opened, name)
     return Model(
         opened,
         name,
@@ -158,9 +161,15 @@ def load_model(
         rule,
         tuple(class_names) if class_names else (file.class_names if file else None),
         tuple(input_shape) if input_shape else (rule.input_shape if rule else None),
-        _recipe(options, file),
+        _recipe(replace(options, layout=options.layout or getattr(opened, "layout", "channels_last")), file),
         _hints(file.hints, file.path) if file else {},
     )
+
+
+def _default_rule(opened: Adapter, name: str) -> Preprocessing | None:
+    """What the adapter can tell of the preprocessing, where nobody declared one."""
+    table = getattr(opened, "default_preprocessing", None)
+    return read_preprocessing(table, name) if table else None
 
 
 def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _input_dtype(kind: int, name: str, where: str) -> np.dtype[Any]:
     dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(kind)
     if kind == 0 or (dtype.kind not in "fiu" and dtype.name != "bfloat16"):
         raise ModelError(f"{where}: input {name} takes {kind_name(kind)}, expected numbers")
-    return dtype
+    return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
 
 
 def _value(kind: int, given: Any, where: str) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from explorer.errors import ExplorerError, ModelError
 from .limits import first_line
 from .onnx_file import GraphFile
 from .onnx_nodes import Graph, opset
-from .onnx_widen import widened
+from .onnx_widen import GIVEN, widened
 
 MOST_SESSIONS = 4
 """Sessions kept for other sets of layers: each holds its own packed copy of some weights."""
@@ -76,7 +76,8 @@ class Sessions:
                     self._made.pop(next(iter(self._made)))
                 self._made[key] = session, names
             wanted = {value.name for value in session.get_inputs()}
-            values = session.run(names, {name: value for name, value in feeds.items() if name in wanted})
+            given = dict(feeds) | {name + GIVEN: value for name, value in feeds.items()}
+            values = session.run(names, {name: given[name] for name in wanted})
         return dict(zip(outputs, values, strict=True))
 
     def check(self, outputs: Sequence[str], types: Mapping[str, int]) -> None:

@@ -1,55 +1,68 @@
-"""bfloat16 graphs, whose operators onnxruntime lacks here: float32, rounded to bfloat16 after each."""
+"""Graphs of float16 and bfloat16: each operator computed in float32, its answer rounded as written.
+
+onnxruntime has no bfloat16 operators on the processor, and few of float16: those it computes in
+float32, leaving out the rounding between two of them, unless the tensor there is asked for. Values
+would so depend on what else is asked for; with the casts written out they do not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-SUFFIX = "~float32"
+WIDE = "~float32"
+EXACT = "~unrounded"
+GIVEN = "~given"
+"""What an input of bfloat16 is called, which is given as float32."""
 NATIVE = frozenset({"Cast", "Identity", "Constant", "ConstantOfShape", "Shape", "Size", "If", "Loop", "Scan"})
 """Operators that are left as they are: they compute nothing, or hold a graph of their own."""
 
 
 def widened(model: Any, types: Mapping[str, int]) -> Any:
-    """The model with casts around every node that reads or makes bfloat16.
+    """The model with casts around every node that reads or makes numbers of two bytes.
 
-    This is what onnxruntime does for float16 by itself. Every tensor keeps its name, its type and the
-    rounding that the graph prescribes. A model without bfloat16 is returned as it is.
+    Every tensor keeps its name, its type and the rounding that the graph prescribes. A model without
+    any is returned as it is; float16 is left to onnxruntime where the type of a tensor is not known.
 
     Args:
         model: a ModelProto; not modified.
-        types: ONNX element types of its tensors.
+        types: ONNX element types of its tensors, as far as they are known.
     """
     import onnx
-    from onnx import TensorProto, helper
+    from onnx import TensorProto
 
     known = dict(types) | {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    narrow = {name for name, kind in known.items() if kind == TensorProto.BFLOAT16}
+    all_known = all(name in known for node in model.graph.node for name in node.output if name)
+    kinds = {TensorProto.BFLOAT16} | ({TensorProto.FLOAT16} if all_known else set())
+    narrow = {name: kind for name, kind in known.items() if kind in kinds}
     if not narrow:
         return model
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     del wide.graph.node[:]
+    for value in wide.graph.input:
+        if narrow.get(value.name) == TensorProto.BFLOAT16:  # which numpy has not
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+            wide.graph.node.append(_cast(value.name + GIVEN, value.name, TensorProto.BFLOAT16))
+            value.name += GIVEN
     cast: set[str] = set()
     for node in model.graph.node:
-        touched = narrow.intersection((*node.input, *node.output))
-        if not touched or node.op_type in NATIVE:
+        if node.op_type in NATIVE or not narrow.keys() & {*node.input, *node.output}:
             wide.graph.node.append(node)
             continue
-        for name in dict.fromkeys(node.input):
-            if name in narrow and name not in cast:
-                cast.add(name)
-                wide.graph.node.append(
-                    helper.make_node("Cast", [name], [name + SUFFIX], to=TensorProto.FLOAT)
-                )
+        new = [name for name in dict.fromkeys(node.input) if name in narrow and name not in cast]
+        cast.update(new)
+        wide.graph.node.extend(_cast(name, name + WIDE, TensorProto.FLOAT) for name in new)
         changed = wide.graph.node.add()
         changed.CopyFrom(node)
         del changed.input[:], changed.output[:]
-        changed.input.extend(name + SUFFIX if name in narrow else name for name in node.input)
-        changed.output.extend(name + "~exact" if name in narrow else name for name in node.output)
-        for name in node.output:
-            if name in narrow:
-                wide.graph.node.append(
-                    helper.make_node("Cast", [name + "~exact"], [name], to=TensorProto.BFLOAT16)
-                )
+        changed.input.extend(name + WIDE if name in narrow else name for name in node.input)
+        changed.output.extend(name + EXACT if name in narrow else name for name in node.output)
+        wide.graph.node.extend(_cast(n + EXACT, n, narrow[n]) for n in node.output if n in narrow)
     return wide
+
+
+def _cast(source: str, target: str, kind: int) -> Any:
+    from onnx import helper
+
+    return helper.make_node("Cast", [source], [target], to=kind)

@@ -108,3 +108,104 @@ def residual_net(shape: Sequence[Any] = ("N", 3, "H", "W"), dtype: Any = np.floa
     net.nodes.append(Node("Gemm", [x, net.weight("fc.w", 24, 5), net.weight("fc.b", 5)], ["logits"], name="fc"))
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return net.model(shape, ["logits"], kind=kind)
+
+
+def transposed_net(shape: Sequence[Any] = ("N", 20, 28, 3)) -> Any:
+    """Channels last outside, with transposes around its convolutions, as a converter from TensorFlow writes."""
+    net = Net(seed=1)
+    x = net.node("Transpose", ["x"], "conv1/to_nchw", perm=[0, 3, 1, 2])
+    x = net.node("Transpose", [net.conv(x, "conv1", (3, 6, 3))], "conv1/to_nhwc", perm=[0, 2, 3, 1])
+    x = net.node("Add", [x, net.weight("bias", 6)], "bias_add")
+    x = net.node("Relu", [x], "relu")
+    x = net.node("Transpose", [x], "conv2/to_nchw", perm=[0, 3, 1, 2])
+    x = net.node("Transpose", [net.conv(x, "conv2", (6, 4, 1))], "conv2/to_nhwc", perm=[0, 2, 3, 1])
+    x = net.node("MatMul", [x, net.weight("dense.w", 4, 7)], "dense")
+    return net.model(shape, ["dense_out"])
+
+
+def quantised_net(shape: Sequence[Any] = ("N", 3, 16, 16)) -> Any:
+    """Fake-quantised activations and weights: QuantizeLinear and DequantizeLinear around a convolution."""
+    net = Net(seed=2)
+    net.constant("s0", np.float32(0.01))
+    net.constant("z0", np.uint8(0))
+    net.constant("s1", np.float32(0.05))
+    net.constant("z1", np.uint8(100))
+    net.constant("sw", np.linspace(0.005, 0.01, 8).astype(np.float32))
+    net.constant("w", net.rng.integers(-127, 127, (8, 3, 3, 3)).astype(np.int8))
+    x = net.node("QuantizeLinear", ["x", "s0", "z0"], "quant0")
+    x = net.node("DequantizeLinear", [x, "s0", "z0"], "dequant0")
+    w = net.node("DequantizeLinear", ["w", "sw"], "weights", axis=0)
+    x = net.node("Conv", [x, w], "conv", pads=[1, 1, 1, 1])
+    x = net.node("QuantizeLinear", [x, "s1", "z1"], "quant1")
+    x = net.node("MaxPool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2])
+    x = net.node("DequantizeLinear", [x, "s1", "z1"], "dequant1")
+    x = net.node("Sigmoid", [x], "sigmoid")
+    return net.model(shape, ["sigmoid_out"])
+
+
+def integer_net() -> Any:
+    """Convolution in whole numbers: QLinearConv, the input quantised as bytes."""
+    net = Net(seed=3)
+    scales = {"sx": 0.01, "sw": 0.004, "sy": 0.03}
+    for name, value in scales.items():
+        net.constant(name, np.float32(value))
+    net.constant("zx", np.uint8(0))
+    net.constant("zw", np.int8(0))
+    net.constant("zy", np.uint8(120))
+    net.constant("w", net.rng.integers(-127, 127, (8, 3, 3, 3)).astype(np.int8))
+    x = net.node("QuantizeLinear", ["x", "sx", "zx"], "quant")
+    x = net.node("QLinearConv", [x, "sx", "zx", "w", "sw", "zw", "sy", "zy"], "qconv", pads=[1, 1, 1, 1])
+    x = net.node("DequantizeLinear", [x, "sy", "zy"], "dequant")
+    return net.model(("N", 3, "H", "W"), [x])
+
+
+def transformer(n_prefix: int = 1, shape: Sequence[Any] = ("N", 3, 16, 24), patch: int = 4) -> Any:
+    """A vision transformer of one block: patches, class (and register) tokens, positions, attention, head."""
+    net, width, heads = Net(seed=4), 8, 2
+    rows, columns = shape[2] // patch, shape[3] // patch
+    n_tokens = rows * columns + n_prefix
+    x = net.conv("x", "patch", (3, width, patch), strides=[patch, patch], pads=[0] * 4)
+    x = net.node("Reshape", [x, net.constant("flat", np.array([0, width, -1]))], "flatten")
+    x = net.node("Transpose", [x], "tokens", perm=[0, 2, 1])
+    if n_prefix:
+        whole = net.node("Shape", ["x"], "shape")
+        count = net.node("Gather", [whole, net.constant("zero", np.array([0]))], "count")
+        rest = net.constant("rest", np.array([n_prefix, width]))
+        target = net.node("Concat", [count, rest], "target", axis=0)
+        prefix = net.node("Expand", [net.weight("prefix", 1, n_prefix, width), target], "expand")
+        x = net.node("Concat", [prefix, x], "with_prefix", axis=1)
+    x = net.node("Add", [x, net.weight("positions", 1, n_tokens, width)], "embedded")
+    y = net.node(
+        "LayerNormalization", [x, net.weight("ln.w", width), net.weight("ln.b", width)], "norm", axis=-1
+    )
+    split = net.constant("split", np.array([0, n_tokens, heads, width // heads]))
+    parts = {}
+    for part, order in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
+        dense = net.node("MatMul", [y, net.weight(f"{part}.w", width, width)], part)
+        parts[part] = net.node("Transpose", [net.node("Reshape", [dense, split], f"{part}_split")], f"{part}_heads", perm=order)
+    scores = net.node("Softmax", [net.node("MatMul", [parts["q"], parts["k"]], "scores")], "attention", axis=-1)
+    mixed = net.node("Transpose", [net.node("MatMul", [scores, parts["v"]], "mixed")], "mixed_t", perm=[0, 2, 1, 3])
+    joined = net.node("Reshape", [mixed, net.constant("join", np.array([0, n_tokens, width]))], "joined")
+    x = net.node("Add", [x, net.node("MatMul", [joined, net.weight("o.w", width, width)], "proj")], "block")
+    first = net.node("Gather", [x, net.constant("cls", np.array(0))], "cls_token", axis=1)
+    net.nodes.append(Node("Gemm", [first, net.weight("h.w", width, 5)], ["logits"], name="head"))
+    return net.model(shape, ["logits"])
+
+
+def branching_net() -> Any:
+    """A convolution, an If with two convolutions inside, and an operator after it."""
+    net = Net(seed=5)
+    x = net.conv("x", "conv", (3, 4, 3))
+    branches = {}
+    for name in ("then_branch", "else_branch"):
+        inner = [
+            Node("Conv", [x, net.weight(f"{name}.w", 4, 4, 1, 1)], [f"{name}_conv"], name=f"{name}/conv"),
+            Node("Relu", [f"{name}_conv"], [f"{name}_out"]),
+        ]
+        output = helper.make_tensor_value_info(f"{name}_out", FLOAT, None)
+        branches[name] = helper.make_graph(inner, name, [], [output])
+    total = net.node("ReduceMax", ["x"], "largest", keepdims=0)
+    test = net.node("Greater", [total, net.constant("limit", np.float32(0.5))], "test")
+    net.nodes.append(Node("If", [test], ["chosen"], name="if", **branches))
+    net.node("Sigmoid", ["chosen"], "after")
+    return net.model(("N", 3, 8, 8), ["after_out"])

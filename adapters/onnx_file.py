@@ -53,6 +53,7 @@ def read_graph(path: Path) -> GraphFile:
 
     try:
         model = _parse(path)
+        _constants_to_weights(model.graph)
         weights = _take_weights(model, path)
         # A message keeps the memory of what was cleared in it; another one made from it does not.
         model = onnx.ModelProto.FromString(model.SerializeToString())
@@ -108,6 +109,24 @@ def _parse(path: Path) -> Any:
     for field in ("training_info", "metadata_props"):
         model.ClearField(field)
     return model
+
+
+def _constants_to_weights(graph: Any) -> None:
+    """Make weights of the graph's Constant nodes, which some exporters keep all of them in."""
+    kept = []
+    for node in graph.node:
+        value = next((entry for entry in node.attribute if entry.name == "value"), None)
+        if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and value is not None:
+            tensor = graph.initializer.add()
+            tensor.CopyFrom(value.t)
+            tensor.name = node.output[0]
+        else:
+            kept.append(node)
+    if len(kept) < len(graph.node):
+        remaining = type(graph)()
+        remaining.node.extend(kept)
+        graph.ClearField("node")
+        graph.node.extend(remaining.node)
 
 
 def _take_weights(model: Any, path: Path) -> dict[str, NDArray[Any]]:

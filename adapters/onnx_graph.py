@@ -7,7 +7,7 @@ costs no full pass, and the weights are shared by every such cut.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -163,7 +163,7 @@ class OnnxGraph:
         checked = self._source.checked(np.asarray(inputs), str(self._path))
         plan = self._plan(checked.shape[1:])
         found = {name: self._find(name, plan) for name in layers}
-        wanted = {layer.tensor: layer.node for layer in found.values()}
+        wanted = {layer.tensor: layer for layer in found.values()}
         if not wanted:
             return {}
         try:
@@ -188,21 +188,22 @@ class OnnxGraph:
             self._plans[shape] = self._planner.plan(shape)
         return self._plans[shape]
 
-    def _run(self, wanted: Mapping[str, Any], inputs: NDArray[Any], plan: Plan) -> dict[str, NDArray[Any]]:
-        """The values of tensors, in as many runs as the graph's own batch size takes."""
+    def _run(self, wanted: Mapping[str, Layer], inputs: NDArray[Any], plan: Plan) -> dict[str, NDArray[Any]]:
+        """The values of tensors, batch in front, in as many runs as the graph's own batch size takes."""
+        behind = {name: layer.node for name, layer in wanted.items()}
         size = self._batch(wanted) or len(inputs)
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in wanted}
         for start in range(0, len(inputs), size):
             some = inputs[start : start + size]
             full = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])
             feeds = self._source.feeds(full, plan.axis.index)
-            for name, values in self._sessions.run(wanted, feeds, plan.types).items():
-                parts[name].append(values[: len(some)])
+            for name, values in self._sessions.run(behind, feeds, plan.types).items():
+                parts[name].append(np.moveaxis(values, wanted[name].batch, 0)[: len(some)])
         return {
             name: np.concatenate(values) if len(values) > 1 else values[0] for name, values in parts.items()
         }
 
-    def _batch(self, wanted: Mapping[str, Any]) -> int | None:
+    def _batch(self, wanted: Iterable[str]) -> int | None:
         """How many inputs one run takes, None for any number.
 
         A scale that is measured on the tensor would mix the inputs of a batch, so then it is one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,8 @@ class Layer:
     Attributes:
         info: as listed.
         tensor: the graph's tensor.
-        axis: the axis of its channels, 1 where it has rank 2.
+        batch: the axis of its inputs: not always the first.
+        axis: the axis of its channels.
         node: what is put behind the tensor, None for nothing.
         grid: where its tokens lie, None when they are no tokens of patches.
         token: which of the tokens of no patch this layer is, None for the patches.
@@ -40,14 +41,16 @@ class Layer:
 
     info: LayerInfo
     tensor: str
+    batch: int
     axis: int
     node: Any | None
     grid: Grid | None = None
     token: int | None = None
 
     def values(self, captured: NDArray[Any]) -> NDArray[Any]:
-        """The layer's values (batch, *spatial, channels) from those of its tensor."""
-        values = np.moveaxis(captured, self.axis, -1).astype(self.info.dtype, copy=False)
+        """The layer's values (batch, *spatial, channels) from those of its tensor, batch in front."""
+        values = np.moveaxis(captured, _behind(self.axis, self.batch), -1)
+        values = values.astype(self.info.dtype, copy=False)
         if self.grid is not None:
             patches, others = split_tokens(values, (self.grid.height, self.grid.width), self.grid.before)
             values = patches if self.token is None else others[:, self.token]
@@ -100,16 +103,20 @@ class Planner:
         used = self._source.guess(self.axis.index) if shape is None else shape
         self._source.check(used, self.axis.index, self._sessions.where)
         two, three = self._traced(used)
-        if self.batch is None and not any(_follows(two.get(o), three.get(o)) for o in self._graph.outputs):
+        if self.batch is None and not self._following(two, three, None).keys() & set(self._graph.outputs):
             # exported for one input, though its declaration says any number
             single, _ = self._traced(used, fixed=1)
-            if any(_follows(single.get(o), single.get(o), 1) for o in self._graph.outputs):
+            if self._following(single, single, 1).keys() & set(self._graph.outputs):
                 self.batch, two, three = 1, single, single
-        names = [name for name in self._tensors() if _follows(two.get(name), three.get(name), self.batch)]
+        batches = self._following(two, three, self.batch)
         axes = self._axes(two)
         shapes = {name: tensor.dims for name, tensor in two.items() if tensor.dims is not None}
         grids = token_grids(self._graph, shapes, axes)
-        layers = [layer for name in names for layer in self._layers(name, two[name], axes, grids)]
+        layers = [
+            layer
+            for name, batch in batches.items()
+            for layer in self._layers(name, two[name], batch, axes.get(name), grids)
+        ]
         if shape is None and None in self._source.declared(self.axis.index):
             layers = [_shapeless(layer) for layer in layers]
         kinds = {name: tensor.kind for name, tensor in two.items()}
@@ -118,6 +125,28 @@ class Planner:
     def _tensors(self) -> list[str]:
         """Every tensor that is computed from the input's values and can be captured, in order."""
         return [name for name in self._graph.producer if name in self._moving and name not in self.blocked]
+
+    def _following(
+        self, two: Mapping[str, Tensor], three: Mapping[str, Tensor], fixed: int | None
+    ) -> dict[str, int]:
+        """The tensors with a row for each input, and which axis the rows are on."""
+        found = {}
+        traced = (two, three) if fixed is None else self._as_if_free()
+        for name in self._tensors():
+            axis = _batch_axis(traced[0].get(name), traced[1].get(name))
+            if fixed is not None and (axis is None or _size(two.get(name), axis) != fixed):
+                axis = 0 if _size(two.get(name), 0) == fixed else None
+            if axis is not None:
+                found[name] = axis
+        return found
+
+    def _as_if_free(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What the graph tells for batches of 2 and 3 that it does not take; nothing where it objects."""
+        shape = self._source.guess(self.axis.index)
+        try:
+            return self._infer(2, shape), self._infer(3, shape)
+        except ModelError:
+            return {}, {}
 
     def _infer(self, batch: int, shape: tuple[int, ...] | None) -> dict[str, Tensor]:
         """What the graph tells for a batch of inputs of a shape; without one, for the declared shape."""
@@ -228,7 +257,7 @@ class Planner:
                 )
 
     def _layers(
-        self, name: str, tensor: Tensor, axes: Mapping[str, Axis], grids: Mapping[int, Grid]
+        self, name: str, tensor: Tensor, batch: int, axis: Axis | None, grids: Mapping[int, Grid]
     ) -> list[Layer]:
         """The layers that a tensor makes: one, or for tokens of patches one more for each other token."""
         shape = tensor.known
@@ -237,32 +266,35 @@ class Planner:
         dtype = dtype_name(tensor.kind, node)
         if shape is None or dtype is None or not 2 <= len(shape) <= 2 + MAX_SPATIAL_RANK or 0 in shape:
             return []
-        axis = axes.get(name, Axis(1, "given")) if len(shape) > 2 else Axis(1, "given")
-        one = [*shape[1:]]
-        one.append(one.pop(axis.index - 1))
+        channels = 1 - batch if len(shape) == 2 or axis is None else axis.index
+        if channels == batch:
+            return []
+        one = list(shape)
+        one.append(one.pop(channels))
+        del one[batch - (batch > channels)]
         maker = self._graph.maker(name)
         assert maker is not None  # every layer is made by a node
         words = []
-        if len(shape) > 2:
-            words.append(letters(len(shape), axis.index) + (" assumed" if axis.assumed else ""))
+        if axis is not None and len(shape) > 2:
+            words.append(letters(len(shape), _behind(channels, batch)) + (" assumed" if axis.assumed else ""))
         if node is not None:
             words.append(f"{'dequantised' if scale else 'widened'} from {kind_name(tensor.kind)}")
         inside = sum(inner == title(maker) for inner in self._graph.inside.values())
         if inside:
             words.append(f"{inside} tensors inside cannot be captured")
-        listed = self._graph.layer_name(name)
-        count = self._parameters(maker)
         grid = grids.get(one[0]) if len(one) == 2 else None
-        if grid is None:
-            info = LayerInfo(listed, _kind(maker, words), tuple(one), count, dtype)
-            return [Layer(info, name, axis.index, node)]
-        spatial = (grid.height, grid.width)
-        info = LayerInfo(listed, _kind(maker, [*words, "tokens as a grid"]), (*spatial, one[1]), count, dtype)
-        layers = [Layer(info, name, axis.index, node, grid)]
-        for number, title_ in enumerate(token_names(listed, one[0] - math.prod(spatial))):
-            info = LayerInfo(title_, _kind(maker, ["token of no patch"]), (one[1],), count, dtype)
-            layers.append(Layer(info, name, axis.index, node, grid, number))
-        return layers
+        spatial = one[:-1] if grid is None else [grid.height, grid.width]
+        if grid is not None:
+            words.append("tokens as a grid")
+        info = LayerInfo(
+            self._graph.layer_name(name),
+            _kind(maker, words),
+            (*spatial, one[-1]),
+            self._parameters(maker),
+            dtype,
+        )
+        layer = Layer(info, name, batch, channels, node, grid)
+        return [layer] if grid is None else [layer, *_tokens(layer, one[0] - math.prod(spatial))]
 
     def _parameters(self, node: Any) -> int:
         """Number of weights that a node reads, also through nodes that only prepare them."""
@@ -288,17 +320,45 @@ def _kind(node: Any, words: Sequence[str]) -> str:
     return f"{name} ({', '.join(words)})" if words else name
 
 
-def _follows(two: Tensor | None, three: Tensor | None, fixed: int | None = None) -> bool:
-    """Whether a tensor has one row for each input, seen with two sizes of the batch or with a fixed one."""
+def _tokens(layer: Layer, count: int) -> list[Layer]:
+    """The layers of the tokens of no patch."""
+    kind = layer.info.kind.split(" (")[0]
+    return [
+        replace(
+            layer,
+            info=replace(layer.info, name=name, kind=f"{kind} (token)", shape=layer.info.shape[-1:]),
+            token=number,
+        )
+        for number, name in enumerate(token_names(layer.info.name, count))
+        if layer.info.shape is not None
+    ]
+
+
+def _behind(axis: int, batch: int) -> int:
+    """Where an axis is once the batch is in front."""
+    return axis if axis > batch else axis + 1
+
+
+def _size(tensor: Tensor | None, axis: int) -> int:
+    """The size of one axis of a tensor of rank 2 or more, 0 when it is not known."""
+    known = None if tensor is None else tensor.known
+    return known[axis] if known is not None and len(known) > max(1, axis) else 0
+
+
+def _batch_axis(two: Tensor | None, three: Tensor | None) -> int | None:
+    """The axis with a row for each input, seen with batches of 2 and 3."""
     if two is None or three is None or two.known is None or three.known is None:
-        return False
-    if len(two.known) < 2 or len(three.known) < 2 or two.known[1:] != three.known[1:]:
-        return False
-    return (two.known[0], three.known[0]) == ((fixed, fixed) if fixed else (2, 3))
+        return None
+    if not 2 <= len(two.known) == len(three.known):
+        return None
+    differing = [
+        place for place, sizes in enumerate(zip(two.known, three.known, strict=True)) if len(set(sizes)) > 1
+    ]
+    if len(differing) != 1 or (two.known[differing[0]], three.known[differing[0]]) != (2, 3):
+        return None
+    return differing[0]
 
 
 def _shapeless(layer: Layer) -> Layer:
     """A layer whose shape was found with an input of a guessed size."""
-    from dataclasses import replace
-
     return replace(layer, info=replace(layer.info, shape=None))

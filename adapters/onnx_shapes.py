@@ -81,5 +81,6 @@ def declared(value: Any) -> Tensor:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
         return Tensor(tensor.elem_type, None)
-    dims = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+    # some exporters write -1 for "any"
+    dims = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
     return Tensor(tensor.elem_type, dims)

@@ -50,7 +50,13 @@ class Net:
         return self.node("Conv", [x, *weights], name, **attributes)
 
     def model(
-        self, shape: Sequence[Any], outputs: Sequence[str], *, opset: int = 17, kind: int = FLOAT, extra: Any = ()
+        self,
+        shape: Sequence[Any],
+        outputs: Sequence[str],
+        *,
+        opset: int = 17,
+        kind: int = FLOAT,
+        extra: Any = (),
     ) -> Any:
         """The model with one input x of this shape."""
         graph = helper.make_graph(
@@ -105,13 +111,15 @@ def residual_net(shape: Sequence[Any] = ("N", 3, "H", "W"), dtype: Any = np.floa
     x = net.node("Concat", [x, small, y], "concat", axis=1)
     x = net.node("GlobalAveragePool", [x], "gap")
     x = net.node("Flatten", [x], "flatten")
-    net.nodes.append(Node("Gemm", [x, net.weight("fc.w", 24, 5), net.weight("fc.b", 5)], ["logits"], name="fc"))
+    net.nodes.append(
+        Node("Gemm", [x, net.weight("fc.w", 24, 5), net.weight("fc.b", 5)], ["logits"], name="fc")
+    )
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return net.model(shape, ["logits"], kind=kind)
 
 
 def transposed_net(shape: Sequence[Any] = ("N", 20, 28, 3)) -> Any:
-    """Channels last outside, with transposes around its convolutions, as a converter from TensorFlow writes."""
+    """Channels last outside, transposes around its convolutions: what comes of a TensorFlow network."""
     net = Net(seed=1)
     x = net.node("Transpose", ["x"], "conv1/to_nchw", perm=[0, 3, 1, 2])
     x = net.node("Transpose", [net.conv(x, "conv1", (3, 6, 3))], "conv1/to_nhwc", perm=[0, 2, 3, 1])
@@ -182,9 +190,15 @@ def transformer(n_prefix: int = 1, shape: Sequence[Any] = ("N", 3, 16, 24), patc
     parts = {}
     for part, order in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
         dense = net.node("MatMul", [y, net.weight(f"{part}.w", width, width)], part)
-        parts[part] = net.node("Transpose", [net.node("Reshape", [dense, split], f"{part}_split")], f"{part}_heads", perm=order)
-    scores = net.node("Softmax", [net.node("MatMul", [parts["q"], parts["k"]], "scores")], "attention", axis=-1)
-    mixed = net.node("Transpose", [net.node("MatMul", [scores, parts["v"]], "mixed")], "mixed_t", perm=[0, 2, 1, 3])
+        parts[part] = net.node(
+            "Transpose", [net.node("Reshape", [dense, split], f"{part}_split")], f"{part}_heads", perm=order
+        )
+    scores = net.node(
+        "Softmax", [net.node("MatMul", [parts["q"], parts["k"]], "scores")], "attention", axis=-1
+    )
+    mixed = net.node(
+        "Transpose", [net.node("MatMul", [scores, parts["v"]], "mixed")], "mixed_t", perm=[0, 2, 1, 3]
+    )
     joined = net.node("Reshape", [mixed, net.constant("join", np.array([0, n_tokens, width]))], "joined")
     x = net.node("Add", [x, net.node("MatMul", [joined, net.weight("o.w", width, width)], "proj")], "block")
     first = net.node("Gather", [x, net.constant("cls", np.array(0))], "cls_token", axis=1)

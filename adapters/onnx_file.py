@@ -1,7 +1,8 @@
-"""Read an .onnx file: its graph without the weights, and the weights, which are never copied again.
+"""Read an .onnx file: its graph without the weights, and the weights.
 
-Weights that lie in files of their own are mapped, not read, and only from within the model's folder.
-Nothing here asks onnxruntime to open a file: what it gets is the graph in memory and these arrays.
+Weights that lie in files of their own are mapped, not read, and only from within the model's folder;
+onnxruntime maps them from there as well, so that a model larger than memory can be opened. Those of
+the file itself are held once, whatever number of sessions is made of them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SMALL = 1024
 """Bytes up to which a weight stays in the graph: shapes and axes must be there to be reasoned about."""
 LARGEST = 2**31 - 1
 """Bytes that one protobuf message can have."""
-LOCATION = "weights are given to the session"
+LOCATION = "in the file itself"
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,30 @@ class GraphFile:
         path: the file.
         model: the ModelProto; weights larger than `SMALL` are declared in it, but not held.
         weights: those weights by name. bfloat16 is kept as uint16.
+        mapped: which of them lie in files beside the model.
+        stamps: size and time of those files when they were opened.
     """
 
     path: Path
     model: Any
     weights: dict[str, NDArray[Any]]
+    mapped: frozenset[str]
+    stamps: dict[Path, tuple[int, int]]
+
+    @property
+    def folder(self) -> Path:
+        """Where the files beside the model are."""
+        return self.path.parent.resolve()
+
+    def check_unchanged(self) -> None:
+        """Hold the files beside the model against what they were: they are read again and again.
+
+        Raises:
+            CheckpointError: one is another now.
+        """
+        for file, stamp in self.stamps.items():
+            if _stamp(file) != stamp:
+                raise CheckpointError(f"{file}: changed since {self.path} was opened; open it again")
 
 
 def read_graph(path: Path) -> GraphFile:
@@ -54,7 +74,8 @@ def read_graph(path: Path) -> GraphFile:
     try:
         model = _parse(path)
         _constants_to_weights(model.graph)
-        weights = _take_weights(model, path)
+        files = _Files(path)
+        weights, mapped = _take_weights(model, files)
         # A message keeps the memory of what was cleared in it; another one made from it does not.
         model = onnx.ModelProto.FromString(model.SerializeToString())
         if model.functions:
@@ -65,7 +86,7 @@ def read_graph(path: Path) -> GraphFile:
         raise ModelError(f"{path}: cannot be read as ONNX: {first_line(error)}") from None
     except DAMAGE as error:
         raise ModelError(f"{path}: cannot be read as ONNX: {first_line(error)}") from None
-    return GraphFile(path, model, weights)
+    return GraphFile(path, model, weights, mapped, files.stamps)
 
 
 def weights_of(file: GraphFile) -> dict[tuple[str, ...], NDArray[Any]]:
@@ -129,10 +150,9 @@ def _constants_to_weights(graph: Any) -> None:
         graph.node.extend(remaining.node)
 
 
-def _take_weights(model: Any, path: Path) -> dict[str, NDArray[Any]]:
-    """Take the large weights out of the graph; resolve all that lie in files of their own."""
-    files = _Files(path)
-    weights = {}
+def _take_weights(model: Any, files: _Files) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
+    """Take the large weights out of the graph; say which of them lie in files of their own."""
+    weights, mapped = {}, set()
     for tensor in model.graph.initializer:
         dtype = _dtype(tensor)
         if dtype is None or not tensor.name:
@@ -142,11 +162,13 @@ def _take_weights(model: Any, path: Path) -> dict[str, NDArray[Any]]:
         if array.nbytes <= SMALL:
             _store(tensor, array)
         else:
-            _declare(tensor, array)
             weights[tensor.name] = array
+            if _is_external(tensor):
+                mapped.add(tensor.name)
+            _declare(tensor, array)
     for tensor in _inner_tensors(model):
         _hold(tensor, files)
-    return weights
+    return weights, frozenset(mapped)
 
 
 def _inner_tensors(model: Any) -> Iterator[Any]:
@@ -250,13 +272,24 @@ def _store(tensor: Any, array: NDArray[Any]) -> None:
 
 
 def _declare(tensor: Any, array: NDArray[Any]) -> None:
-    """Keep the shape and type alone; the session is given the array."""
-    _store(tensor, array[:0] if array.ndim else array)
+    """Keep the shape and type, and where the bytes are; a session is given those of the file itself."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", LOCATION).replace("\\", "/")
+    offset = entries.get("offset") or "0"
+    _store(tensor, array[:0])
     tensor.ClearField("raw_data")
     tensor.data_location = type(tensor).EXTERNAL
-    for key, value in (("location", LOCATION), ("offset", "0"), ("length", str(array.nbytes))):
+    for key, value in (("location", location), ("offset", offset), ("length", str(array.nbytes))):
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
 
 
 class _Files:
@@ -264,6 +297,7 @@ class _Files:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.stamps: dict[Path, tuple[int, int]] = {}
         self._mapped: dict[str, NDArray[np.uint8]] = {}
 
     def read(self, tensor: Any, declared: int) -> NDArray[np.uint8]:
@@ -309,6 +343,7 @@ class _Files:
             )
         if not file.is_file():
             raise CheckpointError(f"{self.path}: weights {location} are missing beside it")
+        self.stamps[file] = _stamp(file)
         if file.stat().st_size == 0:
             return np.empty(0, np.uint8)
         return np.memmap(file, np.uint8, mode="r")

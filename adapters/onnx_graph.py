@@ -7,6 +7,7 @@ costs no full pass, and the weights are shared by every such cut.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +29,9 @@ from .onnx_layers import Layer, Plan, Planner
 from .onnx_nodes import Graph
 from .onnx_session import Sessions, runtime_facts
 from .weights import digest
+
+MOST_PIXELS = 80_000_000
+"""A declared size above which no picture is resized to it without being asked."""
 
 
 class OnnxGraph:
@@ -80,9 +84,9 @@ class OnnxGraph:
     def default_preprocessing(self) -> dict[str, Any]:
         """What the declared input says of how a picture has to look, in the words of a model.toml."""
         declared = self._source.declared(self._planner.axis.index)
-        if len(declared) != 3:
-            return {}
         *size, channels = declared
+        if len(declared) != 3 or math.prod(number or 1 for number in size) > MOST_PIXELS:
+            return {}
         rule: dict[str, Any] = {} if None in size else {"size": size}
         if channels == 1:
             rule["channels"] = "gray"
@@ -112,8 +116,8 @@ class OnnxGraph:
         for name, reason in self._planner.blocked.items():
             groups.setdefault(reason, []).append(name)
         for reason, names in groups.items():
-            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-            lines.append(f"not captured: {', '.join(names[:6])}{more}: {reason}")
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            lines.append(f"not captured: {', '.join(names[:4])}{more}: {reason}")
         return tuple(lines)
 
     @cached_property

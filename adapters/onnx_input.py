@@ -147,8 +147,8 @@ def find_source(graph: Graph, call: Mapping[str, Any], where: str) -> Source:
     missing = [other for other in free if other != name]
     if missing:
         raise ModelError(
-            f"{where}: pictures go to input {name}; give values for {', '.join(missing)} under call "
-            f"(it has {listed})"
+            f"{where}: needs values for all inputs but the one of the pictures, by name under call; "
+            f"taking {name} for that, {', '.join(missing)} are missing (it has {listed})"
         )
     dims = known[name].dims or ()
     has_batch = not (len(dims) == 3 and dims[0] == 3 and all(size is None or size > 4 for size in dims[1:]))

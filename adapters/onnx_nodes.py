@@ -44,12 +44,20 @@ class Graph:
         self.outputs = [value.name for value in model.graph.output]
         self.reads = [(*node.input, *_captured(node)) for node in self.nodes]
         self.producer: dict[str, int] = {}
+        known = {"", *self.initializers, *self.sparse, *self.inputs}
         self.consumers: dict[str, list[int]] = {}
         for index, node in enumerate(self.nodes):
             for name in filter(None, node.output):
                 if name in self.producer:
                     raise ModelError(f"{where}: tensor {name} is made by two nodes; the graph is damaged")
                 self.producer[name] = index
+            for name in self.reads[index]:
+                if name not in known:
+                    raise ModelError(
+                        f"{where}: {title(node)} reads tensor {name}, which nothing has made before it; "
+                        "the graph is damaged"
+                    )
+            known.update(node.output)
             for name in filter(None, self.reads[index]):
                 self.consumers.setdefault(name, []).append(index)
 

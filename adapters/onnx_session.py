@@ -25,6 +25,7 @@ from .onnx_file import GraphFile
 from .onnx_nodes import Graph, opset
 from .onnx_widen import GIVEN, widened
 
+FOLDER = "session.model_external_initializers_file_folder_path"
 MOST_SESSIONS = 4
 """Sessions kept for other sets of layers: each holds its own packed copy of some weights."""
 ROUNDING = frozenset({"QuantizeLinear", "DynamicQuantizeLinear"})
@@ -39,10 +40,11 @@ class Sessions:
         self.where = str(file.path)
         self._graph = graph
         types = {tensor.name: tensor.data_type for tensor in file.model.graph.initializer}
-        self._arrays = file.weights  # which the values below point into
+        self._file = file
         self._weights = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, types[name])
             for name, array in file.weights.items()
+            if name not in file.mapped
         }
         self._made: dict[tuple[str, ...], Any] = {}
         self.threads = _threads()
@@ -76,7 +78,8 @@ class Sessions:
                     self._made.pop(next(iter(self._made)))
                 self._made[key] = session, names
             wanted = {value.name for value in session.get_inputs()}
-            given = dict(feeds) | {name + GIVEN: value for name, value in feeds.items()}
+        given = dict(feeds) | {name + GIVEN: value for name, value in feeds.items()}
+        with named(self.where, f" (for {_shapes(feeds)})"):
             values = session.run(names, {name: given[name] for name in wanted})
         return dict(zip(outputs, values, strict=True))
 
@@ -112,6 +115,9 @@ class Sessions:
         plain = light or self.as_written
         options.graph_optimization_level = levels.ORT_DISABLE_ALL if plain else levels.ORT_ENABLE_ALL
         held = [t.name for t in model.graph.initializer if t.name in self._weights]
+        if self._file.mapped:
+            self._file.check_unchanged()
+            options.add_session_config_entry(FOLDER, str(self._file.folder))
         if held:
             options.add_external_initializers(held, [self._weights[name] for name in held])
         session = onnxruntime.InferenceSession(
@@ -142,14 +148,19 @@ def _rounds(graph: Graph) -> bool:
 
 
 @contextmanager
-def named(where: str) -> Iterator[None]:
-    """Turn whatever onnxruntime raises into one line that names the file."""
+def named(where: str, what: str = "") -> Iterator[None]:
+    """Turn whatever onnxruntime raises into one line that names the file, and what it was given."""
     try:
         yield
     except ExplorerError:
         raise
     except Exception as error:  # onnxruntime's exceptions have no base of their own
-        raise ModelError(f"{where}: {_plain(error)}") from None
+        raise ModelError(f"{where}: {_plain(error)}{what}") from None
+
+
+def _shapes(feeds: Mapping[str, NDArray[Any]]) -> str:
+    """Every input and its shape, in words."""
+    return ", ".join(f"{name} of {' × '.join(map(str, value.shape)) or 1}" for name, value in feeds.items())
 
 
 def _plain(error: Exception) -> str:
@@ -159,8 +170,9 @@ def _plain(error: Exception) -> str:
     version = onnxruntime.__version__
     text = first_line(error)
     foreign = re.search(r"([\w.]*):(\w+)\(-?\d+\) is not a registered", text)
-    if foreign:
-        domain, name = foreign.groups()
+    unknown = re.search(r"No Op registered for (\w+) with domain_version", text)
+    if foreign or unknown:
+        domain, name = foreign.groups() if foreign else ("", unknown.group(1) if unknown else "")
         return f"operator {domain or 'ai.onnx'}.{name} is not known to this onnxruntime ({version})"
     whole = str(error)
     newer = re.search(r"Opset (\d+) is under development", whole)

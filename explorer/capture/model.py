@@ -153,7 +153,7 @@ def load_model(
     name, opened = open_source(target, options, only=adapter or (file.adapter if file else None))
     if isinstance(preprocessing, Mapping):
         preprocessing = read_preprocessing(preprocessing, "preprocessing")
-    rule = preprocessing or (file.preprocessing if file else None) or _default_rule(opened, name)
+    rule = preprocessing or (file.preprocessing if file else None) or _default_rule(opened, str(target))
     return Model(
         opened,
         name,
@@ -166,10 +166,10 @@ def load_model(
     )
 
 
-def _default_rule(opened: Adapter, name: str) -> Preprocessing | None:
+def _default_rule(opened: Adapter, where: str) -> Preprocessing | None:
     """What the adapter can tell of the preprocessing, where nobody declared one."""
     table = getattr(opened, "default_preprocessing", None)
-    return read_preprocessing(table, name) if table else None
+    return read_preprocessing(table, where) if table else None
 
 
 def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:

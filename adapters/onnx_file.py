@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError, ModelError
 
 from .limits import DAMAGE, check_memory, first_line
+from .onnx_external import WeightFiles, stamp
 
 SMALL = 1024
 """Bytes up to which a weight stays in the graph: shapes and axes must be there to be reasoned about."""
@@ -56,8 +57,8 @@ class GraphFile:
         Raises:
             CheckpointError: one is another now.
         """
-        for file, stamp in self.stamps.items():
-            if _stamp(file) != stamp:
+        for file, before in self.stamps.items():
+            if stamp(file) != before:
                 raise CheckpointError(f"{file}: changed since {self.path} was opened; open it again")
 
 
@@ -74,7 +75,7 @@ def read_graph(path: Path) -> GraphFile:
     try:
         model = _parse(path)
         _constants_to_weights(model.graph)
-        files = _Files(path)
+        files = WeightFiles(path)
         weights, mapped = _take_weights(model, files)
         # A message keeps the memory of what was cleared in it; another one made from it does not.
         model = onnx.ModelProto.FromString(model.SerializeToString())
@@ -150,7 +151,7 @@ def _constants_to_weights(graph: Any) -> None:
         graph.node.extend(remaining.node)
 
 
-def _take_weights(model: Any, files: _Files) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
+def _take_weights(model: Any, files: WeightFiles) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
     """Take the large weights out of the graph; say which of them lie in files of their own."""
     weights, mapped = {}, set()
     for tensor in model.graph.initializer:
@@ -219,7 +220,7 @@ def _dtype(tensor: Any) -> np.dtype[Any] | None:
     return None
 
 
-def _array(tensor: Any, dtype: np.dtype[Any], files: _Files) -> NDArray[Any]:
+def _array(tensor: Any, dtype: np.dtype[Any], files: WeightFiles) -> NDArray[Any]:
     """The values of a tensor, wherever they are kept.
 
     Raises:
@@ -245,7 +246,7 @@ def _array(tensor: Any, dtype: np.dtype[Any], files: _Files) -> NDArray[Any]:
     return array.view(dtype) if array.dtype != dtype else array
 
 
-def _hold(tensor: Any, files: _Files) -> None:
+def _hold(tensor: Any, files: WeightFiles) -> None:
     """Bring a tensor's bytes into the graph when they lie in another file."""
     if _is_external(tensor):
         from onnx import helper
@@ -282,68 +283,3 @@ def _declare(tensor: Any, array: NDArray[Any]) -> None:
     for key, value in (("location", location), ("offset", offset), ("length", str(array.nbytes))):
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    try:
-        state = file.stat()
-    except OSError:
-        return 0, 0
-    return state.st_size, state.st_mtime_ns
-
-
-class _Files:
-    """The files beside a model that hold its weights, each mapped once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stamps: dict[Path, tuple[int, int]] = {}
-        self._mapped: dict[str, NDArray[np.uint8]] = {}
-
-    def read(self, tensor: Any, declared: int) -> NDArray[np.uint8]:
-        """The bytes of a tensor, mapped.
-
-        Raises:
-            CheckpointError: the file is missing, too short, or outside the model's folder.
-        """
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        if location not in self._mapped:
-            self._mapped[location] = self._map(location, tensor.name)
-        data = self._mapped[location]
-        try:
-            offset = int(entries.get("offset") or 0)
-            length = int(entries.get("length") or declared)
-        except ValueError:
-            offset = length = -1
-        if not (offset >= 0 and length == declared and offset + declared <= len(data)):
-            raise CheckpointError(
-                f"{self.path}: weight {tensor.name} has {declared:,} bytes; {location} "
-                f"({len(data):,} bytes) is said to hold it from {entries.get('offset', 0)}, "
-                f"{entries.get('length', 'no length')} long"
-            )
-        part = data[offset : offset + declared]
-        return part if offset % 8 == 0 else part.copy()
-
-    def _map(self, location: str, name: str) -> NDArray[np.uint8]:
-        """A whole file of weights, when it lies in the model's folder."""
-        parts = location.replace("\\", "/").split("/")
-        rooted = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
-        if not location or "\0" in location or rooted or ".." in parts:
-            raise CheckpointError(
-                f"{self.path}: weight {name} is said to lie in {location!r}; "
-                "expected a file in the model's folder"
-            )
-        folder = self.path.parent.resolve()
-        file = self.path.parent.joinpath(*parts)
-        if not file.resolve().is_relative_to(folder):
-            raise CheckpointError(
-                f"{self.path}: weights {location} are a link that leads out of the model's folder; "
-                "copy the file into it"
-            )
-        if not file.is_file():
-            raise CheckpointError(f"{self.path}: weights {location} are missing beside it")
-        self.stamps[file] = _stamp(file)
-        if file.stat().st_size == 0:
-            return np.empty(0, np.uint8)
-        return np.memmap(file, np.uint8, mode="r")

@@ -28,6 +28,7 @@ from .onnx_input import find_source
 from .onnx_layers import Layer, Plan, Planner
 from .onnx_nodes import Graph
 from .onnx_session import Sessions, runtime_facts
+from .onnx_trace import Tracer
 from .weights import digest
 
 MOST_PIXELS = 80_000_000
@@ -57,7 +58,8 @@ class OnnxGraph:
         self._source = find_source(self._graph, options.call, str(path))
         self._sessions = Sessions(self._file, self._graph)
         given = {None: None, "channels_first": 1, "channels_last": self._source.rank - 1}[options.layout]
-        self._planner = Planner(self._graph, self._source, self._sessions, given)
+        self._tracer = Tracer(self._graph, self._source, self._sessions)
+        self._planner = Planner(self._graph, self._source, self._tracer, given)
         self._plans: dict[tuple[int, ...] | None, Plan] = {}
 
     @classmethod
@@ -108,12 +110,12 @@ class OnnxGraph:
             f"onnxruntime {facts['onnxruntime']} on the processor, {facts['threads']} threads, "
             f"graph optimisation {facts['optimisation']}",
         ]
-        if self._planner.batch is not None:
-            lines.append(f"runs {self._planner.batch} at a time: the graph takes no other batch")
+        if self._tracer.batch is not None:
+            lines.append(f"runs {self._tracer.batch} at a time: the graph takes no other batch")
         groups: dict[str, list[str]] = {}
         for name, owner in self._graph.inside.items():
             groups.setdefault(f"inside {owner}, which cannot be followed", []).append(name)
-        for name, reason in self._planner.blocked.items():
+        for name, reason in self._tracer.blocked.items():
             groups.setdefault(reason, []).append(name)
         for reason, names in groups.items():
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -173,10 +175,10 @@ class OnnxGraph:
         try:
             captured = self._run(wanted, checked, plan)
         except ModelError:
-            if self._planner.batch is not None or len(checked) == 1:
+            if self._tracer.batch is not None or len(checked) == 1:
                 raise
             # a graph with one batch size baked in deeper than its declaration says
-            self._planner.batch = 1
+            self._tracer.batch = 1
             captured = self._run(wanted, checked, plan)
         return {
             name: Activations(name, layer.values(captured[layer.tensor])) for name, layer in found.items()
@@ -212,8 +214,8 @@ class OnnxGraph:
 
         A scale that is measured on the tensor would mix the inputs of a batch, so then it is one.
         """
-        if self._planner.batch is not None:
-            return self._planner.batch
+        if self._tracer.batch is not None:
+            return self._tracer.batch
         nodes = (self._graph.nodes[index] for index in self._graph.needed(wanted))
         return 1 if any(node.op_type == "DynamicQuantizeLinear" for node in nodes) else None
 
@@ -235,8 +237,8 @@ class OnnxGraph:
             raise LayerError(
                 f"{self._path}: {name} is inside {owner}, which cannot be followed; ask for what it makes"
             )
-        if tensor in self._planner.blocked:
-            raise LayerError(f"{self._path}: {name} cannot be captured: it {self._planner.blocked[tensor]}")
+        if tensor in self._tracer.blocked:
+            raise LayerError(f"{self._path}: {name} cannot be captured: it {self._tracer.blocked[tensor]}")
         if tensor:
             shape = plan.shapes.get(tensor)
             raise LayerError(

@@ -27,7 +27,7 @@ CONVOLUTIONS = frozenset(
 """Operators whose first input and output are channels first by ONNX's definition."""
 LAST = frozenset({"NhwcConv", "NhwcFusedConv", "NhwcMaxPool", "GroupNorm", "SkipGroupNorm"})
 """Operators of com.microsoft that are channels last."""
-EITHER = frozenset({"QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConv"})
+EITHER = frozenset({"QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearConv", "ReorderOutput"})
 """Operators that have an attribute channels_last."""
 DENSE = frozenset({"MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul", "MatMulNBits", "Gemm"})
 DENSE_WEIGHT = {"QLinearMatMul": 3}
@@ -230,12 +230,14 @@ def _prefixed(
 ) -> None:
     result, axis = shapes.get(node.output[0], ()), axes.get(node.output[0])
     moving = [place for place, name in enumerate(node.input) if name in axes]
-    if len(result) != 3 or axis is None or len(moving) != 1 or not result[3 - axis.index]:
+    if len(result) != 3 or axis is None or len(moving) != 1:
         return
     along = attribute(node, "axis", 0) % 3
-    grid = grids.get(shapes[node.input[moving[0]]][along] or 0)
-    fixed = [shapes.get(name, ()) for name in node.input[: moving[0]]]
-    if grid is None or along != 3 - axis.index or not all(len(dims) == 3 and dims[along] for dims in fixed):
+    total, tokens = result[along], shapes[node.input[moving[0]]][along]
+    behind = [shapes.get(name, (None,) * 3) for name in node.input[moving[0] + 1 :]]
+    counts = [dims[along] if len(dims) == 3 else None for dims in behind]
+    if along == axis.index or total is None or tokens not in grids or None in counts:
         return
-    before = sum(dims[along] or 0 for dims in fixed)
-    grids.setdefault(result[along] or 0, Grid(grid.height, grid.width, before))
+    # exporters hide the shape of what is put in front; the sum tells it
+    before = total - tokens - sum(count or 0 for count in counts)
+    grids.setdefault(total, Grid(grids[tokens].height, grids[tokens].width, before))

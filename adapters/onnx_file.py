@@ -8,6 +8,7 @@ the file itself are held once, whatever number of sessions is made of them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ def read_graph(path: Path) -> GraphFile:
 
     try:
         model = _parse(path)
+        _clear_shared_names(model.graph)
         _constants_to_weights(model.graph)
         files = WeightFiles(path)
         weights, mapped = _take_weights(model, files)
@@ -131,6 +133,14 @@ def _parse(path: Path) -> Any:
     for field in ("training_info", "metadata_props"):
         model.ClearField(field)
     return model
+
+
+def _clear_shared_names(graph: Any) -> None:
+    """Take the names away that several nodes have: they name nothing, and onnxruntime refuses them."""
+    counts = Counter(node.name for node in graph.node)
+    for node in graph.node:
+        if counts[node.name] > 1:
+            node.ClearField("name")
 
 
 def _constants_to_weights(graph: Any) -> None:

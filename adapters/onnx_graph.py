@@ -125,8 +125,9 @@ class OnnxGraph:
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
         """The file, a digest of its weights and one of its graph, and how it is run."""
-        weights = weights_of(self._file)
-        graph = hashlib.sha256(self._file.model.SerializeToString(deterministic=True)).hexdigest()
+        weights, nodes = weights_of(self._file), self._graph.cut(self._graph.outputs)
+        nodes.graph.ClearField("initializer")
+        graph = hashlib.sha256(nodes.SerializeToString(deterministic=True)).hexdigest()
         axis = self._planner.axis
         return {
             "framework": "onnx",

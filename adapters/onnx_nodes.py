@@ -100,15 +100,12 @@ class Graph:
 
     @cached_property
     def node_names(self) -> dict[str, str]:
-        """Tensor to its node's name, where the name belongs to this node alone and to no other tensor."""
-        counts: dict[str, int] = {}
-        for node in self.nodes:
-            counts[node.name] = counts.get(node.name, 0) + 1
+        """Tensor to its node's name, where it has one that is no other tensor's."""
         names = {}
         for node in self.nodes:
             first = next(filter(None, node.output), "")
             taken = node.name in self.producer and node.name != first
-            if first and node.name and counts[node.name] == 1 and not taken and node.name not in self.inputs:
+            if first and node.name and not taken and node.name not in self.inputs:
                 names[first] = node.name
         return names
 

@@ -17,6 +17,9 @@ from .onnx_nodes import RANDOM, Graph, title
 from .onnx_session import Sessions
 from .onnx_shapes import Tensor, infer
 
+BLOCKED_CHANNELS = "com.microsoft.nchwc"
+"""The domain of operators in a graph that onnxruntime has rewritten for this processor."""
+
 
 class Tracer:
     """Finds out about the tensors of a graph, without running it wherever the graph tells.
@@ -138,6 +141,10 @@ class Tracer:
         for node in self._graph.nodes:
             if node.op_type in RANDOM:
                 self._block([node], f"depends on {title(node)}, whose values are others in every run")
+            if node.domain == BLOCKED_CHANNELS and node.op_type != "ReorderOutput":
+                self.blocked |= dict.fromkeys(
+                    node.output, "has its channels in blocks, for onnxruntime alone"
+                )
         types = {name: tensor.kind for name, tensor in tensors.items()}
         while True:
             names = self.tensors()

@@ -112,6 +112,10 @@ class OnnxGraph:
         ]
         if self._tracer.batch is not None:
             lines.append(f"runs {self._tracer.batch} at a time: the graph takes no other batch")
+        elif self._batch(self._graph.outputs) == 1:
+            lines.append(
+                "runs one at a time: DynamicQuantizeLinear would measure its scale over the whole batch"
+            )
         groups: dict[str, list[str]] = {}
         for name, owner in self._graph.inside.items():
             groups.setdefault(f"inside {owner}, which cannot be followed", []).append(name)

@@ -8,7 +8,6 @@ the file itself are held once, whatever number of sessions is made of them.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from explorer.errors import CheckpointError, ModelError
 
 from .limits import DAMAGE, check_memory, first_line
 from .onnx_external import WeightFiles, stamp
+from .onnx_repair import clear_shared_names, constants_to_weights, to_inference
 
 SMALL = 1024
 """Bytes up to which a weight stays in the graph: shapes and axes must be there to be reasoned about."""
@@ -39,6 +39,7 @@ class GraphFile:
         weights: those weights by name. bfloat16 is kept as uint16.
         mapped: which of them lie in files beside the model.
         stamps: size and time of those files when they were opened.
+        quieted: nodes that were written for training, and are now as for inference.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class GraphFile:
     weights: dict[str, NDArray[Any]]
     mapped: frozenset[str]
     stamps: dict[Path, tuple[int, int]]
+    quieted: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
@@ -75,8 +77,9 @@ def read_graph(path: Path) -> GraphFile:
 
     try:
         model = _parse(path)
-        _clear_shared_names(model.graph)
-        _constants_to_weights(model.graph)
+        clear_shared_names(model.graph)
+        quieted = to_inference(model.graph)
+        constants_to_weights(model.graph)
         files = WeightFiles(path)
         weights, mapped = _take_weights(model, files)
         # A message keeps the memory of what was cleared in it; another one made from it does not.
@@ -89,7 +92,7 @@ def read_graph(path: Path) -> GraphFile:
         raise ModelError(f"{path}: cannot be read as ONNX: {first_line(error)}") from None
     except DAMAGE as error:
         raise ModelError(f"{path}: cannot be read as ONNX: {first_line(error)}") from None
-    return GraphFile(path, model, weights, mapped, files.stamps)
+    return GraphFile(path, model, weights, mapped, files.stamps, quieted)
 
 
 def weights_of(file: GraphFile) -> dict[tuple[str, ...], NDArray[Any]]:
@@ -133,32 +136,6 @@ def _parse(path: Path) -> Any:
     for field in ("training_info", "metadata_props"):
         model.ClearField(field)
     return model
-
-
-def _clear_shared_names(graph: Any) -> None:
-    """Take the names away that several nodes have: they name nothing, and onnxruntime refuses them."""
-    counts = Counter(node.name for node in graph.node)
-    for node in graph.node:
-        if counts[node.name] > 1:
-            node.ClearField("name")
-
-
-def _constants_to_weights(graph: Any) -> None:
-    """Make weights of the graph's Constant nodes, which some exporters keep all of them in."""
-    kept = []
-    for node in graph.node:
-        value = next((entry for entry in node.attribute if entry.name == "value"), None)
-        if node.op_type == "Constant" and node.domain in ("", "ai.onnx") and value is not None:
-            tensor = graph.initializer.add()
-            tensor.CopyFrom(value.t)
-            tensor.name = node.output[0]
-        else:
-            kept.append(node)
-    if len(kept) < len(graph.node):
-        remaining = type(graph)()
-        remaining.node.extend(kept)
-        graph.ClearField("node")
-        graph.node.extend(remaining.node)
 
 
 def _take_weights(model: Any, files: WeightFiles) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:

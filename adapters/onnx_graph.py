@@ -99,12 +99,11 @@ class OnnxGraph:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how this graph is read and run, a line each."""
-        source, axis = self._source, self._planner.axis
-        because = "told by the option layout" if axis.why == "given" else f"told by {axis.why}"
-        because = "assumed: nothing in the graph tells" if axis.assumed else because
-        layout = f", {letters(source.rank, axis.index)} ({because})" if source.rank > 2 else ""
+        source, axis, facts = self._source, self._planner.axis, self._facts
+        because = {"given": "told by the option layout", "assumed": "assumed: nothing in the graph tells"}
+        why = because.get(axis.why, f"told by {axis.why}")
+        layout = f", {letters(source.rank, axis.index)} ({why})" if source.rank > 2 else ""
         sizes = " × ".join("any" if size is None else str(size) for size in source.declared(axis.index))
-        facts = self._facts
         lines = [
             f"input: {source.name}, {source.dtype}, {sizes} (*spatial, channels){layout}",
             f"onnxruntime {facts['onnxruntime']} on the processor, {facts['threads']} threads, "
@@ -116,15 +115,22 @@ class OnnxGraph:
             lines.append(
                 "runs one at a time: DynamicQuantizeLinear would measure its scale over the whole batch"
             )
+        if self._file.quieted:
+            lines.append(f"written for training, run as for inference: {_few(self._file.quieted)}")
+        return (*lines, *self._left_out())
+
+    def _left_out(self) -> list[str]:
+        """Which tensors cannot be captured, and why."""
         groups: dict[str, list[str]] = {}
+        if self._plans:
+            made = {layer.tensor for layer in list(self._plans.values())[-1].layers.values()}
+            others = [name for name in self._tracer.tensors() if name not in made]
+            groups["no row for each input, or more than three spatial axes"] = others
         for name, owner in self._graph.inside.items():
             groups.setdefault(f"inside {owner}, which cannot be followed", []).append(name)
         for name, reason in self._tracer.blocked.items():
             groups.setdefault(reason, []).append(name)
-        for reason, names in groups.items():
-            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            lines.append(f"not captured: {', '.join(names[:4])}{more}: {reason}")
-        return tuple(lines)
+        return [f"not captured: {_few(names)}: {reason}" for reason, names in groups.items() if names]
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
@@ -252,3 +258,8 @@ class OnnxGraph:
             )
         names = [*plan.layers, *(alias for alias in self._graph.aliases if alias not in plan.layers)]
         raise LayerError(f"{self._path}: no layer {name!r}; {suggest(name, names)}")
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

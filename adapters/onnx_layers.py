@@ -51,7 +51,7 @@ class Layer:
         if self.grid is not None:
             patches, others = split_tokens(values, (self.grid.height, self.grid.width), self.grid.before)
             values = patches if self.token is None else others[:, self.token]
-        return np.ascontiguousarray(values)
+        return values  # a view: who writes or reads it moves the axes, and capture goes on meanwhile
 
 
 @dataclass(frozen=True)

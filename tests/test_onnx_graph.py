@@ -1,4 +1,4 @@
-"""Capture from ONNX files: names, values, batches, inputs."""
+"""Capture from ONNX files: names, values, origin."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx import TensorProto, helper, numpy_helper
-from onnx_nets import Net, branching_net, by_hand, own_output, residual_net, saved, transformer
+from onnx import helper, numpy_helper
+from onnx_nets import Net, branching_net, by_hand, own_output, residual_net, saved
 
 import explorer
 from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.capture.conformance import check_adapter
 from explorer.capture.protocol import LayerInfo, ModelOptions
-from explorer.errors import InputError, LayerError, ModelError
+from explorer.cli import main
+from explorer.errors import LayerError, ModelError
 
 
 def opened(path: Path, **options: Any) -> OnnxGraph:
@@ -127,181 +128,6 @@ def test_what_is_asked_for_is_cut_out_of_the_graph(net: Path) -> None:
     assert "a1.w" not in {weight.name for weight in cut.graph.initializer}
 
 
-@pytest.mark.parametrize("batch", [1, 4])
-def test_a_batch_of_fixed_size_takes_any_number(tmp_path: Path, batch: int) -> None:
-    fixed = opened(saved(residual_net((batch, 3, 16, 16)), tmp_path / "fixed.onnx"))
-    free = opened(saved(residual_net(), tmp_path / "free.onnx"))
-    inputs = pictures(6, 16, 16, 3)
-    names = [*listed(free, (16, 16, 3))]
-    assert [*listed(fixed, (16, 16, 3))] == names
-    expected = free.capture(inputs, names)
-    for name, activations in fixed.capture(inputs, names).items():
-        assert np.allclose(activations.values, expected[name].values, rtol=1e-5, atol=1e-6)
-    check_adapter(fixed, inputs[:3])
-    assert any(f"runs {batch} at a time" in line for line in fixed.notes)
-
-
-def test_a_batch_baked_in_against_the_declaration_is_found_out(tmp_path: Path) -> None:
-    net = Net()
-    x = net.conv("x", "conv", (3, 4, 3))
-    flat = net.node("Reshape", [x, net.constant("to", np.array([1, 4 * 64]))], "flat")
-    net.node("MatMul", [flat, net.weight("w", 256, 5)], "dense")
-    adapter = opened(saved(net.model(("N", 3, 8, 8), ["dense_out"]), tmp_path / "net.onnx"))
-    assert [*listed(adapter, (8, 8, 3))] == ["conv", "flat", "dense_out"]
-    check_adapter(adapter, pictures(3, 8, 8, 3))
-
-
-def test_rows_may_be_on_another_axis_than_the_first(tmp_path: Path) -> None:
-    net = Net()
-    x = net.node("Transpose", ["x"], "sequence_first", perm=[1, 0, 2])
-    net.node("MatMul", [x, net.weight("w", 6, 4)], "dense")
-    adapter = opened(saved(net.model(("N", 5, 6), ["dense_out"]), tmp_path / "net.onnx"))
-    inputs = pictures(3, 5, 6)
-    captured = adapter.capture(inputs, ["sequence_first", "dense"])
-    assert np.array_equal(captured["sequence_first"].values, inputs)
-    assert captured["dense"].values.shape == (3, 5, 4)
-    check_adapter(adapter, inputs)
-
-
-def test_an_input_without_a_batch_takes_one_picture_at_a_time(tmp_path: Path) -> None:
-    net = Net()
-    x = net.node("Unsqueeze", ["x", net.constant("axes", np.array([0]))], "batched")
-    net.conv(x, "conv", (3, 4, 3))
-    adapter = opened(saved(net.model((3, "H", "W"), ["conv_out"]), tmp_path / "net.onnx"))
-    assert listed(adapter, (10, 12, 3))["conv_out"].shape == (10, 12, 4)
-    check_adapter(adapter, pictures(3, 10, 12, 3))
-
-
-def test_layers_are_listed_without_a_shape_where_none_is_declared(net: Path, tmp_path: Path) -> None:
-    assert {info.shape for info in opened(net).layers(None)} == {None}
-    fixed = opened(saved(residual_net(("N", 3, 16, 16)), tmp_path / "fixed.onnx"))
-    assert fixed.layers(None) == fixed.layers((16, 16, 3))
-    for options in ({}, {"size": [16, 16]}):
-        assert explorer.load_model(net, preprocessing=options).layers((16, 16, 3))[0].shape == (8, 8, 8)
-
-
-def test_an_input_of_another_shape_is_refused_in_words(tmp_path: Path) -> None:
-    adapter = opened(saved(residual_net(("N", 3, 16, 16)), tmp_path / "net.onnx"))
-    for shape in ((20, 16, 3), (16, 16, 1), (16, 16)):
-        with pytest.raises(ModelError, match=r"net\.onnx: input x takes 16 × 16 × 3 .* NCHW; got") as caught:
-            adapter.capture(pictures(1, *shape), ["stem"])
-        assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="inputs have shape"):
-        adapter.capture(np.zeros((0, 16, 16, 3), np.float32), ["stem"])
-
-
-def test_an_input_of_bytes_is_given_whole_numbers(tmp_path: Path) -> None:
-    net = Net()
-    x = net.node("Cast", ["x"], "cast", to=TensorProto.FLOAT)
-    net.conv(x, "conv", (1, 4, 3))
-    adapter = opened(
-        saved(net.model(("N", 1, 8, 8), ["conv_out"], kind=TensorProto.UINT8), tmp_path / "net.onnx")
-    )
-    assert adapter.default_preprocessing == {"size": [8, 8], "channels": "gray", "range": [0, 255]}
-    whole = np.rint(pictures(2, 8, 8, 1) * 255)
-    assert np.array_equal(adapter.capture(whole, ["cast"])["cast"].values, whole)
-    check_adapter(adapter, whole)
-    with pytest.raises(InputError, match=r"takes uint8.*set range = \[0, 255\]"):
-        adapter.capture(whole / 255, ["cast"])
-    with pytest.raises(InputError, match="takes uint8"):
-        adapter.capture(whole + 1000, ["cast"])
-
-
-def test_other_inputs_are_given_under_call(tmp_path: Path) -> None:
-    net = Net()
-    x = net.node("Mul", ["x", "gain"], "scaled")
-    net.node("Add", [net.conv(x, "conv", (3, 4, 3)), "offset"], "sum")
-    extra = [
-        helper.make_tensor_value_info("gain", TensorProto.FLOAT, []),
-        helper.make_tensor_value_info("offset", TensorProto.FLOAT, ["N", 4, 1, 1]),
-    ]
-    path = saved(net.model(("N", 3, 8, 8), ["sum_out"], extra=extra), tmp_path / "net.onnx")
-    with pytest.raises(
-        ModelError, match=r"which input takes the pictures.*gain float \(\), offset float \(any, 4, 1, 1\)"
-    ):
-        opened(path)
-    with pytest.raises(ModelError, match="call names input 'gian'; did you mean gain"):
-        opened(path, call={"gian": 1})
-    adapter = opened(path, call={"gain": 2, "offset": np.zeros((1, 4, 1, 1))})
-    inputs = pictures(3, 8, 8, 3)
-    assert np.array_equal(adapter.capture(inputs, ["scaled"])["scaled"].values, inputs * 2)
-    with pytest.raises(ModelError, match="no array of float"):
-        opened(path, call={"gain": "loud", "offset": 0})
-
-
-def test_what_is_inside_control_flow_is_said_not_to_be_captured(tmp_path: Path) -> None:
-    path = saved(branching_net(), tmp_path / "net.onnx")
-    adapter = opened(path)
-    infos = listed(adapter, (8, 8, 3))
-    assert [*infos] == ["conv", "if", "after_out"]
-    assert "4 tensors inside cannot be captured" in infos["if"].kind
-    assert any("then_branch_conv" in line and "inside If if" in line for line in adapter.notes)
-    with pytest.raises(LayerError, match="then_branch_conv is inside If if, which cannot be followed"):
-        adapter.capture(pictures(1, 8, 8, 3), ["then_branch_conv"])
-    inputs = pictures(2, 8, 8, 3)
-    expected = by_hand(path, ["chosen"], {"x": np.moveaxis(inputs, -1, 1)})["chosen"]
-    assert np.allclose(adapter.capture(inputs, ["if"])["if"].values, np.moveaxis(expected, 1, -1), atol=1e-6)
-
-
-def test_functions_of_the_file_are_looked_into(tmp_path: Path) -> None:
-    inner = [
-        helper.make_node("Relu", ["a"], ["positive"]),
-        helper.make_node("Add", ["positive", "a"], ["b"]),
-    ]
-    opsets = [helper.make_opsetid("", 17)]
-    function = helper.make_function("local", "Twice", ["a"], ["b"], inner, opsets)
-    net = Net()
-    x = net.conv("x", "conv", (3, 4, 3))
-    net.nodes.append(helper.make_node("Twice", [x], ["y"], name="twice", domain="local"))
-    model = net.model(("N", 3, 8, 8), ["y"])
-    model.functions.append(function)
-    adapter = opened(saved(model, tmp_path / "net.onnx"))
-    infos = adapter.layers((8, 8, 3))
-    assert [info.kind for info in infos] == ["Conv (NCHW)", "Relu (NCHW)", "Add (NCHW)"]
-    values = adapter.capture(pictures(2, 8, 8, 3), [info.name for info in infos])
-    conv, relu, _ = (values[info.name].values for info in infos)
-    assert np.array_equal(relu, np.maximum(conv, 0))
-
-
-@pytest.mark.parametrize("n_prefix", [0, 1, 5])
-def test_patch_tokens_are_a_grid_and_the_others_layers_of_their_own(tmp_path: Path, n_prefix: int) -> None:
-    path = saved(transformer(n_prefix), tmp_path / "vit.onnx")
-    adapter, inputs = opened(path), pictures(2, 16, 24, 3)
-    infos = listed(adapter, (16, 24, 3))
-    assert infos["block"].shape == (4, 6, 8)
-    assert infos["patch"].shape == (4, 6, 8)
-    tokens = [name for name in infos if name.startswith("block#token")]
-    assert len(tokens) == n_prefix
-    assert all(infos[name].shape == (8,) for name in tokens)
-    raw = by_hand(path, ["block_out", "patch_out"], {"x": np.moveaxis(inputs, -1, 1)})
-    captured = adapter.capture(inputs, ["block", "block_out", *tokens])
-    grid = raw["block_out"][:, n_prefix:].reshape(2, 4, 6, 8)
-    assert np.allclose(captured["block"].values, grid, atol=1e-5)
-    assert np.array_equal(captured["block_out"].values, captured["block"].values)
-    for number, name in enumerate(tokens):
-        assert np.allclose(captured[name].values, raw["block_out"][:, number], atol=1e-5)
-    flat = adapter.capture(inputs, ["flatten", "patch"])
-    assert np.allclose(flat["flatten"].values, flat["patch"].values, atol=1e-6)
-    check_adapter(adapter, inputs)
-
-
-def test_a_name_of_a_token_may_be_the_tensors(tmp_path: Path) -> None:
-    adapter = opened(saved(transformer(1), tmp_path / "vit.onnx"))
-    captured = adapter.capture(pictures(2, 16, 24, 3), ["block#token", "block_out#token"])
-    assert np.array_equal(captured["block#token"].values, captured["block_out#token"].values)
-
-
-def test_random_tensors_are_no_layers(tmp_path: Path) -> None:
-    net = Net()
-    x = net.conv("x", "conv", (3, 4, 3))
-    noise = net.node("RandomNormalLike", [x], "noise")
-    net.node("Add", [x, noise], "noisy")
-    adapter = opened(saved(net.model(("N", 3, 8, 8), ["noisy_out"]), tmp_path / "net.onnx"))
-    assert [*listed(adapter, (8, 8, 3))] == ["conv"]
-    with pytest.raises(LayerError, match="noisy cannot be captured: it depends on RandomNormalLike noise"):
-        adapter.capture(pictures(1, 8, 8, 3), ["noisy"])
-
-
 def test_a_model_toml_names_the_file_and_the_preprocessing(net: Path, folder: Path) -> None:
     table = net.parent / "model.toml"
     table.write_text('[model]\nfile = "net.onnx"\n[preprocessing]\nsize = [16, 16]\n', encoding="utf-8")
@@ -344,3 +170,30 @@ def test_weights_and_other_sources_are_not_claimed(net: Path) -> None:
     assert OnnxGraph.open("net.onnx", ModelOptions()) is None
     with pytest.raises(ModelError, match="brings its own weights"):
         opened(net, variables={})
+
+
+def test_layers_are_printed_with_how_the_graph_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(branching_net(), tmp_path / "net.onnx")
+    assert main(["layers", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "input: x, float32, 8 × 8 × 3 (*spatial, channels), NCHW (told by Conv conv)" in printed
+    assert "threads, graph optimisation all" in printed
+    assert (
+        "not captured: else_branch_conv, else_branch_out, then_branch_conv, then_branch_out: inside If if"
+        in (printed)
+    )
+    assert "Conv (NCHW)" in printed
+    path.write_bytes(b"no model")
+    assert main(["layers", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_run_goes_on_with_another_number_of_threads(
+    net: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer.capture(net, folder, layers=["stem"], out=tmp_path / "run")
+    monkeypatch.setattr("explorer.adapters.onnx_session._threads", lambda: 3)
+    run = explorer.capture(net, folder, layers=["add"], out=tmp_path / "run")
+    assert {"stem", "add"} <= set(run.layers)

@@ -1,0 +1,148 @@
+"""Which tensors of an ONNX graph are layers: tokens, control flow, functions, what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+from onnx import helper
+from onnx_nets import Net, branching_net, by_hand, residual_net, saved, transformer
+
+import explorer
+from explorer.adapters.onnx_graph import OnnxGraph
+from explorer.capture.conformance import check_adapter
+from explorer.capture.protocol import LayerInfo, ModelOptions
+from explorer.errors import LayerError
+
+
+def opened(path: Path, **options: Any) -> OnnxGraph:
+    adapter = OnnxGraph.open(path, ModelOptions(**options))
+    assert adapter is not None
+    return adapter
+
+
+def pictures(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def listed(adapter: OnnxGraph, shape: tuple[int, ...]) -> Mapping[str, LayerInfo]:
+    return {info.name: info for info in adapter.layers(shape)}
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return saved(residual_net(), tmp_path / "net.onnx")
+
+
+def test_layers_are_listed_without_a_shape_where_none_is_declared(net: Path, tmp_path: Path) -> None:
+    assert {info.shape for info in opened(net).layers(None)} == {None}
+    fixed = opened(saved(residual_net(("N", 3, 16, 16)), tmp_path / "fixed.onnx"))
+    assert fixed.layers(None) == fixed.layers((16, 16, 3))
+    for options in ({}, {"size": [16, 16]}):
+        assert explorer.load_model(net, preprocessing=options).layers((16, 16, 3))[0].shape == (8, 8, 8)
+
+
+def test_what_is_inside_control_flow_is_said_not_to_be_captured(tmp_path: Path) -> None:
+    path = saved(branching_net(), tmp_path / "net.onnx")
+    adapter = opened(path)
+    infos = listed(adapter, (8, 8, 3))
+    assert [*infos] == ["conv", "if", "after_out"]
+    assert "4 tensors inside cannot be captured" in infos["if"].kind
+    assert any("then_branch_conv" in line and "inside If if" in line for line in adapter.notes)
+    with pytest.raises(LayerError, match="then_branch_conv is inside If if, which cannot be followed"):
+        adapter.capture(pictures(1, 8, 8, 3), ["then_branch_conv"])
+    inputs = pictures(2, 8, 8, 3)
+    expected = by_hand(path, ["chosen"], {"x": np.moveaxis(inputs, -1, 1)})["chosen"]
+    assert np.allclose(adapter.capture(inputs, ["if"])["if"].values, np.moveaxis(expected, 1, -1), atol=1e-6)
+
+
+def test_functions_of_the_file_are_looked_into(tmp_path: Path) -> None:
+    inner = [
+        helper.make_node("Relu", ["a"], ["positive"]),
+        helper.make_node("Add", ["positive", "a"], ["b"]),
+    ]
+    opsets = [helper.make_opsetid("", 17)]
+    function = helper.make_function("local", "Twice", ["a"], ["b"], inner, opsets)
+    net = Net()
+    x = net.conv("x", "conv", (3, 4, 3))
+    net.nodes.append(helper.make_node("Twice", [x], ["y"], name="twice", domain="local"))
+    model = net.model(("N", 3, 8, 8), ["y"])
+    model.functions.append(function)
+    adapter = opened(saved(model, tmp_path / "net.onnx"))
+    infos = adapter.layers((8, 8, 3))
+    assert [info.kind for info in infos] == ["Conv (NCHW)", "Relu (NCHW)", "Add (NCHW)"]
+    values = adapter.capture(pictures(2, 8, 8, 3), [info.name for info in infos])
+    conv, relu, _ = (values[info.name].values for info in infos)
+    assert np.array_equal(relu, np.maximum(conv, 0))
+
+
+@pytest.mark.parametrize("n_prefix", [0, 1, 5])
+def test_patch_tokens_are_a_grid_and_the_others_layers_of_their_own(tmp_path: Path, n_prefix: int) -> None:
+    path = saved(transformer(n_prefix), tmp_path / "vit.onnx")
+    adapter, inputs = opened(path), pictures(2, 16, 24, 3)
+    infos = listed(adapter, (16, 24, 3))
+    assert infos["block"].shape == (4, 6, 8)
+    assert infos["patch"].shape == (4, 6, 8)
+    tokens = [name for name in infos if name.startswith("block#token")]
+    assert len(tokens) == n_prefix
+    assert all(infos[name].shape == (8,) for name in tokens)
+    raw = by_hand(path, ["block_out", "patch_out"], {"x": np.moveaxis(inputs, -1, 1)})
+    captured = adapter.capture(inputs, ["block", "block_out", *tokens])
+    grid = raw["block_out"][:, n_prefix:].reshape(2, 4, 6, 8)
+    assert np.allclose(captured["block"].values, grid, atol=1e-5)
+    assert np.array_equal(captured["block_out"].values, captured["block"].values)
+    for number, name in enumerate(tokens):
+        assert np.allclose(captured[name].values, raw["block_out"][:, number], atol=1e-5)
+    flat = adapter.capture(inputs, ["flatten", "patch"])
+    assert np.allclose(flat["flatten"].values, flat["patch"].values, atol=1e-6)
+    check_adapter(adapter, inputs)
+
+
+def test_a_name_of_a_token_may_be_the_tensors(tmp_path: Path) -> None:
+    adapter = opened(saved(transformer(1), tmp_path / "vit.onnx"))
+    captured = adapter.capture(pictures(2, 16, 24, 3), ["block#token", "block_out#token"])
+    assert np.array_equal(captured["block#token"].values, captured["block_out#token"].values)
+
+
+def test_random_tensors_are_no_layers(tmp_path: Path) -> None:
+    net = Net()
+    x = net.conv("x", "conv", (3, 4, 3))
+    noise = net.node("RandomNormalLike", [x], "noise")
+    net.node("Add", [x, noise], "noisy")
+    adapter = opened(saved(net.model(("N", 3, 8, 8), ["noisy_out"]), tmp_path / "net.onnx"))
+    assert [*listed(adapter, (8, 8, 3))] == ["conv"]
+    with pytest.raises(LayerError, match="noisy cannot be captured: it depends on RandomNormalLike noise"):
+        adapter.capture(pictures(1, 8, 8, 3), ["noisy"])
+
+
+def test_a_network_exported_in_training_infers(tmp_path: Path) -> None:
+    net = Net()
+    x = net.conv("x", "conv", (3, 4, 3))
+    statistics = [net.weight(f"bn.{name}", 4) for name in ("scale", "bias", "mean")]
+    variance = net.constant("bn.var", np.ones(4, np.float32))
+    x = net.node("BatchNormalization", [x, *statistics, variance], "bn", outputs=3, training_mode=1)
+    training = [net.constant("ratio", np.float32(0.5)), net.constant("training", np.array(True))]
+    net.node("Dropout", [x, *training], "dropout")
+    adapter = opened(saved(net.model(("N", 3, 8, 8), ["dropout_out"]), tmp_path / "net.onnx"))
+    captured = adapter.capture(pictures(2, 8, 8, 3), ["bn", "dropout_out"])
+    assert np.array_equal(captured["dropout_out"].values, captured["bn"].values)
+    assert "written for training, run as for inference: bn, dropout" in adapter.notes
+    check_adapter(adapter, pictures(3, 8, 8, 3))
+
+
+def test_tensors_that_are_no_layers_are_said(tmp_path: Path) -> None:
+    net = Net()
+    x = net.conv("x", "conv", (3, 4, 3))
+    net.node("ReduceMax", [x], "largest", keepdims=0)
+    adapter = opened(saved(net.model(("N", 3, 8, 8), ["largest_out"]), tmp_path / "net.onnx"))
+    assert [*listed(adapter, (8, 8, 3))] == ["conv"]
+    assert any(line.startswith("not captured: largest_out: no row for each input") for line in adapter.notes)
+    with pytest.raises(LayerError, match=r"largest is no layer: expected real numbers \(batch, \*spatial"):
+        adapter.capture(pictures(1, 8, 8, 3), ["largest"])

@@ -14,6 +14,9 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from explorer.adapters.onnx_graph import OnnxGraph  # noqa: E402
+from explorer.capture.protocol import LayerInfo, ModelOptions  # noqa: E402
+
 FLOAT = TensorProto.FLOAT
 Node = helper.make_node
 
@@ -223,3 +226,20 @@ def branching_net() -> Any:
     net.nodes.append(Node("If", [test], ["chosen"], name="if", **branches))
     net.node("Sigmoid", ["chosen"], "after")
     return net.model(("N", 3, 8, 8), ["after_out"])
+
+
+def opened(path: Path, **options: Any) -> OnnxGraph:
+    """The adapter of a file, with these `ModelOptions`."""
+    adapter = OnnxGraph.open(path, ModelOptions(**options))
+    assert adapter is not None
+    return adapter
+
+
+def pictures(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    """Noise of 0 to 1."""
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def listed(adapter: OnnxGraph, shape: tuple[int, ...]) -> dict[str, LayerInfo]:
+    """What is listed, by name."""
+    return {info.name: info for info in adapter.layers(shape)}

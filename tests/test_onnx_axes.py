@@ -10,21 +10,18 @@ import pytest
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx_nets import Net, by_hand, residual_net, saved, transposed_net
+from onnx_nets import Net, by_hand, opened, residual_net, saved, transposed_net
 
 import explorer
 from explorer.adapters.onnx_axes import Axes
 from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.adapters.onnx_nodes import Graph
 from explorer.capture.conformance import check_adapter
-from explorer.capture.protocol import ModelOptions
 from explorer.errors import InputError
 
 
-def opened(model: Any, folder: Path, **options: Any) -> OnnxGraph:
-    adapter = OnnxGraph.open(saved(model, folder / "net.onnx"), ModelOptions(**options))
-    assert adapter is not None
-    return adapter
+def made(model: Any, folder: Path, **options: Any) -> OnnxGraph:
+    return opened(saved(model, folder / "net.onnx"), **options)
 
 
 def layouts(adapter: OnnxGraph, shape: tuple[int, ...]) -> dict[str, str]:
@@ -32,7 +29,7 @@ def layouts(adapter: OnnxGraph, shape: tuple[int, ...]) -> dict[str, str]:
 
 
 def test_transposes_around_convolutions_leave_channels_last_outside(tmp_path: Path) -> None:
-    adapter = opened(transposed_net(), tmp_path)
+    adapter = made(transposed_net(), tmp_path)
     assert adapter.layout == "channels_last"
     assert "NHWC (told by Conv conv1)" in adapter.notes[0]
     assert adapter.provenance["input"] == {"name": "x", "layout": "channels_last", "because": "Conv conv1"}
@@ -51,7 +48,7 @@ def test_transposes_around_convolutions_leave_channels_last_outside(tmp_path: Pa
 
 
 def test_a_convolution_makes_it_channels_first(tmp_path: Path) -> None:
-    adapter = opened(residual_net(), tmp_path)
+    adapter = made(residual_net(), tmp_path)
     assert adapter.layout == "channels_first"
     assert set(layouts(adapter, (16, 16, 3)).values()) == {"NCHW", ""}
 
@@ -64,7 +61,7 @@ def test_what_nothing_tells_of_is_assumed_and_said_to_be(
 ) -> None:
     net = Net()
     net.node("Sigmoid", ["x"], "sigmoid")
-    adapter = opened(net.model(("N", *dims), ["sigmoid_out"]), tmp_path)
+    adapter = made(net.model(("N", *dims), ["sigmoid_out"]), tmp_path)
     assert f"{layout} (assumed: nothing in the graph tells)" in adapter.notes[0]
     assert {info.kind for info in adapter.layers(None)} == {f"Sigmoid ({layout} assumed)"}
 
@@ -74,23 +71,23 @@ def test_the_option_layout_has_the_last_word(tmp_path: Path) -> None:
     net.node("Sigmoid", ["x"], "sigmoid")
     model = net.model(("N", 3, 8, 4), ["sigmoid_out"])
     inputs = np.random.default_rng(0).random((2, 3, 8, 4), dtype=np.float32)
-    adapter = opened(model, tmp_path, layout="channels_last")
+    adapter = made(model, tmp_path, layout="channels_last")
     assert "NHWC (told by the option layout)" in adapter.notes[0]
     assert adapter.layers(None)[0].shape == (3, 8, 4)
     values = adapter.capture(inputs, ["sigmoid"])["sigmoid"].values
     assert np.allclose(values, 1 / (1 + np.exp(-inputs)), atol=1e-6)
-    assert opened(model, tmp_path, layout="channels_first").layers(None)[0].shape == (8, 4, 3)
+    assert made(model, tmp_path, layout="channels_first").layers(None)[0].shape == (8, 4, 3)
     with pytest.raises(InputError, match="layout channels_frist: did you mean channels_first"):
-        opened(model, tmp_path, layout="channels_frist")
+        made(model, tmp_path, layout="channels_frist")
 
 
 def test_the_layout_given_is_followed_through_the_graph(tmp_path: Path) -> None:
-    adapter = opened(residual_net(("N", 3, 16, 20)), tmp_path, layout="channels_last")
+    adapter = made(residual_net(("N", 3, 16, 20)), tmp_path, layout="channels_last")
     shapes = {info.name: info.shape for info in adapter.layers(None)}
     assert shapes["stem"] == (8, 8, 10)  # channels, height and width as the file has them
     assert adapter.layout == "channels_last"
-    same = opened(transposed_net(), tmp_path, layout="channels_last")
-    assert same.layers(None) == opened(transposed_net(), tmp_path).layers(None)
+    same = made(transposed_net(), tmp_path, layout="channels_last")
+    assert same.layers(None) == made(transposed_net(), tmp_path).layers(None)
 
 
 def test_the_layout_may_be_given_in_a_model_toml(tmp_path: Path) -> None:
@@ -110,7 +107,7 @@ def test_signals_and_volumes_have_their_channels_last(tmp_path: Path) -> None:
         net = Net()
         sides = [3] * len(spatial)
         net.node("Conv", ["x", net.weight("w", 4, 2, *sides)], "conv", pads=[1] * (2 * len(spatial)))
-        adapter = opened(net.model(("N", 2, *spatial), ["conv_out"]), tmp_path)
+        adapter = made(net.model(("N", 2, *spatial), ["conv_out"]), tmp_path)
         assert adapter.layers(None)[0].shape == (*spatial, 4)
         assert adapter.layers(None)[0].kind == f"Conv ({letters})"
         check_adapter(adapter, np.random.default_rng(0).random((2, *spatial, 2), dtype=np.float32))
@@ -123,7 +120,7 @@ def test_dense_layers_and_normalisation_are_channels_last(tmp_path: Path) -> Non
     x = net.node(
         "Transpose", [net.node("MatMul", [x, net.weight("w", 6, 5)], "dense")], "back", perm=[0, 3, 1, 2]
     )
-    found = layouts(opened(net.model(("N", 3, 8, 8), [x]), tmp_path), (8, 8, 3))
+    found = layouts(made(net.model(("N", 3, 8, 8), [x]), tmp_path), (8, 8, 3))
     assert found == {"conv": "NCHW", "moved": "NHWC", "norm": "NHWC", "dense": "NHWC", "back_out": "NCHW"}
 
 
@@ -146,8 +143,7 @@ def test_a_graph_that_onnxruntime_has_rewritten_is_read_as_well(tmp_path: Path) 
     options.optimized_model_filepath = str(tmp_path / "net.onnx")
     options.log_severity_level = 4
     onnxruntime.InferenceSession(str(tmp_path / "plain.onnx"), options, providers=["CPUExecutionProvider"])
-    adapter = OnnxGraph.open(tmp_path / "net.onnx", ModelOptions())
-    assert adapter is not None
+    adapter = opened(tmp_path / "net.onnx")
     inputs = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
     names = [info.name for info in adapter.layers(None)]
     plan = adapter._plan((16, 16, 3))

@@ -12,11 +12,9 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from onnx_nets import Net, residual_net, saved  # noqa: E402
+from onnx_nets import Net, opened, residual_net, saved  # noqa: E402
 
 from explorer.adapters.onnx_file import read_graph  # noqa: E402
-from explorer.adapters.onnx_graph import OnnxGraph  # noqa: E402
-from explorer.capture.protocol import ModelOptions  # noqa: E402
 from explorer.errors import CheckpointError, ModelError  # noqa: E402
 
 SHAPE = (1, 3, 16, 16)
@@ -25,9 +23,7 @@ INPUTS = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
 
 def refused(path: Path, pattern: str, kind: type[Exception] = ModelError) -> None:
     def used() -> None:
-        adapter = OnnxGraph.open(path, ModelOptions())
-        assert adapter is not None
-        adapter.capture(INPUTS, ["stem"])
+        opened(path).capture(INPUTS, ["stem"])
 
     with pytest.raises(kind, match=pattern) as caught:
         used()
@@ -135,9 +131,7 @@ def test_weights_beside_the_file_are_the_same_as_in_it(tmp_path: Path, offset: i
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "w.bin").write_bytes(bytes(offset) + weight)
     path = beside(tmp_path, "sub/w.bin", offset=offset)
-    first, second = (OnnxGraph.open(p, ModelOptions()) for p in (whole, path))
-    assert first is not None
-    assert second is not None
+    first, second = opened(whole), opened(path)
     expected = first.capture(INPUTS, ["stem", "add"])
     for name, activations in second.capture(INPUTS, ["stem", "add"]).items():
         assert np.array_equal(activations.values, expected[name].values)
@@ -150,8 +144,7 @@ def test_large_weights_beside_the_file_are_mapped_and_watched(tmp_path: Path) ->
     file = read_graph(tmp_path / "net.onnx")
     assert file.mapped == {"a1.w", "a2.w"}  # the others are small, and kept in the graph
     assert all(not file.weights[name].flags.owndata for name in file.mapped)
-    adapter = OnnxGraph.open(tmp_path / "net.onnx", ModelOptions())
-    assert adapter is not None
+    adapter = opened(tmp_path / "net.onnx")
     adapter.capture(INPUTS, ["a1"])
     with (tmp_path / "w.bin").open("ab") as weights:
         weights.write(b"more")
@@ -200,9 +193,7 @@ def test_weights_in_constants_are_weights(tmp_path: Path) -> None:
     model.graph.node.extend(nodes)
     path = saved(model, tmp_path / "constants.onnx")
     assert read_graph(path).weights.keys() == expected.weights.keys()
-    adapter = OnnxGraph.open(path, ModelOptions())
-    assert adapter is not None
-    assert adapter.layers((16, 16, 3))[0].parameters == 224
+    assert opened(path).layers((16, 16, 3))[0].parameters == 224
 
 
 def test_weights_of_every_kind_are_read(tmp_path: Path) -> None:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from onnx import helper, numpy_helper
-from onnx_nets import Net, branching_net, by_hand, own_output, residual_net, saved
+from onnx_nets import Net, branching_net, by_hand, listed, opened, own_output, pictures, residual_net, saved
 
 import explorer
 from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.capture.conformance import check_adapter
-from explorer.capture.protocol import LayerInfo, ModelOptions
+from explorer.capture.protocol import ModelOptions
 from explorer.cli import main
 from explorer.errors import LayerError, ModelError
-
-
-def opened(path: Path, **options: Any) -> OnnxGraph:
-    adapter = OnnxGraph.open(path, ModelOptions(**options))
-    assert adapter is not None
-    return adapter
-
-
-def pictures(*shape: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).random(shape, dtype=np.float32)
-
-
-def listed(adapter: OnnxGraph, shape: tuple[int, ...]) -> Mapping[str, LayerInfo]:
-    return {info.name: info for info in adapter.layers(shape)}
 
 
 @pytest.fixture

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper
-from onnx_nets import Net, residual_net, saved
+from onnx_nets import Net, listed, opened, pictures, residual_net, saved
 
-from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.capture.conformance import check_adapter
-from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import InputError, ModelError
-
-
-def opened(path: Path, **options: Any) -> OnnxGraph:
-    adapter = OnnxGraph.open(path, ModelOptions(**options))
-    assert adapter is not None
-    return adapter
-
-
-def pictures(*shape: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).random(shape, dtype=np.float32)
-
-
-def listed(adapter: OnnxGraph, shape: tuple[int, ...]) -> Mapping[str, LayerInfo]:
-    return {info.name: info for info in adapter.layers(shape)}
 
 
 @pytest.mark.parametrize("batch", [1, 4])

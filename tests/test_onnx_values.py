@@ -11,20 +11,12 @@ from numpy.typing import NDArray
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx_nets import Net, Node, by_hand, integer_net, own_output, quantised_net, residual_net, saved
+from onnx_nets import Net, Node, by_hand, integer_net, opened, own_output, quantised_net, residual_net, saved
 
-from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.capture.conformance import check_adapter
-from explorer.capture.protocol import ModelOptions
 
 INPUTS = np.random.default_rng(0).random((3, 16, 16, 3), dtype=np.float32)
 FEEDS = {"x": np.ascontiguousarray(np.moveaxis(INPUTS, -1, 1))}
-
-
-def opened(path: Path) -> OnnxGraph:
-    adapter = OnnxGraph.open(path, ModelOptions())
-    assert adapter is not None
-    return adapter
 
 
 def meant(raw: NDArray[Any], scale: Any, zero_point: int) -> NDArray[np.float32]:

@@ -10,20 +10,12 @@ import pytest
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx_nets import own_output, residual_net, saved
+from onnx_nets import opened, own_output, residual_net, saved
 
-from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.adapters.onnx_widen import widened
 from explorer.capture.conformance import check_adapter
-from explorer.capture.protocol import ModelOptions
 
 INPUTS = np.random.default_rng(0).random((3, 16, 16, 3), dtype=np.float32)
-
-
-def opened(path: Path) -> OnnxGraph:
-    adapter = OnnxGraph.open(path, ModelOptions())
-    assert adapter is not None
-    return adapter
 
 
 @pytest.mark.parametrize(

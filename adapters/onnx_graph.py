@@ -117,15 +117,18 @@ class OnnxGraph:
             )
         if self._file.quieted:
             lines.append(f"written for training, run as for inference: {_few(self._file.quieted)}")
+        if self.default_preprocessing:
+            lines.append(
+                "without [preprocessing], pictures are only made to fit: mean and std are not in the file"
+            )
         return (*lines, *self._left_out())
 
     def _left_out(self) -> list[str]:
         """Which tensors cannot be captured, and why."""
         groups: dict[str, list[str]] = {}
-        if self._plans:
-            made = {layer.tensor for layer in list(self._plans.values())[-1].layers.values()}
-            others = [name for name in self._tracer.tensors() if name not in made]
-            groups["no row for each input, or more than three spatial axes"] = others
+        for plan in list(self._plans.values())[-1:]:
+            made = {layer.tensor for layer in plan.layers.values()}
+            groups[plan.left_out] = [name for name in self._tracer.tensors() if name not in made]
         for name, owner in self._graph.inside.items():
             groups.setdefault(f"inside {owner}, which cannot be followed", []).append(name)
         for name, reason in self._tracer.blocked.items():
@@ -252,10 +255,8 @@ class OnnxGraph:
             raise LayerError(f"{self._path}: {name} cannot be captured: it {self._tracer.blocked[tensor]}")
         if tensor:
             shape = plan.shapes.get(tensor)
-            raise LayerError(
-                f"{self._path}: {name} is no layer: expected real numbers (batch, *spatial, channels)"
-                + (f", it has shape {shape}" if shape is not None else "")
-            )
+            known = "" if shape is None else f" (shape {' × '.join(map(str, shape)) or 'of one number'})"
+            raise LayerError(f"{self._path}: {name}{known} cannot be captured: {plan.left_out}")
         names = [*plan.layers, *(alias for alias in self._graph.aliases if alias not in plan.layers)]
         raise LayerError(f"{self._path}: no layer {name!r}; {suggest(name, names)}")
 

@@ -63,12 +63,14 @@ class Plan:
         axis: which axis of the input the channels are.
         types: ONNX element types of the graph's tensors, as far as known.
         shapes: shapes of the tensors computed from the input.
+        left_out: why other tensors are no layers.
     """
 
     layers: dict[str, Layer]
     axis: Axis
     types: dict[str, int]
     shapes: dict[str, Dims]
+    left_out: str
 
 
 class Planner:
@@ -118,7 +120,8 @@ class Planner:
         if shape is None and None in self._source.declared(self.axis.index):
             layers = [_shapeless(layer) for layer in layers]
         kinds = {name: tensor.kind for name, tensor in tensors.items()}
-        return Plan({layer.info.name: layer for layer in layers}, self.axis, kinds, shapes)
+        left_out = self._tracer.failure or "no row for each input, or more than three spatial axes"
+        return Plan({layer.info.name: layer for layer in layers}, self.axis, kinds, shapes, left_out)
 
     def _axes(self, tensors: Mapping[str, Tensor]) -> dict[str, Axis]:
         shapes = {name: tensor.dims for name, tensor in tensors.items() if tensor.dims is not None}

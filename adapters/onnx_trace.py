@@ -28,6 +28,7 @@ class Tracer:
         moving: the tensors computed from the values of the input.
         blocked: those of them that cannot be captured, each with the reason.
         batch: how many inputs one run takes, None for any number.
+        failure: why onnxruntime could not compute what the graph does not tell, "" when it could.
         where: the file, for errors.
     """
 
@@ -38,6 +39,7 @@ class Tracer:
         self.moving = graph.following([source.name], values_only=True)
         self.blocked: dict[str, str] = {}
         self.batch = source.batch
+        self.failure = ""
         self.where = sessions.where
 
     def trace(self, shape: tuple[int, ...], axis: int) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -50,16 +52,20 @@ class Tracer:
         Raises:
             ModelError: the graph does not take such inputs.
         """
+        self.failure = ""
         two, three = self._traced(shape, axis, self.batch)
         batches = self._following(two, three, axis)
         if self.batch is None and not batches.keys() & set(self._graph.outputs):
             # exported for one input, though its declaration says any number
+            self.failure, failure = "", self.failure
             single, _ = self._traced(shape, axis, 1)
             self.batch = 1
             alone = self._following(single, single, axis)
             if alone.keys() & set(self._graph.outputs):
                 return single, alone
-            self.batch = None
+            self.batch, self.failure = None, self.failure or failure
+        if not batches:
+            raise ModelError(f"{self.where}: {self.failure or 'no tensor has a row for each input'}")
         return two, batches
 
     def tensors(self) -> list[str]:
@@ -126,10 +132,10 @@ class Tracer:
         types = {name: tensor.kind for name, tensor in tensors.items()}
         try:
             values = self._sessions.run(dict.fromkeys(names), feeds, types, keep=False)
-        except ModelError:
-            if self.batch is not None or len(feeds[self._source.name]) == 1:
-                raise
-            return {}  # the graph takes one input at a time; the caller finds that nothing follows
+        except ModelError as error:
+            # an input of a size that some late node does not take, or more of them than it takes at a time
+            self.failure = str(error).removeprefix(f"{self.where}: ")
+            return {}
         return {
             name: Tensor(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
             for name, value in values.items()

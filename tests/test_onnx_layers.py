@@ -125,5 +125,77 @@ def test_tensors_that_are_no_layers_are_said(tmp_path: Path) -> None:
     adapter = opened(saved(net.model(("N", 3, 8, 8), ["largest_out"]), tmp_path / "net.onnx"))
     assert [*listed(adapter, (8, 8, 3))] == ["conv"]
     assert any(line.startswith("not captured: largest_out: no row for each input") for line in adapter.notes)
-    with pytest.raises(LayerError, match=r"largest is no layer: expected real numbers \(batch, \*spatial"):
+    with pytest.raises(LayerError, match=r"largest \(shape of one number\) cannot be captured: no row for each input"):
         adapter.capture(pictures(1, 8, 8, 3), ["largest"])
+
+
+def test_tokens_and_their_grid_are_written_and_read_again(tmp_path: Path) -> None:
+    path = saved(transformer(2), tmp_path / "vit.onnx")
+    inputs = pictures(3, 16, 24, 3)
+    run = explorer.capture(path, inputs, layers=["block", "block#token2"], out=tmp_path / "run")
+    again = explorer.open_run(run.path)
+    assert again["block"].values.shape == (3, 4, 6, 8)
+    assert again["block#token2"].values.shape == (3, 8)
+    assert explorer.project(again, layer="block", method="pca", n_components=2).n_samples == 3 * 24
+
+
+def test_pictures_that_a_loop_prepares_one_by_one_are_followed(tmp_path: Path) -> None:
+    net = Net()
+    values = [helper.make_tensor_value_info(*what) for what in (("i", 7, []), ("on", 9, []))]
+    results = [
+        helper.make_tensor_value_info("on_out", 9, []),
+        helper.make_tensor_value_info("scaled", 1, None),
+    ]
+    inner = [
+        helper.make_node("Identity", ["on"], ["on_out"]),
+        helper.make_node("Gather", ["x", "i"], ["one"], axis=0),
+        helper.make_node("Mul", ["one", net.constant("two", np.float32(2))], ["scaled"]),
+    ]
+    count = net.node("Gather", [net.node("Shape", ["x"], "shape"), net.constant("0", np.array(0))], "count")
+    body = helper.make_graph(inner, "body", values, results)
+    net.nodes.append(
+        helper.make_node(
+            "Loop", [count, net.constant("go", np.array(True))], ["each"], name="loop", body=body
+        )
+    )
+    x = net.node("Transpose", ["each"], "to_nchw", perm=[0, 3, 1, 2])
+    net.conv(x, "conv", (3, 4, 3))
+    adapter = opened(saved(net.model(("N", "H", "W", 3), ["conv_out"]), tmp_path / "net.onnx"))
+    infos = listed(adapter, (8, 10, 3))
+    assert infos["loop"].shape == (8, 10, 3)
+    assert infos["loop"].kind == "Loop (NHWC, 3 tensors inside cannot be captured)"
+    inputs = pictures(2, 8, 10, 3)
+    assert np.array_equal(adapter.capture(inputs, ["loop"])["loop"].values, inputs * 2)
+    check_adapter(adapter, inputs)
+
+
+def test_files_of_an_early_version_list_their_weights_as_inputs(tmp_path: Path) -> None:
+    model = residual_net(("N", 3, 16, 16))
+    model.ir_version, model.opset_import[0].version = 3, 8
+    for tensor in model.graph.initializer:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        model.graph.input.append(value)
+    early = opened(saved(model, tmp_path / "early.onnx"))
+    late = opened(saved(residual_net(("N", 3, 16, 16)), tmp_path / "late.onnx"))
+    inputs = pictures(2, 16, 16, 3)
+    assert np.array_equal(
+        early.capture(inputs, ["add"])["add"].values, late.capture(inputs, ["add"])["add"].values
+    )
+    check_adapter(early, inputs)
+
+
+def test_a_size_that_a_late_node_does_not_take_leaves_the_early_layers(tmp_path: Path) -> None:
+    net = Net()
+    x = net.conv("x", "conv", (3, 4, 3), strides=[2, 2])
+    scales = net.constant("scales", np.array([1, 1, 2, 2], np.float32))
+    back = net.node("Resize", [x, "", scales], "resize", mode="nearest")
+    net.node("Relu", [net.node("Concat", [back, "x"], "concat", axis=1)], "last")
+    path = saved(net.model(("N", 3, "H", "W"), ["last_out"]), tmp_path / "net.onnx")
+    assert [*listed(opened(path), (8, 8, 3))] == ["conv", "resize", "concat", "last_out"]
+    adapter = opened(path)
+    odd = pictures(2, 7, 8, 3)
+    assert [*listed(adapter, (7, 8, 3))] == ["conv", "resize"]
+    assert adapter.capture(odd, ["conv"])["conv"].values.shape == (2, 4, 4, 4)
+    with pytest.raises(LayerError, match=r"last_out cannot be captured: .*Concat.*\(for x of .* 3 × 7 × 8\)"):
+        adapter.capture(odd, ["last_out"])
+    assert adapter.capture(pictures(2, 8, 8, 3), ["last_out"])["last_out"].values.shape == (2, 8, 8, 7)

@@ -109,7 +109,7 @@ class Axes:
         seeds: dict[str, Axis] = {}
         for node in self._graph.nodes:
             if node.op_type in DENSE:
-                weight = node.input[DENSE_WEIGHT.get(node.op_type, 1)]
+                weight = "".join(node.input[DENSE_WEIGHT.get(node.op_type, 1) :][:1])
                 fits = weight not in self._shapes and weight not in self._graph.inputs
             elif node.op_type in NORMS:
                 fits = attribute(node, "axis", -1) in (-1, len(self._shapes.get(node.input[0], ())) - 1)

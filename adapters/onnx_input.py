@@ -15,7 +15,7 @@ from explorer.errors import InputError, ModelError, suggest
 from .onnx_axes import letters
 from .onnx_nodes import Graph
 from .onnx_shapes import Dims, declared
-from .onnx_values import kind_name
+from .onnx_values import kind_name, numpy_type
 
 GUESS = 224
 """Pixels a side, to find out which tensors follow the batch, while the size of an input is not known."""
@@ -158,19 +158,17 @@ def find_source(graph: Graph, call: Mapping[str, Any], where: str) -> Source:
 
 
 def _input_dtype(kind: int, name: str, where: str) -> np.dtype[Any]:
-    from onnx import helper
-
-    dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(kind)
-    if kind == 0 or (dtype.kind not in "fiu" and dtype.name != "bfloat16"):
+    dtype = numpy_type(kind)
+    if dtype is None or (dtype.kind not in "fiu" and dtype.name != "bfloat16"):
         raise ModelError(f"{where}: input {name} takes {kind_name(kind)}, expected numbers")
     return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
 
 
 def _value(kind: int, given: Any, where: str) -> NDArray[Any]:
-    from onnx import helper
-
+    dtype = numpy_type(kind)
     try:
-        dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(kind)
+        if dtype is None:
+            raise ValueError("which cannot be given")
         return np.asarray(given).astype(dtype)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{where}: {given!r} is no array of {kind_name(kind)} ({error})") from None

@@ -97,8 +97,8 @@ class Planner:
         self._tracer = tracer
         self._given = given
         declared = tracer.infer(source.batch or 2, None, 1)
-        self.axis = self._axes(declared)[source.name] if source.rank > 2 else Axis(1, "given")
         tracer.check(declared)
+        self.axis = self._axes(declared)[source.name] if source.rank > 2 else Axis(1, "given")
 
     def plan(self, shape: tuple[int, ...] | None) -> Plan:
         """The layers for inputs (*spatial, channels); for any inputs when None, and then without shapes.

@@ -121,7 +121,7 @@ class Sessions:
         if held:
             options.add_external_initializers(held, [self._weights[name] for name in held])
         session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         return session, names
 

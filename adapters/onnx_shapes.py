@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .onnx_values import numpy_type
+
 Dims = tuple[int | None, ...]
 
 
@@ -30,11 +32,8 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Bytes of the values, 0 when the shape is not known."""
-        from onnx import helper
-
-        if self.known is None:
-            return 0
-        return math.prod(self.known) * int(helper.tensor_dtype_to_np_dtype(self.kind).itemsize)
+        dtype = numpy_type(self.kind)
+        return 0 if self.known is None or dtype is None else math.prod(self.known) * dtype.itemsize
 
 
 def infer(model: Any, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from .onnx_nodes import Graph, attribute, opset
 
@@ -91,26 +92,29 @@ def behind(tensor: str, scale: Scale | None, kind: int) -> Any | None:
     return None
 
 
-def dtype_name(kind: int, node: Any | None) -> str | None:
-    """The numpy type of the values that are captured; None when they are no real numbers."""
+def numpy_type(kind: int) -> np.dtype[Any] | None:
+    """The numpy type of an ONNX element type; None for text, for less than a byte, and for no type."""
     from onnx import TensorProto, helper
 
+    name = kind_name(kind)
+    small = name.startswith(("float4", "float6")) or name.endswith(("int2", "int4"))
+    if kind not in TensorProto.DataType.values() or small or name in ("undefined", "string"):
+        return None
+    dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
+    return dtype
+
+
+def dtype_name(kind: int, node: Any | None) -> str | None:
+    """The numpy type of the values that are captured; None when they are no real numbers."""
     if node is not None:
         return "float32"
-    small = {TensorProto.INT4, TensorProto.UINT4}
-    if kind in small or kind in (TensorProto.UNDEFINED, TensorProto.STRING):
-        return None
-    dtype = helper.tensor_dtype_to_np_dtype(kind)
-    return str(dtype) if dtype.kind in "fiub" else None
+    dtype = numpy_type(kind)
+    return str(dtype) if dtype is not None and dtype.kind in "fiub" else None
 
 
 def kind_name(kind: int) -> str:
     """ONNX's word for an element type, such as uint8."""
-    from onnx import helper
+    from onnx import TensorProto
 
-    return str(helper.tensor_dtype_to_string(kind)).rsplit(".", 1)[-1].lower()
-
-
-def scales(outputs: Mapping[str, Scale | None]) -> list[str]:
-    """The tensors that dequantising needs beside those that are dequantised."""
-    return [name for scale in outputs.values() if scale for name in (scale.scale, scale.zero_point) if name]
+    names: dict[int, str] = {value: name for name, value in TensorProto.DataType.items()}
+    return names.get(kind, f"type {kind}").lower()

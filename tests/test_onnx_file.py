@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx_nets import Net, opened, residual_net, saved  # noqa: E402
 
 from explorer.adapters.onnx_file import read_graph  # noqa: E402
-from explorer.errors import CheckpointError, ModelError  # noqa: E402
+from explorer.errors import CheckpointError, ExplorerError, ModelError  # noqa: E402
 
 SHAPE = (1, 3, 16, 16)
 INPUTS = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
@@ -217,3 +217,22 @@ def test_weights_of_every_kind_are_read(tmp_path: Path) -> None:
     held = {tensor.name: tensor for tensor in file.model.graph.initializer}
     assert np.array_equal(numpy_helper.to_array(held["int8"]), values["int8"])
     assert held["words"].string_data == [b"text"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_files_with_flipped_bytes_work_or_are_refused_in_one_line(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    whole = np.frombuffer(residual_net(SHAPE).SerializeToString(), np.uint8)
+    path = tmp_path / "net.onnx"
+    refusals = 0
+    for _ in range(30):
+        content = whole.copy()
+        content[rng.integers(len(content), size=rng.integers(1, 6))] = rng.integers(256)
+        path.write_bytes(content.tobytes())
+        try:
+            adapter = opened(path)
+            adapter.capture(INPUTS, [info.name for info in adapter.layers(INPUTS.shape[1:])])
+        except ExplorerError as error:
+            refusals += 1
+            assert "\n" not in str(error)
+    assert refusals > 0

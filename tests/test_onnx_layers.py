@@ -125,7 +125,9 @@ def test_tensors_that_are_no_layers_are_said(tmp_path: Path) -> None:
     adapter = opened(saved(net.model(("N", 3, 8, 8), ["largest_out"]), tmp_path / "net.onnx"))
     assert [*listed(adapter, (8, 8, 3))] == ["conv"]
     assert any(line.startswith("not captured: largest_out: no row for each input") for line in adapter.notes)
-    with pytest.raises(LayerError, match=r"largest \(shape of one number\) cannot be captured: no row for each input"):
+    with pytest.raises(
+        LayerError, match=r"largest \(shape of one number\) cannot be captured: no row for each input"
+    ):
         adapter.capture(pictures(1, 8, 8, 3), ["largest"])
 
 

@@ -207,37 +207,44 @@ def token_grids(graph: Graph, shapes: Mapping[str, Dims], axes: Mapping[str, Axi
     """
     grids: dict[int, Grid] = {}
     for node in graph.nodes:
+        found = None
         if node.op_type in ("Reshape", "Flatten"):
-            _merged(node, shapes, axes, grids)
+            found = _merged(node, shapes, axes)
         elif node.op_type == "Concat":
-            _prefixed(node, shapes, axes, grids)
-    return {count: grid for count, grid in grids.items() if grid.height * grid.width > 1}
+            found = _prefixed(node, (shapes, axes), grids)
+        if found is not None and found[1].height * found[1].width > 1:
+            grids.setdefault(*found)
+    return grids
 
 
-def _merged(node: Any, shapes: Mapping[str, Dims], axes: Mapping[str, Axis], grids: dict[int, Grid]) -> None:
+def _merged(node: Any, shapes: Mapping[str, Dims], axes: Mapping[str, Axis]) -> tuple[int, Grid] | None:
+    """The number of tokens that a reshape makes of a map, and the map's grid."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     axis, result = axes.get(node.input[0]), axes.get(node.output[0])
     if len(before) != 4 or len(after) != 3 or axis is None or result is None or axis.index not in (1, 3):
-        return
+        return None
     height, width = (size for place, size in enumerate(before) if place not in (0, axis.index))
     tokens = after[3 - result.index]
-    if height and width and tokens == height * width and after[result.index] == before[axis.index]:
-        grids.setdefault(tokens, Grid(height, width, 0))
+    if not height or not width or tokens != height * width or after[result.index] != before[axis.index]:
+        return None
+    return tokens, Grid(height, width, 0)
 
 
 def _prefixed(
-    node: Any, shapes: Mapping[str, Dims], axes: Mapping[str, Axis], grids: dict[int, Grid]
-) -> None:
+    node: Any, known: tuple[Mapping[str, Dims], Mapping[str, Axis]], grids: Mapping[int, Grid]
+) -> tuple[int, Grid] | None:
+    """The number of tokens after a concatenation with tokens of no patch, and the grid of the others."""
+    shapes, axes = known
     result, axis = shapes.get(node.output[0], ()), axes.get(node.output[0])
     moving = [place for place, name in enumerate(node.input) if name in axes]
     if len(result) != 3 or axis is None or len(moving) != 1:
-        return
+        return None
     along = attribute(node, "axis", 0) % 3
     total, tokens = result[along], shapes[node.input[moving[0]]][along]
     behind = [shapes.get(name, (None,) * 3) for name in node.input[moving[0] + 1 :]]
     counts = [dims[along] if len(dims) == 3 else None for dims in behind]
     if along == axis.index or total is None or tokens not in grids or None in counts:
-        return
+        return None
     # exporters hide the shape of what is put in front; the sum tells it
     before = total - tokens - sum(count or 0 for count in counts)
-    grids.setdefault(total, Grid(grids[tokens].height, grids[tokens].width, before))
+    return total, Grid(grids[tokens].height, grids[tokens].width, before)

@@ -59,7 +59,7 @@ class OnnxGraph:
         self._sessions = Sessions(self._file, self._graph)
         given = {None: None, "channels_first": 1, "channels_last": self._source.rank - 1}[options.layout]
         self._tracer = Tracer(self._graph, self._source, self._sessions)
-        self._planner = Planner(self._graph, self._source, self._tracer, given)
+        self._planner = Planner(self._graph, self._source, self._tracer, given=given)
         self._plans: dict[tuple[int, ...] | None, Plan] = {}
 
     @classmethod
@@ -117,10 +117,6 @@ class OnnxGraph:
             )
         if self._file.quieted:
             lines.append(f"written for training, run as for inference: {_few(self._file.quieted)}")
-        if self.default_preprocessing:
-            lines.append(
-                "without [preprocessing], pictures are only made to fit: mean and std are not in the file"
-            )
         return (*lines, *self._left_out())
 
     def _left_out(self) -> list[str]:

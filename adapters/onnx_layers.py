@@ -80,7 +80,7 @@ class Planner:
         axis: which axis of the input the channels are.
     """
 
-    def __init__(self, graph: Graph, source: Source, tracer: Tracer, given: int | None) -> None:
+    def __init__(self, graph: Graph, source: Source, tracer: Tracer, *, given: int | None) -> None:
         """Find the channels of the input, and have onnxruntime read the graph.
 
         Args:
@@ -115,7 +115,7 @@ class Planner:
         layers = [
             layer
             for name, batch in batches.items()
-            for layer in self._layers(name, tensors[name], batch, axes.get(name), grids)
+            for layer in self._layers(name, tensors[name], batch=batch, axis=axes.get(name), grids=grids)
         ]
         if shape is None and None in self._source.declared(self.axis.index):
             layers = [_shapeless(layer) for layer in layers]
@@ -130,7 +130,7 @@ class Planner:
         return Axes(self._graph, shapes, self._tracer.moving).resolve(self._source.name, self._given)
 
     def _layers(
-        self, name: str, tensor: Tensor, batch: int, axis: Axis | None, grids: Mapping[int, Grid]
+        self, name: str, tensor: Tensor, *, batch: int, axis: Axis | None, grids: Mapping[int, Grid]
     ) -> list[Layer]:
         """The layers that a tensor makes: one, or for tokens of patches one more for each other token."""
         shape = tensor.known
@@ -154,11 +154,11 @@ class Planner:
             words.append("tokens as a grid")
             others = spatial[0] - grid.height * grid.width
             spatial = [grid.height, grid.width]
-        info = self._info(name, words, (*spatial, count), dtype)
+        info = self._info(name, words, shape=(*spatial, count), dtype=dtype)
         layer = Layer(info, name, batch, channels, node, grid)
         return [layer, *_tokens(layer, others)]
 
-    def _info(self, tensor: str, words: list[str], shape: tuple[int, ...], dtype: str) -> LayerInfo:
+    def _info(self, tensor: str, words: list[str], *, shape: tuple[int, ...], dtype: str) -> LayerInfo:
         """What is listed of a tensor: its operator, and in brackets how it was read."""
         node = self._graph.nodes[self._graph.producer[tensor]]
         inside = sum(owner == title(node) for owner in self._graph.inside.values())

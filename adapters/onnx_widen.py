@@ -49,17 +49,24 @@ def widened(model: Any, types: Mapping[str, int]) -> Any:
     for node in model.graph.node:
         if node.op_type in NATIVE or not narrow.keys() & {*node.input, *node.output}:
             wide.graph.node.append(node)
-            continue
-        new = [name for name in dict.fromkeys(node.input) if name in narrow and name not in cast]
-        cast.update(new)
-        wide.graph.node.extend(_cast(name, name + WIDE, TensorProto.FLOAT) for name in new)
-        changed = wide.graph.node.add()
-        changed.CopyFrom(node)
-        del changed.input[:], changed.output[:]
-        changed.input.extend(name + WIDE if name in narrow else name for name in node.input)
-        changed.output.extend(name + EXACT if name in narrow else name for name in node.output)
-        wide.graph.node.extend(_cast(n + EXACT, n, narrow[n]) for n in node.output if n in narrow)
+        else:
+            wide.graph.node.extend(_between_casts(node, narrow, cast))
     return wide
+
+
+def _between_casts(node: Any, narrow: Mapping[str, int], cast: set[str]) -> list[Any]:
+    """A node that computes in float32, casts of its inputs that are not in `cast` yet, and of its outputs."""
+    from onnx import TensorProto
+
+    new = [name for name in dict.fromkeys(node.input) if name in narrow and name not in cast]
+    cast.update(new)
+    changed = type(node)()
+    changed.CopyFrom(node)
+    del changed.input[:], changed.output[:]
+    changed.input.extend(name + WIDE if name in narrow else name for name in node.input)
+    changed.output.extend(name + EXACT if name in narrow else name for name in node.output)
+    before = [_cast(name, name + WIDE, TensorProto.FLOAT) for name in new]
+    return [*before, changed, *(_cast(n + EXACT, n, narrow[n]) for n in node.output if n in narrow)]
 
 
 def _cast(source: str, target: str, kind: int) -> Any:

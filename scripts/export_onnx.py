@@ -45,7 +45,7 @@ class Writer:
         return name
 
 
-def block(writer: Writer, x: str, name: str, weights: dict[str, Any]) -> str:
+def block(writer: Writer, x: str, name: str, *, weights: dict[str, Any]) -> str:
     """A convolution, batch normalisation and ReLU; with a residual sum where the shape is kept."""
     stride, dilation = BLOCKS[name]
     params, stats = weights["params"][name], weights["batch_stats"][name]["norm"]
@@ -80,7 +80,7 @@ def build(weights: dict[str, Any], dtype: Any = np.float32) -> Any:
     writer = Writer(dtype)
     x = "image"
     for name in BLOCKS:
-        x = block(writer, x, name, weights)
+        x = block(writer, x, name, weights=weights)
     head = weights["params"]["head"]
     kernel = writer.weight("head/kernel", np.asarray(head["kernel"]).T[:, :, None, None])
     x = writer.node(

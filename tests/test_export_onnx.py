@@ -29,7 +29,7 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float16, 2e-2)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float16, 5e-2)])
 def test_every_layer_answers_as_in_flax(
     script: ModuleType, tmp_path: Path, dtype: type, tolerance: float
 ) -> None:
@@ -43,8 +43,8 @@ def test_every_layer_answers_as_in_flax(
         values, truth = found[layer].values, expected[layer].values
         assert values.shape == truth.shape
         assert values.dtype == dtype
-        # relative to the layer's largest value, as sums are made in another order
-        assert np.abs(values - truth).max() <= tolerance * max(1.0, np.abs(truth).max()), layer
+        assert np.abs(truth).max() > 1
+        assert np.abs(values - truth).max() <= tolerance, layer
 
 
 def test_the_exported_network_is_captured_from_pictures(script: ModuleType, tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_files_with_flipped_bytes_work_or_are_refused_in_one_line(tmp_path: Path
     rng = np.random.default_rng(seed)
     whole = np.frombuffer(residual_net(SHAPE).SerializeToString(), np.uint8)
     path = tmp_path / "net.onnx"
-    refusals = 0
+    refusals = []
     for _ in range(30):
         content = whole.copy()
         content[rng.integers(len(content), size=rng.integers(1, 6))] = rng.integers(256)
@@ -233,6 +233,6 @@ def test_files_with_flipped_bytes_work_or_are_refused_in_one_line(tmp_path: Path
             adapter = opened(path)
             adapter.capture(INPUTS, [info.name for info in adapter.layers(INPUTS.shape[1:])])
         except ExplorerError as error:
-            refusals += 1
-            assert "\n" not in str(error)
-    assert refusals > 0
+            refusals.append(str(error))
+    assert refusals
+    assert not [line for line in refusals if "\n" in line or len(line) > 700]

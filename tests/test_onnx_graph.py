@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from explorer.adapters.onnx_graph import OnnxGraph
 from explorer.capture.conformance import check_adapter
 from explorer.capture.protocol import ModelOptions
 from explorer.cli import main
-from explorer.errors import LayerError, ModelError
+from explorer.errors import LayerError, MissingExtraError, ModelError
 
 
 @pytest.fixture
@@ -127,6 +128,8 @@ def test_a_file_alone_takes_pictures_of_any_size(tmp_path: Path, folder: Path) -
     model = explorer.load_model(path)
     assert model.preprocessing is not None
     assert model.preprocessing.size == (16, 16)
+    assert model.made_to_fit
+    assert not explorer.load_model(path, preprocessing={"size": [16, 16]}).made_to_fit
     assert (
         explorer.capture(model, folder, layers=["stem"], out=tmp_path / "run")["stem"].values.shape[0] == 10
     )
@@ -181,3 +184,12 @@ def test_a_run_goes_on_with_another_number_of_threads(
     monkeypatch.setattr("explorer.adapters.onnx_session._threads", lambda: 3)
     run = explorer.capture(net, folder, layers=["add"], out=tmp_path / "run")
     assert {"stem", "add"} <= set(run.layers)
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_without_the_extra_the_error_names_it(
+    net: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtraError, match=rf"onnx needs {missing}: pip install '.*\[onnx\]'"):
+        explorer.load_model(net)

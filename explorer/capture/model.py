@@ -27,6 +27,7 @@ class Model:
         input_shape: (*spatial, channels) of one input, None when it depends on the images.
         recipe: what else decides its values: factory, arguments, call, layout.
         hints: what a model.toml suggests to show first: "layer", "images" (absolute).
+        made_to_fit: whether nobody declared the preprocessing, and it only fits pictures to the input.
     """
 
     adapter: Adapter
@@ -37,6 +38,7 @@ class Model:
     input_shape: tuple[int, ...] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    made_to_fit: bool = False
 
     @property
     def n_inputs(self) -> int | None:
@@ -153,7 +155,8 @@ def load_model(
     name, opened = open_source(target, options, only=adapter or (file.adapter if file else None))
     if isinstance(preprocessing, Mapping):
         preprocessing = read_preprocessing(preprocessing, "preprocessing")
-    rule = preprocessing or (file.preprocessing if file else None) or _default_rule(opened, str(target))
+    declared = preprocessing or (file.preprocessing if file else None)
+    rule = declared or _default_rule(opened, str(target))
     return Model(
         opened,
         name,
@@ -163,6 +166,7 @@ def load_model(
         tuple(input_shape) if input_shape else (rule.input_shape if rule else None),
         _recipe(replace(options, layout=options.layout or getattr(opened, "layout", "channels_last")), file),
         _hints(file.hints, file.path) if file else {},
+        made_to_fit=declared is None and rule is not None,
     )
 
 

@@ -249,6 +249,7 @@ def _precomputed(
 
 def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
     """PCA of every position of a layer, holding one chunk at a time."""
+    from explorer.reduce.fit import versions
     from explorer.reduce.streaming import assess_run, fit_run
 
     n_positions = math.prod(run.grid_shape(layer))
@@ -260,6 +261,7 @@ def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
         "run": run.manifest.get("identity"),
         "n_samples": n_positions,
         "n_positions": n_positions,
+        "versions": versions(settings.engine),
     }
     quality = {**pca.quality(), **quality}
     return Projection(

@@ -1,0 +1,207 @@
+"""One forward pass of a PyTorch module, watched through hooks that do not outlive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from .inference import call_arguments
+from .torch_weights import copied, like
+
+CHANNELS_FIRST = frozenset(
+    {"_ConvNd", "_NormBase", "GroupNorm", "LocalResponseNorm", "Upsample", "PixelShuffle", "PixelUnshuffle"}
+    | {"_MaxPoolNd", "_AvgPoolNd", "_AdaptiveAvgPoolNd", "_AdaptiveMaxPoolNd", "_LPPoolNd"}
+)
+CHANNELS_LAST = frozenset(
+    {"Linear", "LayerNorm", "RMSNorm", "Embedding", "MultiheadAttention", "RNNBase"}
+    | {"TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder", "TransformerDecoderLayer"}
+)
+"""PyTorch's own layers whose answers have their channels in a known place."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is known of a module, or of an operation, beside its answers.
+
+    Attributes:
+        kind: its class, or the operation's name.
+        order: "channels_first" or "channels_last" where its kind alone decides that, else "".
+        parameters: number of weights of it and everything inside it.
+        takes_tokens_first: whether it wants (tokens, batch, channels), and answers so.
+    """
+
+    kind: str
+    order: str
+    parameters: int
+    takes_tokens_first: bool = False
+
+
+Visit = Callable[[str, int, Part, Any], bool]
+"""Given the path, the number of the call (from 0), the part, and what it answered; True when that was all."""
+
+
+class _Enough(BaseException):
+    """Everything that was asked for has been seen. No Exception: models catch those."""
+
+
+class ModuleForward:
+    """Forward passes of a module on the device where it lies."""
+
+    batch: int | None = None
+    """The only batch size it takes, None for any."""
+
+    def __init__(self, module: Any, call: Mapping[str, Any]) -> None:
+        import torch
+
+        self.module = module
+        self._call = call_arguments(type(module).forward, call)
+        tensors = [*module.parameters(), *module.buffers()]
+        first = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
+        self.device, self.dtype = first.device, first.dtype
+
+    def parts(self) -> dict[str, Part]:
+        """Every module by its dotted name, the whole one as ""."""
+        return {path: _part(module) for path, module in self.module.named_modules()}
+
+    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
+        """Run the module in inference mode and show `visit` what these modules answer, all for None.
+
+        Nothing is left behind, also when the module raises.
+        """
+        _run(self.module, (inputs, self._call), visit, paths)
+
+    def twin(self) -> ModuleForward | None:
+        """A copy of the module that knows shapes alone and computes nothing; None if it can't be copied."""
+        import torch
+
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        shapes = {id(tensor): like(tensor, torch.empty_like(tensor, device="meta")) for tensor in tensors}
+        try:
+            made = object.__new__(ModuleForward)
+            made.module = copied(self.module, shapes)
+        except Exception:  # the copying of a user's module may fail in any way
+            return None
+        made._call, made.device, made.dtype = self._call, torch.device("meta"), self.dtype
+        return made
+
+    def doubts(self) -> list[str]:
+        """What about this module makes its values less than certain, a line each."""
+        lines = []
+        for path, module in self.module.named_modules():
+            if getattr(module, "track_running_stats", True) is False and "BatchNorm" in type(module).__name__:
+                lines.append(f"{path}: normalises each batch by itself (track_running_stats=False)")
+        return lines
+
+
+def _run(
+    module: Any, inputs: tuple[Any, Mapping[str, Any]], visit: Visit, paths: Collection[str] | None
+) -> None:
+    """Run a module on (input, further arguments); see `ModuleForward.run`."""
+    with ExitStack() as stack:
+        stack.enter_context(_inference(module))
+        for path, part in module.named_modules():
+            if paths is None or path in paths:
+                hook = part.register_forward_hook(_Watcher(path, _part(part), visit))
+                stack.callback(hook.remove)
+        with suppress(_Enough):
+            module(inputs[0], **inputs[1])
+
+
+class _Watcher:
+    """A forward hook that shows what one module answered, and stops the pass when that was all."""
+
+    def __init__(self, path: str, part: Part, visit: Visit) -> None:
+        self._path, self._part, self._visit = path, part, visit
+        self._calls = 0
+
+    def __call__(self, module: Any, arguments: Any, answer: Any) -> None:
+        self._calls += 1
+        if self._visit(self._path, self._calls - 1, self._part, answer):
+            raise _Enough
+
+
+@contextmanager
+def _inference(module: Any) -> Iterator[None]:
+    """Evaluate without gradients, dropout and compiled code; put back what is changed for it.
+
+    The flags are set one by one: a module's own `train` may do more than that, such as merging weights.
+    """
+    import torch
+
+    flags = [(part, part.training) for part in module.modules()]
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    compiled = any(getattr(part, "_compiled_call_impl", None) for part, _ in flags)
+    compiled = compiled or any(type(part).__name__ == "OptimizedModule" for part, _ in flags)
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        on_cuda = any(weight.device.type == "cuda" for weight in module.parameters())
+        stack.enter_context(torch.random.fork_rng(None if on_cuda else []))
+        if on_cuda:
+            stack.enter_context(torch.backends.cudnn.flags(True, False, deterministic=True, allow_tf32=False))
+        if compiled and hasattr(torch.compiler, "set_stance"):  # compiled code knows no hooks
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        (torch.manual_seed if on_cuda else torch.default_generator.manual_seed)(0)
+        try:
+            torch.backends.mha.set_fastpath_enabled(False)  # it goes past modules and their hooks
+            for part, _ in flags:
+                part.training = False
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            for part, training in flags:
+                part.training = training
+
+
+def _part(module: Any) -> Part:
+    """What is known of a module; its order only where it runs PyTorch's own forward."""
+    kind, order = type(module), ""
+    for base in kind.__mro__:
+        if (
+            base.__module__.startswith("torch.nn.modules.")
+            and base.__name__ in CHANNELS_FIRST | CHANNELS_LAST
+        ):
+            own: Any = kind
+            home = next(c for c in kind.__mro__ if "forward" in vars(c))
+            if home.__module__.startswith("torch.nn.modules.") or own.forward is getattr(
+                base, "forward", None
+            ):
+                order = "channels_first" if base.__name__ in CHANNELS_FIRST else "channels_last"
+            break
+    count = sum(_numel(weight) for weight in module.parameters())
+    return Part(kind.__name__, order, count, bool(order) and _takes_tokens_first(module))
+
+
+def _takes_tokens_first(module: Any) -> bool:
+    """Whether one of PyTorch's own layers has its batch second."""
+    attention = getattr(module, "self_attn", module)  # as in TransformerEncoderLayer
+    return getattr(attention, "batch_first", True) is False
+
+
+def _numel(weight: Any) -> int:
+    try:
+        return int(weight.numel())
+    except ValueError:  # a lazy module has no shapes before its first input
+        return 0
+
+
+def tensors(answer: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The tensors in what a module answered, and their places in nested tuples and dictionaries."""
+    import torch
+
+    if isinstance(answer, torch.Tensor):
+        yield place, answer
+        return
+    if isinstance(answer, Mapping):
+        items = [(str(key), value) for key, value in answer.items()]
+    elif isinstance(answer, tuple) and hasattr(answer, "_fields"):
+        items = [(name, getattr(answer, name)) for name in answer._fields]
+    elif isinstance(answer, tuple | list):
+        items = [(str(index), value) for index, value in enumerate(answer)]
+    elif is_dataclass(answer):
+        items = [(f.name, getattr(answer, f.name)) for f in fields(answer)]
+    else:
+        return
+    for name, value in items:
+        yield from tensors(value, (*place, name))

@@ -27,6 +27,7 @@ class Forward(Protocol):
     """A model that can be run while somebody watches: a module, or an exported program."""
 
     batch: int | None
+    input_shape: tuple[int, ...] | None
     device: Any
     dtype: Any
 
@@ -59,6 +60,7 @@ class TorchCapture:
         Raises:
             ModelError: the shape is not given, or the model does not take it.
         """
+        input_shape = input_shape or self._forward.input_shape
         if input_shape is None:
             raise ModelError(
                 f"{self._model}: the shape of an input is not known; give size under [preprocessing] "
@@ -150,23 +152,20 @@ class TorchCapture:
         *spatial, channels = input_shape
         big = [2 * size for size in spatial]
         fixed = self._forward.batch
-        twin = None if fixed else self._forward.twin()
-        if twin is not None:
-            try:
-                one, other = (self._trace(twin, (batch, *spatial, channels), order) for batch in (2, 3))
-            except Exception:  # no kernel for shapes alone, or a choice that depends on values
-                twin = None
-        if twin is None:
-            one = self._trace(self._forward, (fixed or 2, *spatial, channels), order)
-            if fixed:
-                return Traces(one, None, None, fixed)
-            other = self._trace(self._forward, (3, *spatial, channels), order)
-            return Traces(one, other, None)
+        shapes = [(batch, *spatial, channels) for batch in ([fixed] if fixed else [2, 3])]
+        twin = self._forward.twin()
         try:
-            grown = self._trace(twin, (2, *big, channels), order) if spatial else None
+            traces = [self._trace(twin or self._forward, shape, order) for shape in shapes]
+        except Exception:  # no kernel for shapes alone, or a choice that depends on values
+            if twin is None:
+                raise
+            twin = None
+            traces = [self._trace(self._forward, shape, order) for shape in shapes]
+        try:
+            grown = self._trace(twin, (fixed or 2, *big, channels), order) if twin and spatial else None
         except Exception:  # the model takes pictures of one size only
             grown = None
-        return Traces(one, other, grown)
+        return Traces(traces[0], None if fixed else traces[1], grown, fixed or 2)
 
     def _trace(self, forward: Forward, shape: tuple[int, ...], order: str) -> Trace:
         """Every tensor that is answered for inputs of this shape."""

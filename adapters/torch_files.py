@@ -50,12 +50,35 @@ class StoredTensor:
         Raises:
             CheckpointError: the file is damaged there, or the tensor does not fit into memory.
         """
-        check_memory(math.prod(self.shape) * self.dtype.itemsize)
-        items = self.read(self.record.storage)
-        items = items[: len(items) // self.dtype.itemsize * self.dtype.itemsize].view(self.dtype)
-        strides = tuple(step * self.dtype.itemsize for step in self.record.strides)
-        view = np.lib.stride_tricks.as_strided(items[self.record.offset :], self.shape, strides)
-        return np.array(view, dtype=dtype, order="C")
+        record = self.record
+        raw = self.read(record.storage)
+        values = strided(raw, self.dtype, (record.shape, record.strides, record.offset))
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+
+def strided(
+    raw: NDArray[np.uint8], dtype: np.dtype[Any], place: tuple[tuple[int, ...], tuple[int, ...], int]
+) -> NDArray[Any]:
+    """A tensor in memory of its own from the bytes of its storage.
+
+    Args:
+        raw: the bytes.
+        dtype: its type.
+        place: its shape, strides and offset, the last two in items.
+
+    Raises:
+        ValueError: it reaches beyond the bytes, or does not fit into memory.
+    """
+    shape, strides, offset = place
+    last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+    items = raw[: len(raw) // dtype.itemsize * dtype.itemsize].view(dtype)
+    if math.prod(shape) == 0:
+        return np.zeros(shape, dtype)
+    if last >= len(items):
+        raise ValueError(f"a tensor of shape {shape} is larger than its storage of {len(items)} items")
+    check_memory(math.prod(shape) * dtype.itemsize)
+    steps = tuple(step * dtype.itemsize for step in strides)
+    return np.array(np.lib.stride_tricks.as_strided(items[offset:], shape, steps), order="C")
 
 
 def is_torch_zip(path: Path) -> bool:

@@ -30,12 +30,14 @@ class Part:
         order: "channels_first" or "channels_last" where its kind alone decides that, else "".
         parameters: number of weights of it and everything inside it.
         takes_tokens_first: whether it wants (tokens, batch, channels), and answers so.
+        has_grid: whether its positions are those of a picture, as a convolution's are.
     """
 
     kind: str
     order: str
     parameters: int
     takes_tokens_first: bool = False
+    has_grid: bool = False
 
 
 Visit = Callable[[str, int, Part, Any], bool]
@@ -51,6 +53,8 @@ class ModuleForward:
 
     batch: int | None = None
     """The only batch size it takes, None for any."""
+    input_shape: tuple[int, ...] | None = None
+    """The only shape (*spatial, channels) of an input that it takes, None when it does not say."""
 
     def __init__(self, module: Any, call: Mapping[str, Any]) -> None:
         import torch
@@ -170,7 +174,9 @@ def _part(module: Any) -> Part:
                 order = "channels_first" if base.__name__ in CHANNELS_FIRST else "channels_last"
             break
     count = sum(_numel(weight) for weight in module.parameters())
-    return Part(kind.__name__, order, count, bool(order) and _takes_tokens_first(module))
+    bases = {base.__name__ for base in kind.__mro__ if base.__module__.startswith("torch.nn.modules.")}
+    has_grid = order == "channels_first" or "_ConvNd" in bases
+    return Part(kind.__name__, order, count, bool(order) and _takes_tokens_first(module), has_grid)
 
 
 def _takes_tokens_first(module: Any) -> bool:

@@ -129,7 +129,7 @@ def plan(traces: Traces, layout: str | None) -> tuple[dict[str, Layer], list[str
         reading = Reading(order)
         if len(shape) == 3 and order[-1] == max(order):
             reading = _as_tokens(reading, shape, bigger, grids)
-        elif len(shape) >= 4:
+        elif len(shape) >= 4 and seen.part.has_grid:
             grids.append((shape[1:-1], bigger[1:-1] if bigger else None))
         for layer in _layers(names[key], key, seen, reading):
             layers[layer.info.name] = layer

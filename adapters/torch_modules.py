@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -49,7 +50,9 @@ class TorchModules:
         """
         if isinstance(source, Path):
             return cls._open_file(source, options)
-        if not _is_module(type(source)):
+        if _is_of(type(source), "torch.export.exported_program", "ExportedProgram"):
+            return cls._open_program(_saved(source), "ExportedProgram", options)
+        if not _is_of(type(source), "torch.nn.modules.module", "Module"):
             return None
         module: Any = _unwrapped(source)
         name = type(module).__name__
@@ -64,16 +67,22 @@ class TorchModules:
     def _open_file(cls, path: Path, options: ModelOptions) -> Self | None:
         suffix = path.suffix.lower()
         if suffix == ".pt2":
-            from .torch_export import open_program
-
-            program, facts = open_program(path)
-            return cls(program, options, facts)
+            return cls._open_program(path, str(path), options)
         if suffix in WEIGHTS:
             raise ModelError(
                 f"{path}: holds weights and no model; name it as path under [checkpoint] in a model.toml "
                 'whose [model] has factory = "package.module:callable"'
             )
         return None
+
+    @classmethod
+    def _open_program(cls, source: Path | io.BytesIO, name: str, options: ModelOptions) -> Self:
+        from .torch_export import open_program
+
+        if options.variables is not None or options.checkpoint is not None:
+            raise ModelError(f"{name}: a program brings its own weights; export the module with the others")
+        program, facts = open_program(source, name)
+        return cls(program, options, facts)
 
     def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
         """Every tensor that a module answers, for inputs (*spatial, channels).
@@ -117,11 +126,18 @@ class TorchModules:
         return {**origin, **facts}
 
 
-def _is_module(kind: type) -> bool:
-    """Whether a class is a PyTorch module's, told without importing PyTorch."""
-    return any(
-        base.__module__ == "torch.nn.modules.module" and base.__name__ == "Module" for base in kind.__mro__
-    )
+def _saved(program: Any) -> io.BytesIO:
+    """A program in memory as the file it would be."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer
+
+
+def _is_of(kind: type, module: str, name: str) -> bool:
+    """Whether a class is one of PyTorch's or derived from it, told without importing PyTorch."""
+    return any(base.__module__ == module and base.__name__ == name for base in kind.__mro__)
 
 
 def _unwrapped(module: Any) -> Any:

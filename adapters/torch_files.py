@@ -32,7 +32,7 @@ class StoredTensor:
     """A tensor of a file, of known shape and type; `numpy.asarray` reads it."""
 
     record: TensorRecord
-    read: Callable[[Storage], NDArray[np.uint8]] = field(repr=False)
+    read: Callable[[TensorRecord], NDArray[Any]] = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,9 +50,7 @@ class StoredTensor:
         Raises:
             CheckpointError: the file is damaged there, or the tensor does not fit into memory.
         """
-        record = self.record
-        raw = self.read(record.storage)
-        values = strided(raw, self.dtype, (record.shape, record.strides, record.offset))
+        values = self.read(self.record)
         return values if dtype is None else values.astype(dtype, copy=False)
 
 
@@ -126,9 +124,10 @@ def _read_zip(path: Path) -> Flat:
     if packed:
         raise ValueError(f"{packed[0]} is compressed, as torch.save never does")
 
-    def read(storage: Storage) -> NDArray[np.uint8]:
+    def read(record: TensorRecord) -> NDArray[Any]:
         with _naming(path), zipfile.ZipFile(path) as archive:
-            return np.frombuffer(archive.read(f"{root}data/{storage.key}"), np.uint8)
+            raw = np.frombuffer(archive.read(f"{root}data/{record.storage.key}"), np.uint8)
+            return _strided(raw, record)
 
     return _tensors(tree, read, lambda storage: sizes[f"{root}data/{storage.key}"])
 
@@ -147,10 +146,10 @@ def _read_legacy(path: Path) -> Flat:
             raise ValueError("does not list its storages")
         places = _places(file, keys, storages)
 
-    def read(storage: Storage) -> NDArray[np.uint8]:
+    def read(record: TensorRecord) -> NDArray[Any]:
         with _naming(path), path.open("rb") as file:
-            file.seek(places[storage.key])
-            return np.fromfile(file, np.uint8, _nbytes(storage))
+            file.seek(places[record.storage.key])
+            return _strided(np.fromfile(file, np.uint8, _nbytes(record.storage)), record)
 
     return _tensors(tree, read, lambda storage: max(0, size - places[storage.key]))
 
@@ -169,12 +168,16 @@ def _places(file: IO[bytes], keys: list[Any], storages: dict[str, Storage]) -> d
     return places
 
 
+def _strided(raw: NDArray[np.uint8], record: TensorRecord) -> NDArray[Any]:
+    return strided(raw, item_type(record.dtype), (record.shape, record.strides, record.offset))
+
+
 def _nbytes(storage: Storage) -> int:
     return storage.count * item_type(storage.dtype).itemsize
 
 
 def _tensors(
-    tree: Any, read: Callable[[Storage], NDArray[np.uint8]], stored: Callable[[Storage], int]
+    tree: Any, read: Callable[[TensorRecord], NDArray[Any]], stored: Callable[[Storage], int]
 ) -> Flat:
     """The tensors of a tree, once every storage has been found to be as long as it says."""
     flat: dict[WeightPath, Any] = {}

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import pickletools
+import struct
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -106,9 +108,19 @@ def read_pickle(file: IO[bytes], storages: dict[str, Storage] | None = None) -> 
 
     Raises:
         RefusedError: it holds what no state dict needs; the message says what.
-        ValueError, IndexError, KeyError, TypeError: it is damaged.
+        ValueError: it is damaged.
     """
     machine = _Machine({} if storages is None else storages)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in text that a damaged file has
+            return _run(machine, file)
+    except (IndexError, KeyError, TypeError, AttributeError, AssertionError, struct.error) as error:
+        raise ValueError(f"its pickle is damaged ({type(error).__name__}: {error})") from None
+
+
+def _run(machine: _Machine, file: IO[bytes]) -> Any:
+    """Follow the instructions up to the last."""
     for opcode, argument, _ in pickletools.genops(file):
         if opcode.name == "STOP":
             return machine.stack.pop()
@@ -116,7 +128,7 @@ def read_pickle(file: IO[bytes], storages: dict[str, Storage] | None = None) -> 
         if step is None:
             raise RefusedError(f"has the pickle instruction {opcode.name}, which no state dict needs")
         step(machine, argument)
-    raise ValueError("the pickle has no end")
+    raise ValueError("its pickle has no end")
 
 
 class _Machine:

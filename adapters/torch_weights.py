@@ -34,10 +34,10 @@ def with_weights(module: Any, options: ModelOptions) -> tuple[Any, dict[str, Any
     Raises:
         CheckpointError: the weights are missing, damaged, or not those of the module.
     """
+    state = state_of(module)
     found, facts, where = _given(options)
     if found is None:
         return module, facts
-    state = state_of(module)
     template = {path: Leaf(tuple(tensor.shape), numpy_type(tensor.dtype)) for path, tensor in state.items()}
     prefix = _prefix(found, template)
     if prefix:
@@ -55,9 +55,12 @@ def state_of(module: Any) -> dict[WeightPath, Any]:
     """
     try:
         state = module.state_dict(keep_vars=True)
-        return {tuple(name.split(".")): leaf for name, leaf in state.items() if hasattr(leaf, "detach")}
     except Exception as error:
         raise ModelError(f"{type(module).__name__}: has no state dict: {first_line(error)}") from error
+    for name, leaf in state.items():
+        if hasattr(leaf, "materialize"):  # of a lazy module
+            raise ModelError(f"{type(module).__name__}: {name} has no shape yet; run the module once before")
+    return {tuple(name.split(".")): leaf for name, leaf in state.items() if hasattr(leaf, "detach")}
 
 
 def arrays(state: Mapping[WeightPath, Any]) -> dict[WeightPath, NDArray[Any]]:

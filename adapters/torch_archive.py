@@ -23,7 +23,7 @@ from explorer.errors import ModelError
 
 from .limits import DAMAGE, check_memory, first_line
 from .torch_files import strided
-from .torch_pickle import item_type
+from .torch_records import item_type
 
 MAJOR = 8
 """Version of the schema that is read, as PyTorch writes it since 2.8."""

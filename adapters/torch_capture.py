@@ -19,6 +19,7 @@ from .torch_layout import Key, Layer, Reading, Seen, Trace, Traces, captured_typ
 from .torch_weights import numpy_type
 
 ORDERS = ("channels_first", "channels_last")
+MOST_COLOURS = 4
 TOKENS_FIRST = "tokens_first"
 """How sequences are given to a model that takes (tokens, batch, channels)."""
 
@@ -27,7 +28,7 @@ class Forward(Protocol):
     """A model that can be run while somebody watches: a module, or an exported program."""
 
     batch: int | None
-    input_shape: tuple[int, ...] | None
+    sizes: tuple[int, ...] | None
     device: Any
     dtype: Any
 
@@ -60,13 +61,21 @@ class TorchCapture:
         Raises:
             ModelError: the shape is not given, or the model does not take it.
         """
-        input_shape = input_shape or self._forward.input_shape
+        input_shape = input_shape or self._own_shape()
         if input_shape is None:
             raise ModelError(
                 f"{self._model}: the shape of an input is not known; give size under [preprocessing] "
                 "or input_shape=(height, width, channels)"
             )
         return tuple(layer.info for layer in self._layers(tuple(input_shape))[0].values())
+
+    def _own_shape(self) -> tuple[int, ...] | None:
+        """The shape (*spatial, channels) that the model says it takes; few channels tell where they are."""
+        sizes = self._forward.sizes
+        if sizes is None or self._layout == "channels_last":
+            return sizes
+        is_last = self._layout is None and sizes[-1] <= MOST_COLOURS < sizes[0]
+        return sizes if is_last else (*sizes[1:], sizes[0])
 
     def run(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers for inputs (batch, *spatial, channels).

@@ -1,17 +1,9 @@
-"""Run a program of `torch.export` one operation at a time, without `torch.export`.
-
-Only PyTorch's own tensor operations (`torch.ops.aten`) and arithmetic of sizes are run; a program
-that names anything else is refused before any of it is.
-"""
+"""Run a program of `torch.export` one operation at a time, without `torch.export`."""
 
 from __future__ import annotations
 
 import io
-import math
-import operator
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,60 +11,11 @@ from explorer.errors import ModelError
 
 from .torch_archive import SCALARS, Archive, read_archive
 from .torch_forward import Part, Visit
+from .torch_graph import checked_steps, written
 from .torch_weights import to_torch
 from .weights import digest
 
-OPERATION = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
-PRIVATE = frozenset(
-    """
-    __and__ __or__ __xor__ _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_async _assert_scalar
-    _assert_tensor_metadata _cdist_forward _convolution _log_softmax _native_batch_norm_legit
-    _native_batch_norm_legit_functional _native_batch_norm_legit_no_training _safe_softmax
-    _scaled_dot_product_flash_attention_for_cpu _softmax _to_copy _trilinear _unsafe_index _unsafe_view
-    _upsample_bicubic2d_aa _upsample_bilinear2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d
-    _upsample_nearest_exact3d _weight_norm
-    """.split()  # noqa: SIM905
-)
-"""Operations with a leading underscore that exported programs are known to need."""
-BARRED = frozenset({"from_file", "set_", "set_data", "resize_", "resize_as_", "rename_", "record_stream"})
-WORDS = frozenset(
-    {"none", "tanh", "floor", "trunc", "same", "valid", "mean", "sum", "prod", "amax", "amin", "constant"}
-    | {"reflect", "replicate", "circular", "linear", "lower", "higher", "midpoint", "nearest", "ij", "xy"}
-)
-"""All that an operation may be told in words, an einsum apart: so none is told a file's name."""
-ARITHMETIC: Mapping[str, Callable[..., Any]] = {
-    **{f"_operator.{name}": getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "truediv")},
-    **{f"_operator.{name}": getattr(operator, name) for name in ("mod", "neg", "eq", "ne", "lt", "le", "gt")},
-    **{f"_operator.{name}": getattr(operator, name) for name in ("ge", "and_", "or_")},
-    **{f"math.{name}": getattr(math, name) for name in ("trunc", "ceil", "floor", "sqrt")},
-    **{"torch.sym_int": int, "torch.sym_float": float, "torch.sym_max": max, "torch.sym_min": min},
-    **{"torch.sym_not": operator.not_, "math.pow": lambda base, power: float(base) ** float(power)},
-}
-CHANNELS_FIRST = re.compile(
-    r"_?(native_)?(conv\d?d?|conv_transpose\d?d?|convolution|\w*batch_norm\w*|\w*group_norm|instance_norm"
-    r"|(adaptive_)?(avg|max)_pool\dd\w*|upsample_\w+|pixel_(un)?shuffle)"
-)
-CHANNELS_LAST = re.compile(r"linear|(native_)?layer_norm|rms_norm|embedding")
 MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation.
-
-    Attributes:
-        name: unique in the program.
-        run: the operation.
-        arguments: by name, as JSON.
-        outputs: where the answers go, as JSON.
-        answers: what this step answers for: (path, number of the call, part).
-    """
-
-    name: str
-    run: Callable[..., Any]
-    arguments: Mapping[str, Mapping[str, Any]]
-    outputs: list[Mapping[str, Any]]
-    answers: tuple[tuple[str, int, Part], ...]
 
 
 class ProgramForward:
@@ -92,9 +35,10 @@ class ProgramForward:
         self.device, self.dtype = torch.device("cpu"), getattr(torch, SCALARS[meta["dtype"]])
         self.batch = self._sizes[0]
         fixed = [size for size in self._sizes[1:] if size is not None]
-        is_fixed = len(fixed) == len(self._sizes) - 1 and len(fixed) > 0
-        self.input_shape: tuple[int, ...] | None = (*fixed[1:], fixed[0]) if is_fixed else None
-        self._steps = _steps(archive, where)
+        is_fixed = 0 < len(fixed) == len(self._sizes) - 1
+        self.sizes: tuple[int, ...] | None = tuple(fixed) if is_fixed else None
+        self._steps = checked_steps(archive, where)
+        self._written = written(archive.graph) & set(self._bound)
         self._outputs = [output for output in archive.graph["outputs"] if "as_tensor" in output]
         count = sum(int(archive.weights[name].size) for name in archive.parameters)
         self._whole = Part("ExportedProgram", "", count)
@@ -113,6 +57,7 @@ class ProgramForward:
             sizes = ", ".join("any" if size is None else str(size) for size in self._sizes)
             raise ValueError(f"the program was exported for inputs ({sizes}), and is given {shape}")
         values: dict[str, Any] = {name: self._weights[weight] for name, weight in self._bound.items()}
+        values |= {name: values[name].clone() for name in self._written}
         values[self._input] = inputs
         with torch.no_grad(), torch.random.fork_rng([]):
             torch.default_generator.manual_seed(0)
@@ -123,6 +68,8 @@ class ProgramForward:
                 for path, call, part in step.answers:
                     if (paths is None or path in paths) and visit(path, call, part, answer):
                         return
+                for name in step.over:
+                    values.pop(name, None)
             if paths is None or "" in paths:
                 found = tuple(values[output["as_tensor"]["name"]] for output in self._outputs)
                 visit("", 0, self._whole, found[0] if len(found) == 1 else found)
@@ -144,7 +91,7 @@ class ProgramForward:
         ((kind, content),) = ((kind, content) for kind, content in argument.items() if content is not None)
         if kind == "as_tensor":
             return values[content["name"]]
-        if kind in ("as_tensors", "as_optional_tensors", "as_sym_ints", "as_sym_floats"):
+        if kind in ("as_tensors", "as_optional_tensors", "as_sym_ints", "as_sym_floats", "as_sym_bools"):
             return [self._item(item, values) for item in content]
         if kind in ("as_sym_int", "as_sym_float", "as_sym_bool", "as_optional_tensor"):
             return self._item(content, values)
@@ -154,6 +101,8 @@ class ProgramForward:
             return getattr(torch, MEMORY_FORMATS[content])
         if kind == "as_device":
             return self.device
+        if kind == "as_complex":
+            return complex(content["real"], content["imag"])
         return {"as_none": None, "as_layout": torch.strided}.get(kind, content)
 
     def _item(self, item: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
@@ -210,136 +159,6 @@ def _bindings(archive: Archive, where: str) -> tuple[dict[str, str], tuple[str, 
     if len(inputs) != 1:
         raise ModelError(f"{where}: takes {len(inputs)} tensors, expected one: the images")
     return bound, (inputs[0], archive.graph["tensor_values"][inputs[0]])
-
-
-def _steps(archive: Archive, where: str) -> list[Step]:
-    """Every operation of the graph, all of them checked."""
-    nodes = archive.graph["nodes"]
-    stacks = [_stack(node) for node in nodes]
-    answering = _answering(archive.graph, stacks)
-    calls: dict[str, list[str]] = {}
-    for stack in stacks:
-        for instance, path, _ in stack:
-            known = calls.setdefault(path, [])
-            if instance not in known:
-                known.append(instance)
-    steps = []
-    for index, (node, stack) in enumerate(zip(nodes, stacks, strict=True)):
-        run, operation = _operation(node, where)
-        order = "channels_first" if CHANNELS_FIRST.fullmatch(operation) else ""
-        order = "channels_last" if CHANNELS_LAST.fullmatch(operation) else order
-        answers = tuple(
-            (path, calls[path].index(instance), _part(kind, order, _count(archive, path)))
-            for instance, path, kind in reversed(stack)
-            if path and answering[instance] == {index}
-        )
-        name = str(node.get("name") or f"{operation}_{index}")
-        if name in calls:
-            name = f"{name} operation"
-        arguments = {entry["name"]: entry["arg"] for entry in node["inputs"]}
-        _check_words(node["target"], arguments, where)
-        steps.append(
-            Step(name, run, arguments, node["outputs"], answers or ((name, 0, _part(operation, order, 0)),))
-        )
-    return steps
-
-
-def _part(kind: str, order: str, count: int) -> Part:
-    return Part(kind, order, count, has_grid=order == "channels_first")
-
-
-def _answering(graph: Mapping[str, Any], stacks: list[list[tuple[str, str, str]]]) -> dict[str, set[int]]:
-    """Which nodes inside each call of a module are used outside of it."""
-    made = {name: index for index, node in enumerate(graph["nodes"]) for name in _names_in(node["outputs"])}
-    instances = [{instance for instance, _, _ in stack} for stack in stacks]
-    found: dict[str, set[int]] = {instance: set() for inside in instances for instance in inside}
-    used = [
-        (_names_in(node["inputs"]), inside) for node, inside in zip(graph["nodes"], instances, strict=True)
-    ]
-    for names, inside in [*used, (_names_in(graph["outputs"]), set())]:
-        for name in names:
-            if name in made:
-                for instance in instances[made[name]] - inside:
-                    found[instance].add(made[name])
-    return found
-
-
-def _names_in(arguments: Any) -> set[str]:
-    """Every value that JSON of arguments mentions."""
-    if isinstance(arguments, list):
-        return set().union(*map(_names_in, arguments))
-    if not isinstance(arguments, dict):
-        return set()
-    here = {arguments[key] for key in ("as_name", "name") if isinstance(arguments.get(key), str)}
-    return here.union(*map(_names_in, arguments.values()))
-
-
-def _stack(node: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The calls of modules that an operation was exported from, outermost first: call, path, class."""
-    stack = []
-    for entry in str(node.get("metadata", {}).get("nn_module_stack", "")).split(";"):
-        parts = entry.split(",")
-        if len(parts) == 3:
-            stack.append((parts[0], parts[1], parts[2].rpartition(".")[2]))
-    return stack
-
-
-def _count(archive: Archive, path: str) -> int:
-    """Number of weights of a module and everything inside it."""
-    return sum(int(archive.weights[name].size) for name in archive.parameters if name.startswith(f"{path}."))
-
-
-def _operation(node: Mapping[str, Any], where: str) -> tuple[Callable[..., Any], str]:
-    """What runs a node, and its short name.
-
-    Raises:
-        ModelError: it is no operation on tensors, or one that is not run.
-    """
-    import torch
-
-    target = str(node["target"])
-    if target in ARITHMETIC:
-        return _arithmetic(ARITHMETIC[target]), target.rpartition(".")[2]
-    found = OPERATION.fullmatch(target)
-    name = found[1] if found else ""
-    if found and name not in BARRED and (not name.startswith("_") or name in PRIVATE):
-        overload = getattr(getattr(torch.ops.aten, name, None), found[2], None)
-        if isinstance(overload, torch._ops.OpOverload):
-            return _inferring(overload), name
-    raise ModelError(
-        f"{where}: has the operation {target[:120]!r}, which is not run; expected torch.ops.aten.…"
-    )
-
-
-def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Arithmetic of sizes: numbers in, a number out."""
-
-    def run(**arguments: Any) -> Any:
-        if not all(isinstance(value, int | float) for value in arguments.values()):
-            raise TypeError("arithmetic of something that is no number")
-        return function(*arguments.values())
-
-    return run
-
-
-def _inferring(overload: Any) -> Callable[..., Any]:
-    """An operation of PyTorch's, in inference mode where it has a word for it."""
-    names = {argument.name for argument in overload._schema.arguments}
-    forced = dict.fromkeys(names & {"train", "training"}, False)
-    return lambda **arguments: overload(**(arguments | forced))
-
-
-def _check_words(target: str, arguments: Mapping[str, Mapping[str, Any]], where: str) -> None:
-    """Refuse words that no operation on tensors needs, and arguments that are no data."""
-    for name, argument in arguments.items():
-        for kind, content in argument.items():
-            words = [content] if kind == "as_string" else content if kind == "as_strings" else []
-            if any(word not in WORDS for word in words) and ".einsum." not in target:
-                raise ModelError(
-                    f"{where}: {target[:120]} is told {name} = {words!r:.60}, which is not passed on"
-                )
-            if kind in ("as_graph", "as_custom_obj", "as_operator", "as_string_to_argument"):
-                raise ModelError(f"{where}: {target[:120]} takes {name} as {kind}, which is not run")
 
 
 def _store(outputs: list[Mapping[str, Any]], answer: Any, values: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from explorer.errors import CheckpointError
 
 from .limits import DAMAGE, check_memory, first_line
-from .torch_pickle import Storage, TensorRecord, item_type, read_pickle
+from .torch_pickle import read_pickle
+from .torch_records import Storage, TensorRecord, item_type
 from .weights import Flat, WeightPath
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

@@ -53,8 +53,8 @@ class ModuleForward:
 
     batch: int | None = None
     """The only batch size it takes, None for any."""
-    input_shape: tuple[int, ...] | None = None
-    """The only shape (*spatial, channels) of an input that it takes, None when it does not say."""
+    sizes: tuple[int, ...] | None = None
+    """The only shape of an input, without the batch, that it takes; None when it does not say."""
 
     def __init__(self, module: Any, call: Mapping[str, Any]) -> None:
         import torch

@@ -15,7 +15,7 @@ from explorer.errors import ModelError
 
 from .checkpoints import read_checkpoint
 from .limits import first_line
-from .torch_pickle import item_type
+from .torch_records import item_type
 from .weights import Flat, Leaf, WeightPath, fit, flatten
 
 DEEPEST = 4

@@ -90,6 +90,23 @@ def test_layers_capture_and_explore_from_the_command_line(
     assert list((here / "runs").rglob("block5-pca-3d.png"))
 
 
+def test_the_same_weights_in_another_file_go_on_with_the_same_run(
+    digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (digits / "model.toml").read_text(encoding="utf-8")
+    (digits / "other.toml").write_text(text.replace("digits.safetensors", "digits.pt"), encoding="utf-8")
+    assert run("layers", digits / "other.toml") == 0
+    assert "digits.pt, under state_dict" in capsys.readouterr().out
+    one, other = (explorer.load_model(digits / name) for name in ("model.toml", "other.toml"))
+    assert one.provenance["digest"] == other.provenance["digest"]
+    explorer.capture(one, digits / "images", layers=["block1"], out="run")
+    other = explorer.load_model(digits / "model.toml", checkpoint=digits / "digits.pt")
+    assert set(explorer.capture(other, digits / "images", layers=["block2"], out="run").layers) >= {
+        "block1",
+        "block2",
+    }
+
+
 def test_a_program_stands_alone_on_the_command_line(
     digits: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -23,7 +24,7 @@ import explorer  # noqa: E402
 from explorer.adapters.torch_modules import TorchModules  # noqa: E402
 from explorer.capture.conformance import check_adapter  # noqa: E402
 from explorer.capture.protocol import ModelOptions  # noqa: E402
-from explorer.errors import ModelError  # noqa: E402
+from explorer.errors import MissingExtraError, ModelError  # noqa: E402
 
 
 def images(*shape: int) -> np.ndarray:
@@ -296,6 +297,51 @@ def test_a_file_that_is_no_program_is_refused(tmp_path: Path, files: dict[str, P
         opened(tmp_path / "absent.pt2")
     with pytest.raises(ModelError, match="a program brings its own weights"):
         opened(files["resnet"], checkpoint=tmp_path / "net.pt")
+
+
+def test_without_pytorch_the_extra_is_named(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    with pytest.raises(
+        MissingExtraError, match=r"torch needs torch: pip install 'activation-explorer\[torch\]'"
+    ):
+        explorer.load_model(files["resnet"])
+
+
+def test_channels_last_programs_say_their_shape() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = nn.Linear(3, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.dense(x))
+
+    adapter = TorchModules.open(torch.export.export(Last(), (torch.zeros(1, 6, 7, 3),)), ModelOptions())
+    assert [(info.name, info.shape) for info in adapter.layers(None)] == [
+        ("dense", (6, 7, 5)),
+        ("relu", (6, 7, 5)),
+        ("output", (6, 7, 5)),
+    ]
+
+
+def test_values_are_let_go_when_nothing_needs_them_and_weights_stay_as_they_are(tmp_path: Path) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count.add_(1.0)
+            return x * self.count
+
+    adapter = TorchModules.open(torch.export.export(Counting(), (torch.zeros(2, 3),)), ModelOptions())
+    inputs = images(2, 3)
+    for _ in range(3):
+        assert np.array_equal(adapter.capture(inputs, ["output"])["output"].values, inputs)
+    chain = nn.Sequential(*(nn.Linear(3, 3) for _ in range(9)))
+    program = TorchModules.open(torch.export.export(chain, (torch.zeros(2, 3),)), ModelOptions())
+    kept = [len(step.over) for step in program._forward._steps]
+    assert kept == [3] * 9  # what came in, and the weights' own names
 
 
 def test_two_inputs_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ import pytest
 from explorer.adapters.checkpoints import read_checkpoint
 from explorer.adapters.torch_files import read_torch
 from explorer.adapters.weights import flatten
-from explorer.errors import CheckpointError
+from explorer.capture import load_model
+from explorer.errors import CheckpointError, ModelError
 
 MAGIC = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}})
 
@@ -248,6 +249,19 @@ def test_a_file_damaged_anywhere_is_read_or_refused_and_nothing_else(tmp_path: P
                 said.append(str(error))
         assert len(said) > 200
         assert "\n" not in "".join(said)
+
+
+def test_without_pytorch_the_extra_is_named_and_other_sources_are_not_held_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    (tmp_path / "net.pt2").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"net\.pt2: cannot be read as a torch\.export program"):
+        load_model(tmp_path / "net.pt2")
+    np.save(tmp_path / "acts.npy", np.ones((2, 3)))
+    assert load_model(tmp_path / "acts.npy").adapter_name == "arrays"
+    with pytest.raises(ModelError, match=r"no adapter takes it"):
+        load_model(object())
 
 
 torch = pytest.importorskip("torch")

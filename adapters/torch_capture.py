@@ -226,7 +226,9 @@ def _is_misread(traces: Traces, order: str, input_shape: tuple[int, ...]) -> boo
     if order == TOKENS_FIRST or traces.other is None:
         return False
     follows = {
-        key[:2] for key, seen in answers if seen.shape[:1] == (2,) and traces.other[key].shape[:1] == (3,)
+        key[:2]
+        for key, seen in answers
+        if seen.shape[:1] == (2,) and traces.other.get(key, seen).shape[:1] == (3,)
     }
     return any(seen.part.takes_tokens_first and key[:2] in follows for key, seen in answers)
 

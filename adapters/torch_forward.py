@@ -62,7 +62,8 @@ class ModuleForward:
         self.module = module
         self._call = call_arguments(type(module).forward, call)
         tensors = [*module.parameters(), *module.buffers()]
-        first = next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(()))
+        real = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+        first = next((tensor for tensor in tensors if tensor.dtype in real), torch.zeros(()))
         self.device, self.dtype = first.device, first.dtype
 
     def parts(self) -> dict[str, Part]:
@@ -140,8 +141,8 @@ def _inference(module: Any) -> Iterator[None]:
     compiled = compiled or any(type(part).__name__ == "OptimizedModule" for part, _ in flags)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
-        on_cuda = any(weight.device.type == "cuda" for weight in module.parameters())
-        stack.enter_context(torch.random.fork_rng(None if on_cuda else []))
+        on_cuda = sorted({w.device.index for w in module.parameters() if w.device.type == "cuda"})
+        stack.enter_context(torch.random.fork_rng(on_cuda))
         if on_cuda:
             stack.enter_context(torch.backends.cudnn.flags(True, False, deterministic=True, allow_tf32=False))
         if compiled and hasattr(torch.compiler, "set_stance"):  # compiled code knows no hooks
@@ -197,7 +198,8 @@ def tensors(answer: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     import torch
 
     if isinstance(answer, torch.Tensor):
-        yield place, answer
+        if answer.layout == torch.strided and not answer.is_nested:
+            yield place, answer
         return
     if isinstance(answer, Mapping):
         items = [(str(key), value) for key, value in answer.items()]

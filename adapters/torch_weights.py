@@ -18,6 +18,7 @@ from .limits import first_line
 from .torch_records import item_type
 from .weights import Flat, Leaf, WeightPath, fit, flatten
 
+COUNT = "num_batches_tracked"
 DEEPEST = 4
 """Names that may stand in front of a weight's own: {"state_dict": {"module.model.…": …}} has three."""
 
@@ -43,7 +44,14 @@ def with_weights(module: Any, options: ModelOptions) -> tuple[Any, dict[str, Any
     if prefix:
         where = f"{where}, under {'.'.join(prefix)}"
     flat = {path[len(prefix) :]: leaf for path, leaf in found.items() if path[: len(prefix)] == prefix}
-    fitted = fit(_tied(flat, state), template, where=where)
+    # versions before 0.4.1 did not keep it, and nothing reads it in inference
+    counts = {path: to_numpy(leaf) for path, leaf in state.items() if path[-1] == COUNT}
+    fitted = fit(
+        counts | _tied(flat, state),
+        template,
+        where=where,
+        ignored=lambda path: path[-1] == COUNT and path not in template,
+    )
     return _placed(module, state, fitted), {**facts, "found_under": ".".join(prefix)}
 
 
@@ -60,6 +68,11 @@ def state_of(module: Any) -> dict[WeightPath, Any]:
     for name, leaf in state.items():
         if hasattr(leaf, "materialize"):  # of a lazy module
             raise ModelError(f"{type(module).__name__}: {name} has no shape yet; run the module once before")
+        if not hasattr(leaf, "detach") and not name.endswith("_extra_state"):
+            raise ModelError(
+                f"{type(module).__name__}: {name} is kept as {type(leaf).__name__}, expected a tensor; "
+                "quantised modules cannot be told apart by their weights"
+            )
     return {tuple(name.split(".")): leaf for name, leaf in state.items() if hasattr(leaf, "detach")}
 
 

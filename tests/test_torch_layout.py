@@ -121,6 +121,21 @@ def test_sequences_are_given_as_the_model_takes_them(batch_first: bool, length: 
     )
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_recurrent_layers_answer_sequences_and_states(batch_first: bool) -> None:
+    module, inputs = filled(nn.LSTM(4, 3, num_layers=2, batch_first=batch_first)), images(5, 7, 4)
+    adapter = opened(module)
+    found = {info.name: info.shape for info in adapter.layers((7, 4))}
+    assert found == {"output.0": (7, 3), "output.1.0": (2, 3), "output.1.1": (2, 3)}
+    given = torch.from_numpy(inputs)
+    with torch.no_grad():
+        expected, (state, _) = module(given if batch_first else given.transpose(0, 1))
+    captured = adapter.capture(inputs, ["output.0", "output.1.0"])
+    right = expected if batch_first else expected.transpose(0, 1)
+    np.testing.assert_allclose(captured["output.0"].values, right.numpy(), atol=1e-6)
+    np.testing.assert_allclose(captured["output.1.0"].values, state.transpose(0, 1).numpy(), atol=1e-6)
+
+
 def test_signals_come_with_channels_first_even_when_as_long_as_wide() -> None:
     module = filled(nn.Sequential(nn.Conv1d(6, 6, 1), nn.ReLU()))
     inputs = images(2, 6, 6)

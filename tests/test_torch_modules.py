@@ -81,7 +81,7 @@ def test_every_network_keeps_the_contract(name: str) -> None:
     check_adapter(opened(filled(make()).train()), images(3, *shape))
 
 
-@pytest.mark.parametrize("name", ["resnet", "convnext", "signals", "volumes", "vectors"])
+@pytest.mark.parametrize("name", ["unet", "resnet", "convnext", "signals", "volumes", "vectors"])
 def test_values_are_those_of_hooks_written_by_hand(name: str) -> None:
     make, shape = NETWORKS[name]
     module = filled(make())
@@ -282,6 +282,24 @@ def test_wrappers_are_taken_off() -> None:
     assert np.array_equal(
         opened(wrapped).capture(images(2, 8, 8, 3), ["blocks.0"])["blocks.0"].values, expected
     )
+
+
+def test_compiled_modules_are_run_as_they_were_written() -> None:
+    module = filled(ResNet())
+    expected = opened(module).capture(images(2, 8, 8, 3), ["blocks.0.conv"])["blocks.0.conv"].values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = torch.compile(module)
+        module.blocks[0].compile()
+        found = opened(whole).capture(images(2, 8, 8, 3), ["blocks.0.conv"])["blocks.0.conv"].values
+    assert np.array_equal(found, expected)
+
+
+def test_a_module_on_another_device_is_run_there() -> None:
+    module = filled(ResNet()).to("meta")
+    adapter = opened(module)
+    assert adapter._forward.device.type == "meta"
+    assert {info.name: info.shape for info in adapter.layers((8, 8, 3))}["stem"] == (4, 4, 4)
 
 
 def test_what_cannot_be_followed_is_said() -> None:

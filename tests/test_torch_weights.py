@@ -113,7 +113,7 @@ def test_a_mismatch_names_the_counts_and_the_leaves(trained: nn.Module, tmp_path
         "of 18 arrays (missing stem/weight (4, 3, 3, 3); misshapen blocks/0/norm/running_var of int32, "
         "the model has float32; misshapen head/bias (9,), the model has (3,); …)"
     )
-    with pytest.raises(CheckpointError, match=r"18 missing, 0 misshapen, 1 extra"):
+    with pytest.raises(CheckpointError, match=r"16 missing, 0 misshapen, 1 extra"):
         opened(ResNet(), variables={"other": np.ones(3)})
     with pytest.raises(CheckpointError, match=r"absent\.pt: no such file"):
         opened(ResNet(), checkpoint=tmp_path / "absent.pt")
@@ -165,6 +165,34 @@ def test_buffers_that_are_not_saved_and_extra_state_are_left_alone(trained: nn.M
     adapter = opened(Extra(), variables=trained.state_dict())
     assert np.array_equal(head(adapter), head(opened(trained)))
     assert adapter._forward.module.scale.item() == 2.0
+
+
+def test_weights_of_before_batches_were_counted_fit(trained: nn.Module, tmp_path: Path) -> None:
+    old = {name: leaf for name, leaf in trained.state_dict().items() if "num_batches" not in name}
+    torch.save(old, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    adapter = opened(ResNet(), checkpoint=tmp_path / "pytorch_model.bin")
+    assert np.array_equal(head(adapter), head(opened(trained)))
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_parametrised_modules_are_copied_and_captured(name: str) -> None:
+    make = getattr(nn.utils.parametrizations, name)
+    one, other = (filled(nn.Sequential(make(nn.Linear(3, 3))), seed).train() for seed in (0, 1))
+    inputs = INPUTS[:, 0, 0]
+    with torch.no_grad():
+        expected = one.eval()(torch.from_numpy(inputs)).numpy()
+    adapter = opened(other, variables=one.state_dict())
+    for _ in range(2):
+        np.testing.assert_allclose(adapter.capture(inputs, ["0"])["0"].values, expected, atol=1e-5)
+
+
+def test_a_state_that_is_no_tensor_is_refused() -> None:
+    class Packed(nn.Linear):
+        def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+            destination[prefix + "packed"] = (self.weight, self.bias)
+
+    with pytest.raises(ModelError, match=r"Packed: packed is kept as tuple, expected a tensor"):
+        opened(Packed(3, 3))
 
 
 def test_a_module_that_cannot_be_copied_is_loaded_into(tmp_path: Path) -> None:

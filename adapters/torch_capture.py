@@ -94,9 +94,10 @@ class TorchCapture:
         with named_errors(self._model, inputs.shape[1:]):
             for start in range(0, len(inputs), size):
                 piece = inputs[start : start + size]
-                padded = np.concatenate([piece, np.repeat(piece[-1:], size - len(piece), axis=0)])
-                for name, values in self._pass(padded, order, chosen).items():
-                    parts[name].append(values[: len(piece)])
+                if len(piece) < size:
+                    piece = np.concatenate([piece, np.repeat(piece[-1:], size - len(piece), axis=0)])
+                for name, values in self._pass(piece, order, chosen).items():
+                    parts[name].append(values[: len(inputs) - start])
         return {
             name: Activations(name, pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
             for name, pieces in parts.items()
@@ -174,7 +175,7 @@ class TorchCapture:
             grown = self._trace(twin, (fixed or 2, *big, channels), order) if twin and spatial else None
         except Exception:  # the model takes pictures of one size only
             grown = None
-        return Traces(traces[0], None if fixed else traces[1], grown, fixed or 2)
+        return Traces(traces[0], None if fixed else traces[1], grown, fixed or 2, tuple(spatial))
 
     def _trace(self, forward: Forward, shape: tuple[int, ...], order: str) -> Trace:
         """Every tensor that is answered for inputs of this shape."""

@@ -81,6 +81,7 @@ class ProgramForward:
         made = object.__new__(ProgramForward)
         made.__dict__ |= self.__dict__
         made.device = torch.device("meta")
+        made._sizes = [None] * len(self._sizes)  # to see what grows with the picture, where anything may
         made._weights = {name: weight.to("meta") for name, weight in self._weights.items()}
         return made
 

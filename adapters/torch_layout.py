@@ -7,12 +7,13 @@ PyTorch names no axes. Four rules, the first that applies:
 2. Answers of PyTorch's own layers have their channels where these put them: second after a
    convolution, a pooling or a batch norm, last after a linear layer, a layer norm or attention.
 3. The axis that does not grow when the picture grows is the channels', when there is just one.
-4. As in the nearest answer before that rule 2 decides and that has as many channels on that side;
-   else second for images and volumes, and last for sequences.
+4. As in the nearest answer before that rule 2 decides and that has as many channels on that side,
+   or on the other after a permutation; else second for images and volumes, last for sequences.
 
 A sequence whose length is that of a grid seen before it in the same pass, with at most 16 tokens in
 front, is that grid, and the tokens in front are set apart. The grid is that of the patches'
-convolution, or a half, a quarter, … of it where patches were merged.
+convolution, or a half, a quarter, … of it where patches were merged; without a convolution, that of
+the square patches that the first linear layer is given.
 """
 
 from __future__ import annotations
@@ -61,12 +62,14 @@ class Traces:
         other: with a batch of 3, None where the model takes only one size.
         grown: as `one`, with every spatial axis doubled, None where the model does not take that.
         batch: the batch of `one`.
+        spatial: sizes of the spatial axes of an input of `one`.
     """
 
     one: Trace
     other: Trace | None
     grown: Trace | None
     batch: int = 2
+    spatial: Shape = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def plan(traces: Traces, layout: str | None) -> tuple[dict[str, Layer], list[str
         if seen.part.order and len(shape) > 2:
             anchors.append(_Anchor(len(shape), seen.part.order, shape[-1]))
         reading = Reading(order)
+        if len(shape) == 3 and not grids and seen.part.order == "channels_last":
+            grids += _patches(shape[1], traces.spatial)
         if len(shape) == 3 and order[-1] == max(order):
             reading = _as_tokens(reading, shape, bigger, grids)
         elif len(shape) >= 4 and seen.part.has_grid:
@@ -134,6 +139,21 @@ def plan(traces: Traces, layout: str | None) -> tuple[dict[str, Layer], list[str
         for layer in _layers(names[key], key, seen, reading):
             layers[layer.info.name] = layer
     return layers, left_out
+
+
+def _patches(tokens: int, spatial: Shape) -> list[tuple[Shape, Shape | None]]:
+    """The grid of patches that a linear layer was given without a convolution before, where it is one."""
+    if len(spatial) < 2:
+        return []
+    side = round((math.prod(spatial) / tokens) ** (1 / len(spatial)))
+    if (
+        side < 1
+        or any(size % side for size in spatial)
+        or math.prod(spatial) != tokens * side ** len(spatial)
+    ):
+        return []
+    grid = tuple(size // side for size in spatial)
+    return [(grid, tuple(2 * size for size in grid))]
 
 
 def _picked(shape: Shape, order: tuple[int, ...]) -> Shape:
@@ -181,7 +201,7 @@ def _order(
         if side is not None and side != "":
             channel = rest[0] if side == "channels_first" else rest[-1]
         else:
-            channel = _channel_axis(seen.shape, rest, grown, anchors)
+            channel = _channel_axis(seen, rest, grown, anchors)
     return (batch, *(axis for axis in rest if axis != channel), channel)
 
 
@@ -202,18 +222,21 @@ def _batch_axis(shape: Shape, key: Key, traces: Traces) -> int | None:
     return moved[0]
 
 
-def _channel_axis(shape: Shape, rest: list[int], grown: Seen | None, anchors: list[_Anchor]) -> int:
+def _channel_axis(seen: Seen, rest: list[int], grown: Seen | None, anchors: list[_Anchor]) -> int:
     """Rules 3 and 4."""
+    shape = seen.shape
     if grown is not None and len(grown.shape) == len(shape):
         still = [axis for axis in rest if grown.shape[axis] == shape[axis]]
         if len(still) == 1:
             return still[0]
         if not still:  # as in attention between all positions
             return rest[-1]
+    moves = seen.part.kind.lower() in ("permute", "transpose")
     for anchor in reversed(anchors):
-        axis = rest[0] if anchor.order == "channels_first" else rest[-1]
-        if anchor.rank == len(shape) and anchor.channels == shape[axis]:
-            return axis
+        sides = (rest[0], rest[-1]) if anchor.order == "channels_first" else (rest[-1], rest[0])
+        for axis in sides if moves else sides[:1]:
+            if anchor.rank == len(shape) and anchor.channels == shape[axis]:
+                return axis
     return rest[0] if len(rest) > 2 else rest[-1]
 
 

@@ -344,6 +344,28 @@ def test_values_are_let_go_when_nothing_needs_them_and_weights_stay_as_they_are(
     assert kept == [3] * 9  # what came in, and the weights' own names
 
 
+def test_a_permutation_moves_the_channels_in_a_program_of_one_size_too() -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.dense = nn.Conv2d(3, 8, 4, stride=4), nn.Linear(8, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x).permute(0, 2, 3, 1)
+            return torch.relu(self.dense(x).view(1, 2, 4, 6))  # which holds it to its size
+
+    program = torch.export.export(Windows(), (torch.zeros(1, 3, 8, 16),))
+    infos = TorchModules.open(program, ModelOptions()).layers(None)
+    assert {info.name: info.shape for info in infos} == {
+        "conv": (2, 4, 8),
+        "permute": (2, 4, 8),
+        "dense": (2, 4, 6),
+        "view": (2, 4, 6),
+        "output": (2, 4, 6),
+        "relu": (2, 4, 6),
+    }
+
+
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     class Two(nn.Module):
         def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -191,6 +191,35 @@ def test_channels_last_windows_and_merged_patches(fixed: bool) -> None:
     check_adapter(adapter, images(3, 32, 64, 3))
 
 
+@pytest.mark.parametrize("fixed", [True, False])
+def test_patches_without_a_convolution(fixed: bool) -> None:
+    class Rearranged(nn.Module):
+        """Patches of 4 × 4 pixels cut out by hand, a class token in front."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.layer = nn.Linear(48, 6), Layer(6)
+            self.start = nn.Parameter(torch.zeros(1, 1, 6))
+            self.places = nn.Parameter(torch.zeros(1, 6, 6)) if fixed else None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            b, c, h, w = x.shape
+            x = x.reshape(b, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(b, -1, 16 * c)
+            x = self.embed(x)
+            x = x if self.places is None else x + self.places
+            return self.layer(torch.cat([self.start.expand(b, -1, -1), x], dim=1))
+
+    module = filled(Rearranged())
+    found = shapes(module, (8, 12, 3))
+    assert found["embed"] == found["layer"] == (2, 3, 6)
+    assert found["layer#token"] == (6,)
+    check_adapter(opened(module), images(3, 8, 12, 3))
+    picture = np.zeros((2, 8, 12, 3), np.float32)
+    picture[0, 2, 9] = 3.0
+    values = opened(module).capture(picture, ["embed"])["embed"].values
+    assert np.argwhere(np.abs(values[0] - values[1]).max(axis=-1) > 1e-3).tolist() == [[0, 2]]
+
+
 def test_a_sequence_that_fits_no_grid_stays_one() -> None:
     class Queries(nn.Module):
         def __init__(self) -> None:

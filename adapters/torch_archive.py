@@ -64,7 +64,7 @@ def read_archive(source: Path | io.BytesIO, name: str) -> Archive:
             return _read(archive)
     except FileNotFoundError:
         raise ModelError(f"{name}: no such file") from None
-    except (*DAMAGE, json.JSONDecodeError) as error:
+    except (*DAMAGE, IndexError) as error:
         raise ModelError(f"{name}: cannot be read as a torch.export program: {first_line(error)}") from None
 
 

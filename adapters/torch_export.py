@@ -9,6 +9,7 @@ from typing import Any
 
 from explorer.errors import ModelError
 
+from .limits import DAMAGE, first_line
 from .torch_archive import SCALARS, Archive, read_archive
 from .torch_forward import Part, Visit
 from .torch_graph import checked_steps, written
@@ -130,8 +131,8 @@ def open_program(source: Path | io.BytesIO, name: str) -> tuple[ProgramForward, 
     archive = read_archive(source, name)
     try:
         forward = ProgramForward(archive, name)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        said = f"{type(error).__name__}: {error}"
+    except (*DAMAGE, IndexError) as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
         raise ModelError(f"{name}: cannot be read as a torch.export program: {said}") from None
     checkpoint = str(source) if isinstance(source, Path) else None
     hashed = digest({tuple(path.split(".")): array for path, array in archive.weights.items()})

@@ -30,6 +30,9 @@ class TorchModules:
 
     A module in memory is used as it is, so that later training shows; it is put into inference mode
     while it runs and back into its own afterwards, and no hook is left in it.
+
+    Attributes:
+        layout: the layout that was given, or "found" where the model tells it.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("torch",)
@@ -38,6 +41,7 @@ class TorchModules:
         self._forward = forward
         self._options = options
         self._facts = facts
+        self.layout = options.layout or "found"
         self._capture = TorchCapture(str(facts["name"]), forward, options.layout)
 
     @classmethod

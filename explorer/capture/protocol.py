@@ -52,8 +52,8 @@ class ModelOptions:
         checkpoint_format: "orbax", "msgpack", "safetensors", "npz" or "torch"; None to tell from the file.
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of models whose
-            framework names no axes; None for what the adapter finds or holds usual.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of the input of a
+            graph; None when not given: arrays are then channels last, and a graph tells by itself.
     """
 
     variables: Any = None
@@ -80,8 +80,7 @@ class Adapter(Protocol):
     Importing an adapter's module must not import its framework; `open` may.
     An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
     then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
-    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights. It may
-    have `notes`, lines that say what the layers found last leave out.
+    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights.
     """
 
     requires: ClassVar[tuple[str, ...]]

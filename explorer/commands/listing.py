@@ -41,6 +41,8 @@ def print_layers(model: Model) -> None:
     console.print(f"preprocessing: {rule}{shape}", markup=False)
     if model.class_names:
         console.print(f"classes: {', '.join(model.class_names)}", markup=False)
+    for line in getattr(model.adapter, "notes", ()):
+        console.print(line, markup=False)
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind", "output shape", "positions", "channels", "parameters"):
         table.add_column(title, justify="left" if title in ("layer", "kind") else "right", overflow="fold")
@@ -55,8 +57,6 @@ def print_layers(model: Model) -> None:
             f"{info.parameters:,}",
         )
     console.print(table)
-    for note in getattr(model.adapter, "notes", ()):
-        console.print(note, markup=False)
 
 
 def describe_projection(projection: Projection) -> str:

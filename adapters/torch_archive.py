@@ -11,8 +11,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,21 +93,23 @@ def _read(archive: zipfile.ZipFile) -> Archive:
     for folder in ("weights", "constants"):
         config = json.loads(archive.read(members[f"data/{folder}/{model}_{folder}_config.json"]))["config"]
         for name, entry in config.items():
-            weights[name] = _weight(archive, members, (folder, name), entry)
+            place = f"data/{folder}/{entry['path_name']}"
+            weights[name] = _weight(partial(_bytes, archive, members, place), name, entry)
             if entry["is_param"]:
                 parameters.add(name)
     module = program["graph_module"]
     return Archive(module["graph"], module["signature"]["input_specs"], weights, frozenset(parameters))
 
 
-def _weight(
-    archive: zipfile.ZipFile,
-    members: Mapping[str, zipfile.ZipInfo],
-    place: tuple[str, str],
-    entry: Mapping[str, Any],
-) -> NDArray[Any]:
-    """One weight, in memory of its own."""
-    folder, name = place
+def _bytes(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> bytes:
+    """A member of the archive."""
+    if name not in members:
+        raise ValueError(f"lacks {name}")
+    return archive.read(members[name])
+
+
+def _weight(read: Callable[[], bytes], name: str, entry: Mapping[str, Any]) -> NDArray[Any]:
+    """One weight, in memory of its own; `read` gives its bytes."""
     meta = entry["tensor_meta"]
     if entry["use_pickle"] or meta is None:
         raise ValueError(f"keeps {name} as a pickle, which is not opened; save plain tensors")
@@ -118,5 +121,6 @@ def _weight(
     if any(type(value) is not int or value < 0 for value in values):
         raise ValueError(f"has {name} in a shape that is no shape")
     rank = len(meta["sizes"])
-    raw = np.frombuffer(archive.read(members[f"data/{folder}/{entry['path_name']}"]), np.uint8)
-    return strided(raw, dtype, (tuple(values[:rank]), tuple(values[rank:-1]), values[-1]))
+    return strided(
+        np.frombuffer(read(), np.uint8), dtype, (tuple(values[:rank]), tuple(values[rank:-1]), values[-1])
+    )

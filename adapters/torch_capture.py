@@ -14,7 +14,7 @@ from explorer.errors import InputError, LayerError, ModelError, suggest
 
 from .jit_capture import named_errors
 from .tokens import split_tokens
-from .torch_forward import Part, Visit, tensors
+from .torch_forward import Call, Part, Visit, tensors
 from .torch_layout import Key, Layer, Reading, Seen, Trace, Traces, captured_type, plan
 from .torch_weights import numpy_type
 
@@ -108,11 +108,11 @@ class TorchCapture:
         wanted = {layer.key: layer.reading for layer in chosen.values()}
         found: dict[Key, Any] = {}
 
-        def visit(path: str, call: int, _: Part, answer: Any) -> bool:
-            if any(key[:2] == (path, call) for key in wanted):
+        def visit(call: Call, _: Part, answer: Any) -> bool:
+            if any(key[:2] == call for key in wanted):
                 for place, tensor in tensors(answer):
-                    if (path, call, place) in wanted and (path, call, place) not in found:
-                        found[path, call, place] = _copied(tensor, wanted[path, call, place])
+                    if (*call, place) in wanted and (*call, place) not in found:
+                        found[*call, place] = _copied(tensor, wanted[*call, place])
             return len(found) == len(wanted)
 
         if wanted:
@@ -183,9 +183,9 @@ class TorchCapture:
 
         seen: dict[Key, Seen] = {}
 
-        def visit(path: str, call: int, part: Part, answer: Any) -> bool:
+        def visit(call: Call, part: Part, answer: Any) -> bool:
             for place, tensor in tensors(answer):
-                seen[path, call, place] = Seen(part, tuple(tensor.shape), tensor.dtype)
+                seen[*call, place] = Seen(part, tuple(tensor.shape), tensor.dtype)
             return False
 
         zeros = torch.zeros(shape, dtype=forward.dtype, device=forward.device)

@@ -67,13 +67,13 @@ class ProgramForward:
                 answer = step.run(**arguments)
                 _store(step.outputs, answer, values)
                 for path, call, part in step.answers:
-                    if (paths is None or path in paths) and visit(path, call, part, answer):
+                    if (paths is None or path in paths) and visit((path, call), part, answer):
                         return
                 for name in step.over:
                     values.pop(name, None)
             if paths is None or "" in paths:
                 found = tuple(values[output["as_tensor"]["name"]] for output in self._outputs)
-                visit("", 0, self._whole, found[0] if len(found) == 1 else found)
+                visit(("", 0), self._whole, found[0] if len(found) == 1 else found)
 
     def twin(self) -> ProgramForward:
         """The same program on the device "meta", where nothing is computed."""

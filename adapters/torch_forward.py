@@ -40,8 +40,10 @@ class Part:
     has_grid: bool = False
 
 
-Visit = Callable[[str, int, Part, Any], bool]
-"""Given the path, the number of the call (from 0), the part, and what it answered; True when that was all."""
+Call = tuple[str, int]
+"""Path of a module, and number of the call, from 0."""
+Visit = Callable[[Call, Part, Any], bool]
+"""Given a call, the part, and what it answered; says whether that was all."""
 
 
 class _Enough(BaseException):
@@ -66,16 +68,19 @@ class ModuleForward:
         first = next((tensor for tensor in tensors if tensor.dtype in real), torch.zeros(()))
         self.device, self.dtype = first.device, first.dtype
 
-    def parts(self) -> dict[str, Part]:
-        """Every module by its dotted name, the whole one as ""."""
-        return {path: _part(module) for path, module in self.module.named_modules()}
-
     def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
         """Run the module in inference mode and show `visit` what these modules answer, all for None.
 
         Nothing is left behind, also when the module raises.
         """
-        _run(self.module, (inputs, self._call), visit, paths)
+        with ExitStack() as stack:
+            stack.enter_context(_inference(self.module))
+            for path, part in self.module.named_modules():
+                if paths is None or path in paths:
+                    hook = part.register_forward_hook(_Watcher(path, _part(part), visit))
+                    stack.callback(hook.remove)
+            with suppress(_Enough):
+                self.module(inputs, **self._call)
 
     def twin(self) -> ModuleForward | None:
         """A copy of the module that knows shapes alone and computes nothing; None if it can't be copied."""
@@ -100,20 +105,6 @@ class ModuleForward:
         return lines
 
 
-def _run(
-    module: Any, inputs: tuple[Any, Mapping[str, Any]], visit: Visit, paths: Collection[str] | None
-) -> None:
-    """Run a module on (input, further arguments); see `ModuleForward.run`."""
-    with ExitStack() as stack:
-        stack.enter_context(_inference(module))
-        for path, part in module.named_modules():
-            if paths is None or path in paths:
-                hook = part.register_forward_hook(_Watcher(path, _part(part), visit))
-                stack.callback(hook.remove)
-        with suppress(_Enough):
-            module(inputs[0], **inputs[1])
-
-
 class _Watcher:
     """A forward hook that shows what one module answered, and stops the pass when that was all."""
 
@@ -123,7 +114,7 @@ class _Watcher:
 
     def __call__(self, module: Any, arguments: Any, answer: Any) -> None:
         self._calls += 1
-        if self._visit(self._path, self._calls - 1, self._part, answer):
+        if self._visit((self._path, self._calls - 1), self._part, answer):
             raise _Enough
 
 

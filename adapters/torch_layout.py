@@ -115,30 +115,98 @@ def plan(traces: Traces, layout: str | None) -> tuple[dict[str, Layer], list[str
         layout: decides in place of the rules 3 and 4.
     """
     names = _names(traces.one)
-    anchors: list[_Anchor] = []
-    grids: list[tuple[Shape, Shape | None]] = []
+    reader = _Reader(traces, layout)
     layers: dict[str, Layer] = {}
     left_out = []
     for key, seen in traces.one.items():
-        grown = traces.grown.get(key) if traces.grown is not None else None
-        order = _order(key, traces, grown, anchors, layout)
-        if order is None:
+        reading = reader.read(key, seen)
+        if reading is None:
             left_out.append(names[key])
             continue
-        shape = tuple(seen.shape[axis] for axis in order)
-        bigger = None if grown is None or len(grown.shape) != len(shape) else _picked(grown.shape, order)
-        if seen.part.order and len(shape) > 2:
-            anchors.append(_Anchor(len(shape), seen.part.order, shape[-1]))
-        reading = Reading(order)
-        if len(shape) == 3 and not grids and seen.part.order == "channels_last":
-            grids += _patches(shape[1], traces.spatial)
-        if len(shape) == 3 and order[-1] == max(order):
-            reading = _as_tokens(reading, shape, bigger, grids)
-        elif len(shape) >= 4 and seen.part.has_grid:
-            grids.append((shape[1:-1], bigger[1:-1] if bigger else None))
-        for layer in _layers(names[key], key, seen, reading):
+        for layer in _layers((names[key], key), seen, reading):
             layers[layer.info.name] = layer
     return layers, left_out
+
+
+class _Reader:
+    """Reads the answers in their order, and remembers what the later ones are told from."""
+
+    def __init__(self, traces: Traces, layout: str | None) -> None:
+        self._traces, self._layout = traces, layout
+        self._anchors: list[_Anchor] = []
+        self._grids: list[tuple[Shape, Shape | None]] = []
+
+    def read(self, key: Key, seen: Seen) -> Reading | None:
+        """How an answer is read; None for what is no layer."""
+        if not 2 <= len(seen.shape) <= 2 + MAX_SPATIAL_RANK or 0 in seen.shape or not _is_real(seen.dtype):
+            return None
+        batch = self._batch_axis(key, seen.shape)
+        if batch is None:
+            return None
+        grown = self._traces.grown.get(key) if self._traces.grown is not None else None
+        grown_shape = grown.shape if grown is not None and len(grown.shape) == len(seen.shape) else None
+        rest = [axis for axis in range(len(seen.shape)) if axis != batch]
+        channel = self._channel_axis(seen, rest, grown_shape)
+        order = (batch, *(axis for axis in rest if axis != channel), channel)
+        shape = _picked(seen.shape, order)
+        bigger = _picked(grown_shape, order) if grown_shape else None
+        if seen.part.order and len(shape) > 2:
+            self._anchors.append(_Anchor(len(shape), seen.part.order, shape[-1]))
+        if len(shape) == 3 and shape[1] > 1:
+            if not self._grids and seen.part.order == "channels_last":
+                self._grids += _patches(shape[1], self._traces.spatial)
+            return self._as_tokens(Reading(order), shape, bigger)
+        if len(shape) >= 4 and seen.part.has_grid:
+            self._grids.append((shape[1:-1], bigger[1:-1] if bigger else None))
+        return Reading(order)
+
+    def _batch_axis(self, key: Key, shape: Shape) -> int | None:
+        """The axis that follows the batch, when all others stay as they are."""
+        if self._traces.other is None:
+            return next((axis for axis in (0, 1) if shape[axis] == self._traces.batch), None)
+        other = self._traces.other.get(key)
+        if other is None or len(other.shape) != len(shape):
+            return None
+        pairs = list(zip(shape, other.shape, strict=True))
+        moved = [axis for axis, (here, there) in enumerate(pairs) if here != there]
+        return moved[0] if len(moved) == 1 and pairs[moved[0]] == (2, 3) else None
+
+    def _channel_axis(self, seen: Seen, rest: list[int], grown: Shape | None) -> int:
+        """The axis of the channels, by the rules 2 to 4."""
+        shape, side = seen.shape, seen.part.order or self._layout
+        if len(rest) == 1 or side:
+            return rest[0] if side == "channels_first" else rest[-1]
+        if grown is not None:
+            still = [axis for axis in rest if grown[axis] == shape[axis]]
+            if len(still) == 1:
+                return still[0]
+            if not still:  # as in attention between all positions
+                return rest[-1]
+        moves = seen.part.kind.lower() in ("permute", "transpose")
+        for anchor in reversed(self._anchors):
+            sides = (rest[0], rest[-1]) if anchor.order == "channels_first" else (rest[-1], rest[0])
+            for axis in sides if moves else sides[:1]:
+                if anchor.rank == len(shape) and anchor.channels == shape[axis]:
+                    return axis
+        return rest[0] if len(rest) > 2 else rest[-1]
+
+    def _as_tokens(self, reading: Reading, shape: Shape, bigger: Shape | None) -> Reading:
+        """A sequence as the grid that it is, when one was seen that fits."""
+        best: tuple[int, int, Shape] | None = None
+        for age, (grid, grown) in enumerate(reversed(self._grids)):
+            for halving, (part, grown_part) in enumerate(_halved(grid, grown)):
+                prefix = shape[1] - math.prod(part)
+                if not 0 <= prefix <= (0 if halving else min(MOST_PREFIX, math.prod(part) - 1)):
+                    continue
+                if bigger and grown_part and bigger[1] - math.prod(grown_part) != prefix:
+                    continue
+                if best is None or (prefix, age) < best[:2]:
+                    best = (prefix, age, part)
+        return reading if best is None else Reading(reading.order, best[2], best[0])
+
+
+def _picked(shape: Shape, order: tuple[int, ...]) -> Shape:
+    return tuple(shape[axis] for axis in order)
 
 
 def _patches(tokens: int, spatial: Shape) -> list[tuple[Shape, Shape | None]]:
@@ -154,10 +222,6 @@ def _patches(tokens: int, spatial: Shape) -> list[tuple[Shape, Shape | None]]:
         return []
     grid = tuple(size // side for size in spatial)
     return [(grid, tuple(2 * size for size in grid))]
-
-
-def _picked(shape: Shape, order: tuple[int, ...]) -> Shape:
-    return tuple(shape[axis] for axis in order)
 
 
 def captured_type(dtype: Any) -> np.dtype[Any]:
@@ -184,77 +248,8 @@ def _names(trace: Trace) -> dict[Key, str]:
     return names
 
 
-def _order(
-    key: Key, traces: Traces, grown: Seen | None, anchors: list[_Anchor], layout: str | None
-) -> tuple[int, ...] | None:
-    """The axes as (batch, *spatial, channels); None for what is no layer."""
-    seen = traces.one[key]
-    if not 2 <= len(seen.shape) <= 2 + MAX_SPATIAL_RANK or 0 in seen.shape or not _is_real(seen.dtype):
-        return None
-    batch = _batch_axis(seen.shape, key, traces)
-    if batch is None:
-        return None
-    rest = [axis for axis in range(len(seen.shape)) if axis != batch]
-    channel = rest[0]
-    if len(rest) > 1:
-        side = seen.part.order or layout
-        if side is not None and side != "":
-            channel = rest[0] if side == "channels_first" else rest[-1]
-        else:
-            channel = _channel_axis(seen, rest, grown, anchors)
-    return (batch, *(axis for axis in rest if axis != channel), channel)
-
-
 def _is_real(dtype: Any) -> bool:
     return not (dtype.is_complex or str(dtype).startswith(("torch.q", "torch.bits")))
-
-
-def _batch_axis(shape: Shape, key: Key, traces: Traces) -> int | None:
-    """The axis that follows the batch, when all others stay as they are."""
-    if traces.other is None:
-        return next((axis for axis in (0, 1) if shape[axis] == traces.batch and len(shape) > 1), None)
-    other = traces.other.get(key)
-    if other is None or len(other.shape) != len(shape):
-        return None
-    moved = [axis for axis, sizes in enumerate(zip(shape, other.shape, strict=True)) if sizes[0] != sizes[1]]
-    if len(moved) != 1 or (shape[moved[0]], other.shape[moved[0]]) != (2, 3):
-        return None
-    return moved[0]
-
-
-def _channel_axis(seen: Seen, rest: list[int], grown: Seen | None, anchors: list[_Anchor]) -> int:
-    """Rules 3 and 4."""
-    shape = seen.shape
-    if grown is not None and len(grown.shape) == len(shape):
-        still = [axis for axis in rest if grown.shape[axis] == shape[axis]]
-        if len(still) == 1:
-            return still[0]
-        if not still:  # as in attention between all positions
-            return rest[-1]
-    moves = seen.part.kind.lower() in ("permute", "transpose")
-    for anchor in reversed(anchors):
-        sides = (rest[0], rest[-1]) if anchor.order == "channels_first" else (rest[-1], rest[0])
-        for axis in sides if moves else sides[:1]:
-            if anchor.rank == len(shape) and anchor.channels == shape[axis]:
-                return axis
-    return rest[0] if len(rest) > 2 else rest[-1]
-
-
-def _as_tokens(
-    reading: Reading, shape: Shape, bigger: Shape | None, grids: list[tuple[Shape, Shape | None]]
-) -> Reading:
-    """A sequence as the grid that it is, when one was seen that fits."""
-    best: tuple[int, int, Shape] | None = None
-    for age, (grid, grown) in enumerate(reversed(grids)):
-        for halving, (part, grown_part) in enumerate(_halved(grid, grown)):
-            prefix = shape[1] - math.prod(part)
-            if not 0 <= prefix <= (0 if halving else min(MOST_PREFIX, math.prod(part) - 1)):
-                continue
-            if bigger is not None and grown_part is not None and bigger[1] - math.prod(grown_part) != prefix:
-                continue
-            if best is None or (prefix, age) < best[:2]:
-                best = (prefix, age, part)
-    return reading if best is None else Reading(reading.order, best[2], best[0])
 
 
 def _halved(grid: Shape, grown: Shape | None) -> Iterator[tuple[Shape, Shape | None]]:
@@ -266,15 +261,15 @@ def _halved(grid: Shape, grown: Shape | None) -> Iterator[tuple[Shape, Shape | N
             return
 
 
-def _layers(name: str, key: Key, seen: Seen, reading: Reading) -> Iterator[Layer]:
-    """The layer of an answer, and one for each of the tokens that are set apart."""
-    shape = tuple(seen.shape[axis] for axis in reading.order)[1:]
+def _layers(place: tuple[str, Key], seen: Seen, reading: Reading) -> Iterator[Layer]:
+    """The layer of an answer, its (name, key) given, and one for each of the tokens that are set apart."""
+    name, key = place
+    shape = _picked(seen.shape, reading.order)[1:]
     dtype = captured_type(seen.dtype).name
     kind, count = seen.part.kind, seen.part.parameters
     if reading.grid is not None:
-        channels = shape[-1]
-        shape = (*reading.grid, channels)
+        shape = (*reading.grid, shape[-1])
         for token, token_name in enumerate(token_names(name, reading.n_prefix) if reading.n_prefix else ()):
             apart = Reading(reading.order, reading.grid, reading.n_prefix, token)
-            yield Layer(key, LayerInfo(token_name, f"{kind} token", (channels,), count, dtype), apart)
+            yield Layer(key, LayerInfo(token_name, f"{kind} token", shape[-1:], count, dtype), apart)
     yield Layer(key, LayerInfo(name, kind, shape, count, dtype), reading)

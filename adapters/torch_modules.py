@@ -105,6 +105,11 @@ class TorchModules:
         """
         return self._capture.run(inputs, layers)
 
+    def find_layer(self, name: str, input_shape: tuple[int, ...] | None) -> LayerInfo | None:
+        """The layer that a name with slashes in place of dots means, None where there is none."""
+        known = {info.name: info for info in self.layers(input_shape)}
+        return known.get(name.replace("/", "."))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What the layers found last leave out, and what else is worth knowing of them, a line each."""

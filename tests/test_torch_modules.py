@@ -363,3 +363,6 @@ def test_load_model_takes_a_module() -> None:
     assert model.adapter_name == "torch"
     assert model.default_layer() == "twice#2"
     assert model.provenance["framework"] == "torch"
+    assert [info.name for info in model.find_layers(["blocks/0/conv", "stem"])] == ["blocks.0.conv", "stem"]
+    with pytest.raises(LayerError, match=r"did you mean blocks\.0\.conv"):
+        model.find_layers(["blocks/0/cnv"])

@@ -117,16 +117,16 @@ def load_model(
     """Open a model: a model.toml, a file that stands alone (.npz of activations, …), or a model object.
 
     Args:
-        source: path, or a flax.linen.Module, a flax.nnx.Module, …
+        source: path, or a flax.linen.Module, a flax.nnx.Module, a torch.nn.Module, …
         variables: weights in memory, such as Linen's {"params": …, "batch_stats": …}.
         params: the same as variables={"params": params}.
-        checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz).
+        checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz, PyTorch).
         step: which step of a folder of checkpoints, the latest by default.
         input_shape: (*spatial, channels) of one input, where no preprocessing size tells it.
         preprocessing: how pictures become inputs; the same keys as in a model.toml.
         class_names: names of the outputs' classes.
         call: further keyword arguments of the forward call.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere or of a graph's input.
+        layout: "channels_last" or "channels_first", where a model or an array does not tell.
         adapter: the adapter's name, where more than one could take the source.
 
     Raises:

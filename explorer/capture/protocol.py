@@ -49,7 +49,7 @@ class ModelOptions:
     Attributes:
         variables: weights in memory, in the framework's own form.
         checkpoint: file or folder of weights.
-        checkpoint_format: "orbax", "msgpack", "safetensors" or "npz"; None to tell from the file.
+        checkpoint_format: "orbax", "msgpack", "safetensors", "npz" or "torch"; None to tell from the file.
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
         layout: "channels_last" or "channels_first", of arrays captured elsewhere and of the input of a

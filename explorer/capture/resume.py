@@ -157,7 +157,7 @@ def remove_run(root: Path) -> None:
     (root / LOCK).touch()
     (root / MANIFEST).unlink()
     (root / PROGRESS).unlink(missing_ok=True)
-    for folder in ("layers", "pictures", "projections", "neighbours"):
+    for folder in ("layers", "pictures", "projections", "neighbours", "rgb", "channels"):
         if (root / folder).is_dir():
             rmtree(root / folder)
 

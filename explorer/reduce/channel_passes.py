@@ -67,7 +67,9 @@ class Part:
 
     def merge(self, other: Part) -> Part:
         """That of both together, the other's pictures following."""
-        top = [np.concatenate(both) for both in zip(self.top, other.top, strict=True)]
+        values = np.concatenate((self.top[0], other.top[0]))
+        pictures = np.concatenate((self.top[1], other.top[1]))
+        positions = np.concatenate((self.top[2], other.top[2]))
         return Part(
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
@@ -75,7 +77,7 @@ class Part:
             self.each.merge(other.each),
             self.together.merge(other.together),
             self.pictures.merge(other.pictures),
-            strongest(*top),
+            strongest(values, pictures, positions),
         )
 
 
@@ -107,7 +109,9 @@ def measured(source: Run | Activations, layer: str) -> ChannelStatistics:
         whole.pictures.mean,
         np.sqrt(whole.pictures.squares / np.maximum(whole.pictures.count, 1)),
         correlation(whole.together.squares, low, high),
-        *(np.ascontiguousarray(array.T) for array in whole.top),
+        whole.top[0].T.copy(),
+        whole.top[1].T.copy(),
+        whole.top[2].T.copy(),
     )
 
 
@@ -115,9 +119,7 @@ def _shape(run: Run, layer: str) -> tuple[int, ...]:
     return (*run.grid_shape(layer), run.channels(layer))
 
 
-def _over(
-    source: Run | Activations, layer: str, work: Callable[[int, NDArray[Any]], T]
-) -> Iterator[T]:
+def _over(source: Run | Activations, layer: str, work: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
     """`over_chunks` of a run; or of activations, some pictures at a time."""
     if not isinstance(source, Activations):
         yield from over_chunks(source, layer, work)
@@ -210,13 +212,11 @@ def strongest(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """The up to 16 largest of each column, falling; of equal ones the first."""
     order = np.argsort(-values, axis=0, kind="stable")[:TOP]
-    pick = [np.take_along_axis(array, order, axis=0) for array in (values, pictures, positions)]
-    return pick[0], pick[1], pick[2]
+    pick = [np.take_along_axis(array, order, axis=0) for array in (pictures, positions)]
+    return np.take_along_axis(values, order, axis=0), pick[0], pick[1]
 
 
-def histogram(
-    rows: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def histogram(rows: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many values of each channel fall into each of 1,024 equal bins from low to high, (C, 1024)."""
     channels = rows.shape[1]
     with np.errstate(invalid="ignore", over="ignore"):

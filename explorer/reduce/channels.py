@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from explorer.activations import Activations
 from explorer.errors import InputError, RunError, first_line
 from explorer.progress import say, working
-from explorer.reduce.rows import is_run, layer_of
+from explorer.reduce.rows import layer_of
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -202,7 +202,7 @@ def channel_statistics(source: Run | Activations, layer: str | None = None) -> C
     """
     from explorer.reduce.channel_passes import measured
 
-    if isinstance(source, Activations) or not is_run(source):
+    if isinstance(source, Activations):
         return measured(source, source.layer)
     name = layer_of(source, layer)
     shape = (*source.grid_shape(name), source.channels(name))

@@ -24,6 +24,7 @@ class Wish:
         n: maps of one picture.
         shape: (rows, columns) of a map, or of the picture that it is laid over.
         strips: whether maps have one axis alone.
+        whole: whether a position should be a whole number of pixels.
         blocks: number of pictures.
         beside: whether the strongest pictures stand beside each map.
         gutter: width kept for the picture beside its maps.
@@ -34,6 +35,7 @@ class Wish:
     n: int
     shape: tuple[int, int]
     strips: bool = False
+    whole: bool = True
     blocks: int = 1
     beside: bool = False
     gutter: int = 0
@@ -91,7 +93,7 @@ def make_plan(wish: Wish, columns: int | None = None, size: tuple[int, int] | No
     share = 1 + (wish.shape[0] / wish.shape[1] if wish.beside else 0)
     if size is None:
         room = _room(wish, columns, share)
-        tile = (round(room), STRIP) if wish.strips else fit(wish.shape, room, room)
+        tile = (round(room), STRIP) if wish.strips else fit(wish.shape, room, room, whole=wish.whole)
         across = columns * (_wide(tile, wish.beside) + GAP) - GAP + wish.gutter
         size = (max(across, 630) + 2 * MARGIN, rest + lines * (tile[1] + GAP + LINE))
         left = MARGIN + wish.gutter
@@ -104,7 +106,9 @@ def make_plan(wish: Wish, columns: int | None = None, size: tuple[int, int] | No
                 f"size {size}: too small for {plural(wish.n * wish.blocks, 'map')}; "
                 "leave `size` out or name fewer"
             )
-        tile = (int(room), int(min(tall, 64))) if wish.strips else fit(wish.shape, room, tall)
+        tile = (
+            (int(room), int(min(tall, 64))) if wish.strips else fit(wish.shape, room, tall, whole=wish.whole)
+        )
         across = columns * (_wide(tile, wish.beside) + GAP) - GAP
         left = wish.gutter + (size[0] - wish.gutter - across) // 2
     return Plan(columns, rows, tile, tile[1] if wish.beside else 0, size, left, wish.head)
@@ -131,9 +135,9 @@ def _columns(wish: Wish) -> int:
     return max(1, math.ceil(math.sqrt(wish.blocks * wish.n * height / wide) - 1e-9))
 
 
-def fit(shape: tuple[int, int], wide: float, tall: float) -> tuple[int, int]:
-    """(width, height) of a map of this shape in a place, whole pixels to a position where they fit."""
+def fit(shape: tuple[int, int], wide: float, tall: float, *, whole: bool = True) -> tuple[int, int]:
+    """(width, height) of a map in a place; with `whole`, whole pixels to a position where they fit."""
     zoom = min(wide / shape[1], tall / shape[0])
-    if zoom >= 1:
+    if whole and zoom >= 1:
         zoom = math.floor(zoom)
     return max(1, round(shape[1] * zoom)), max(1, round(shape[0] * zoom))

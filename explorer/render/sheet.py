@@ -119,7 +119,7 @@ class Sheet:
         return canvas
 
     def drawing(self) -> Any:
-        """The sheet as a matplotlib figure of one axes, one unit a pixel: what SVG and PDF are written from."""
+        """The sheet as a matplotlib figure of one axes, one unit a pixel; SVG and PDF are written from it."""
         from matplotlib.figure import Figure
 
         wide, tall = self.size

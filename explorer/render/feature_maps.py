@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from explorer.reduce.channels import ChannelStatistics
 from explorer.render.colours import THEMES, Scale, table
-from explorer.render.grid_plan import CLOSE, GUTTER, LINE, MARGIN, Plan, Wish, fit, make_plan
+from explorer.render.grid_plan import CLOSE, GUTTER, MARGIN, NAMES, Plan, Wish, fit, make_plan
 from explorer.render.grid_scales import Norm, scale_words, scales_of
 from explorer.render.grid_source import MEASURES, Finding, Source, findings, ordered
 from explorer.render.grid_tiles import Look, draw_map
@@ -130,6 +130,11 @@ class Request:
     title: str | None
     size: tuple[int, int] | None
 
+    @property
+    def zoom(self) -> int:
+        """Pixels to a unit: letters grow with the sheet."""
+        return 1 if self.size is None else max(1, min(self.size[0] // 1600, self.size[1] // 900))
+
 
 def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     """Lay the grid out; `told` asks for dead and duplicate channels in the heading."""
@@ -141,25 +146,40 @@ def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     missing = not np.isfinite(maps).all()
     notes = _notes(source, asked, scales, missing)
     plan, heading, notes = _plan(source, asked, maps.shape, pictures, (found, notes))
-    sheet = Sheet(plan.size, THEME.page)
+    sheet = Sheet(asked.size or plan.size, THEME.page, asked.zoom)
     _header(sheet, heading, pictures[0] if len(asked.images) == 1 else None)
+    names = _names(plan, channels, suffixes, source.layer)
     drawn: list[Map] = []
     for block, image in enumerate(asked.images):
         if len(asked.images) > 1:
-            _beside(sheet, plan.block(block), source.name(image), pictures[block])
+            _beside(sheet, plan.corner(0, block)[1], source.name(image), pictures[block])
         for index, channel in enumerate(channels):
             x, y = plan.corner(index, block)
             box = (x, y, *plan.tile)
             title = f"{source.layer} · channel {channel}"
             one = Map(image, channel, title, maps[block, index], scales[block][index], box)
             draw_map(sheet, one.values, one.scale, box, look=asked.look, picture=pictures[block])
-            _name(sheet, one, suffixes.get(channel, ""), room=plan.step - 4)
+            where = (x - NAMES, y + box[3] // 2 + 4) if plan.names_before else (x, y - 6)
+            sheet.write(where, names[index], size=12, fill=THEME.text)
             if asked.strongest is not None:
-                mosaic = asked.strongest.mosaic(channel, plan.side)
-                sheet.paste((x + plan.tile[0] + CLOSE, y), mosaic)
+                mosaic = asked.strongest.mosaic(channel, box[3] * sheet.zoom)
+                sheet.paste((x + box[2] + CLOSE, y), mosaic)
             drawn.append(one)
     _footer(sheet, asked.norm, notes, missing)
     return Grid(sheet, tuple(drawn), plan.columns, found, source.statistics if told else None)
+
+
+def _names(plan: Plan, channels: list[int], suffixes: dict[int, str], layer: str) -> list[str]:
+    """Titles, all of one form, as long as there is room for: in full, the channel, or its number."""
+    room = NAMES - 8 if plan.names_before else plan.step[0] - 4
+    face = font(12)
+    forms = [f"{layer} · channel {{}}", "channel {}", "ch {}", "{}"]
+    ends = [f" · {suffixes[channel]}" for channel in channels] if suffixes else [""] * len(channels)
+    for form in forms:
+        names = [form.format(channel) + end for channel, end in zip(channels, ends, strict=True)]
+        if max(width(name, face) for name in names) <= room:
+            return names
+    return [str(channel) for channel in channels]
 
 
 def _planes(values: NDArray[Any]) -> NDArray[Any]:
@@ -185,19 +205,20 @@ def _plan(
         strips=len(source.spatial) == 1,
         whole=over is None,
         blocks=len(asked.images),
-        beside=asked.strongest is not None,
+        beside=0.0 if asked.strongest is None else asked.strongest.shape[1] / asked.strongest.shape[0],
         gutter=GUTTER if several else 0,
         head=0,
         foot=0,
     )
     # How wide the sheet is decides how many lines the texts take, and those how tall it is.
-    across = (asked.size or make_plan(wish, asked.columns).size)[0] - 2 * MARGIN
+    size = None if asked.size is None else (asked.size[0] // asked.zoom, asked.size[1] // asked.zoom)
+    across = (size or make_plan(wish, asked.columns).size)[0] - 2 * MARGIN
     shown = None if several or first is None else fit((first.shape[0], first.shape[1]), 110, 72)
     heading = _heading(source, asked, texts[0], across - (shown[0] + 16 if shown else 0))
     notes = [line for note in texts[1] for line in wrapped(note, across - BAR - 18)]
     head = max(60 + NOTE_STEP * (len(heading) - 1), 108 if shown else 0)
     wish = replace(wish, head=head, foot=46 + NOTE_STEP * len(notes))
-    return make_plan(wish, asked.columns, asked.size), heading, notes
+    return make_plan(wish, asked.columns, size), heading, notes
 
 
 def _heading(source: Source, asked: Request, found: tuple[Finding, ...], room: int) -> list[str]:
@@ -237,10 +258,10 @@ def _header(sheet: Sheet, lines: list[str], picture: NDArray[np.uint8] | None) -
     x, top = MARGIN, 22
     if picture is not None:
         wide, tall = fit((picture.shape[0], picture.shape[1]), 110, 72)
-        sheet.paste((x, top), resize(picture, (wide, tall), "bicubic"))
+        sheet.paste((x, top), resize(picture, (wide * sheet.zoom, tall * sheet.zoom), "bicubic"))
         sheet.plate((x, top, wide, tall), outline=THEME.rule)
         x += wide + 16
-    room = sheet.size[0] - MARGIN - x
+    room = sheet.size[0] // sheet.zoom - MARGIN - x
     sheet.write((x, top + 20), lines[0], size=20, style="Bold", fill=THEME.text, limit=room)
     for row, line in enumerate(lines[1:]):
         sheet.write((x, top + 43 + row * NOTE_STEP), line, size=NOTE, fill=THEME.muted, limit=room)
@@ -251,21 +272,10 @@ def _beside(sheet: Sheet, top: int, name: str, picture: NDArray[np.uint8] | None
     room, y = GUTTER - 22, top
     if picture is not None:
         wide, tall = fit((picture.shape[0], picture.shape[1]), room, 96)
-        sheet.paste((MARGIN, y), resize(picture, (wide, tall), "bicubic"))
+        sheet.paste((MARGIN, y), resize(picture, (wide * sheet.zoom, tall * sheet.zoom), "bicubic"))
         sheet.plate((MARGIN, y, wide, tall), outline=THEME.rule)
         y += tall + 4
     sheet.write((MARGIN, y + 13), name, size=12, fill=THEME.text, limit=room)
-
-
-def _name(sheet: Sheet, one: Map, suffix: str, *, room: float) -> None:
-    """Write a map's title as long as its tile has room for: in full, the channel, or its number."""
-    face, channel = font(12), f"channel {one.channel}"
-    short = [channel, f"ch {one.channel}", str(one.channel)]
-    choices = [one.title, *short]
-    if suffix:
-        choices = [f"{text} · {suffix}" for text in choices] + short
-    line = next((text for text in choices if width(text, face) <= room), choices[-1])
-    sheet.write((one.box[0], one.box[1] - LINE + 14), line, size=12, fill=THEME.text)
 
 
 def _notes(source: Source, asked: Request, scales: list[list[Scale]], missing: bool) -> list[str]:
@@ -286,19 +296,19 @@ def _notes(source: Source, asked: Request, scales: list[list[Scale]], missing: b
 def _footer(sheet: Sheet, norm: Norm, notes: list[str], missing: bool) -> None:
     """Draw the colour bar, what its ends mean, and what else there is to know."""
     x, wide = MARGIN, BAR
-    y = sheet.size[1] - 32 - NOTE_STEP * len(notes)
+    y = sheet.size[1] // sheet.zoom - 32 - NOTE_STEP * len(notes)
     bar = np.repeat(table(norm.colour_map)[None], 12, axis=0)
-    sheet.paste((x, y), resize(bar, (wide, 12), "bilinear"))
+    sheet.paste((x, y), resize(bar, (wide * sheet.zoom, 12 * sheet.zoom), "bilinear"))
     middle = "0" if norm.limits == (-1, 1) else "0.5"
     for part, text, anchor in ((0, str(norm.limits[0]), "lt"), (0.5, middle, "mt"), (1, "1", "rt")):
         place = (x + part * wide, y + 16)
         sheet.write(place, text.replace("-", "−"), size=12, fill=THEME.muted, anchor=anchor)
     left = x + wide + 18
-    room = sheet.size[0] - MARGIN - left
+    room = sheet.size[0] // sheet.zoom - MARGIN - left
     for row, line in enumerate(notes):
         at, start = y + 11 + row * NOTE_STEP, left
         if missing and row == len(notes) - 1:
-            box = np.zeros((12, 18, 3), np.uint8)
-            sheet.paste((left, at - 11), hatched(box, np.ones((12, 18), bool), THEME))
+            box = np.zeros((12 * sheet.zoom, 18 * sheet.zoom, 3), np.uint8)
+            sheet.paste((left, at - 11), hatched(box, np.ones(box.shape[:2], bool), THEME))
             start += 24
         sheet.write((start, at), line, size=NOTE, fill=THEME.muted, limit=room)

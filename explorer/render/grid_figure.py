@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from explorer.render.feature_maps import Map
 
-EACH = 1.6  # inches of a map
+EACH, STRIP = 1.6, 6.0  # inches of a map, and of a signal
 MOST_TIDIED = 64
 """Maps up to which matplotlib may look for the tightest layout, which takes it seconds for hundreds."""
 
@@ -27,11 +27,10 @@ def figure_of(maps: Sequence[Map], columns: int) -> Figure:
 
     rows = -(-len(maps) // columns)
     height, wide = maps[0].values.shape
-    aspect = min(max(height / wide, 0.15), 4)
+    across = STRIP if height == 1 else EACH
+    down = 0.25 if height == 1 else EACH * min(height / wide, 4)
     tidy = len(maps) <= MOST_TIDIED
-    figure = Figure(
-        figsize=(columns * EACH, rows * (EACH * aspect + 0.3)), layout="constrained" if tidy else None
-    )
+    figure = Figure(figsize=(columns * across, rows * (down + 0.3)), layout="constrained" if tidy else None)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     several = len({one.image for one in maps}) > 1
     for place, one in zip(axes, maps, strict=False):

@@ -51,7 +51,8 @@ def draw_map(
     picture: NDArray[np.uint8] | None,
 ) -> None:
     """Draw one map; grey with a word where it is constant or holds no number."""
-    x, y, wide, tall = box
+    x, y, *units = box
+    wide, tall = (part * sheet.zoom for part in units)
     finite = values[np.isfinite(values)]
     constant = finite.size > 0 and bool(finite.min() == finite.max())
     nothing = constant or finite.size == 0
@@ -70,8 +71,9 @@ def draw_map(
     sheet.paste((x, y), tile)
     if nothing:
         sheet.plate(box, outline=THEME.rule)
-        words = f"constant {number(float(finite[0]))}" if constant else "not a number"
-        _stamp(sheet, (x + wide // 2, y + tall // 2), words, limit=wide - 4)
+        value = number(float(finite[0])) if constant else ""
+        words = (f"constant {value}", f"= {value}") if constant else ("not a number", "NaN")
+        _stamp(sheet, (x + box[2] // 2, y + box[3] // 2), words, limit=box[2] - 4)
 
 
 def painted(values: NDArray[Any], scale: Scale, size: tuple[int, int], method: str) -> NDArray[np.uint8]:
@@ -117,10 +119,12 @@ def _under(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     return resize(picture, size, "lanczos" if shrinks else "bicubic")
 
 
-def _stamp(sheet: Sheet, centre: tuple[int, int], words: str, *, limit: int) -> None:
-    """Write words in the middle of a tile on a plate that keeps them readable."""
-    size = next((size for size in (12, 11, 10) if width(words, font(size)) + 6 <= limit), 9)
-    half = min(width(words, font(size)), limit) // 2 + 4
+def _stamp(sheet: Sheet, centre: tuple[int, int], words: tuple[str, str], *, limit: int) -> None:
+    """Write words, or short ones, in the middle of a tile on a plate that keeps them readable."""
+    choices = [(text, size) for text in words for size in (12, 11, 10)]
+    fitting = (one for one in choices if width(one[0], font(one[1])) + 6 <= limit)
+    text, size = next(fitting, (words[1], 9))
+    half = min(width(text, font(size)), limit) // 2 + 3
     x, y = centre
     sheet.plate((x - half, y - 10, 2 * half, 20), fill=THEME.panel, radius=4)
-    sheet.write(centre, words, size=size, fill=THEME.muted, anchor="mm", limit=limit)
+    sheet.write(centre, text, size=size, fill=THEME.muted, anchor="mm", limit=limit)

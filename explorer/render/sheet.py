@@ -26,7 +26,7 @@ DOWN = {"s": "baseline", "m": "center_baseline", "t": "top"}
 
 @dataclass(frozen=True)
 class Patch:
-    """A picture (height, width, 3) as large as its box."""
+    """A picture (height, width, 3), `zoom` pixels of it to one of the sheet."""
 
     at: tuple[int, int]
     pixels: NDArray[np.uint8]
@@ -58,18 +58,22 @@ class Line:
 class Sheet:
     """What is drawn where, back to front.
 
+    Places and sizes are in units of `zoom` pixels, so that a large sheet has large letters.
+
     Attributes:
         size: width and height in pixels.
         page: the colour behind everything.
+        zoom: pixels to a unit.
         items: what was drawn so far.
     """
 
     size: tuple[int, int]
     page: Colour
+    zoom: int = 1
     items: list[Patch | Plate | Line] = field(default_factory=list)
 
     def paste(self, at: tuple[float, float], pixels: NDArray[np.uint8]) -> None:
-        """Put a picture with its left top corner here."""
+        """Put a picture, `zoom` times as many pixels as units, with its left top corner here."""
         self.items.append(Patch((round(at[0]), round(at[1])), pixels))
 
     def plate(
@@ -105,30 +109,32 @@ class Sheet:
         from PIL import Image, ImageDraw
 
         canvas = Image.new("RGB", self.size, self.page)
-        draw = ImageDraw.Draw(canvas)
+        draw, zoom = ImageDraw.Draw(canvas), self.zoom
         for item in self.items:
             if isinstance(item, Patch):
-                canvas.paste(Image.fromarray(item.pixels), item.at)
+                canvas.paste(Image.fromarray(item.pixels), (item.at[0] * zoom, item.at[1] * zoom))
             elif isinstance(item, Plate):
-                x, y, wide, tall = item.box
+                x, y, wide, tall = (part * zoom for part in item.box)
                 corners = (x, y, x + wide - 1, y + tall - 1)
-                draw.rounded_rectangle(corners, item.radius, fill=item.fill, outline=item.outline)
+                draw.rounded_rectangle(
+                    corners, item.radius * zoom, fill=item.fill, outline=item.outline, width=zoom
+                )
             else:
-                face = font(item.size, item.style)
-                draw.text(item.at, item.text, font=face, fill=item.fill, anchor=item.anchor)
+                face, at = font(item.size * zoom, item.style), (item.at[0] * zoom, item.at[1] * zoom)
+                draw.text(at, item.text, font=face, fill=item.fill, anchor=item.anchor)
         return canvas
 
     def drawing(self) -> Any:
-        """The sheet as a matplotlib figure of one axes, one unit a pixel; SVG and PDF are written from it."""
+        """The sheet as a matplotlib figure of one axes, in its units; SVG and PDF are written from it."""
         from matplotlib.figure import Figure
 
-        wide, tall = self.size
+        wide, tall = self.size[0] / self.zoom, self.size[1] / self.zoom
         figure = Figure(figsize=(wide / 72, tall / 72), dpi=72, facecolor=_part(self.page))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         for order, item in enumerate(self.items):
             if isinstance(item, Patch):
-                (x, y), (rows, columns) = item.at, item.pixels.shape[:2]
+                (x, y), (rows, columns) = item.at, (part / self.zoom for part in item.pixels.shape[:2])
                 reach = (x, x + columns, y + rows, y)
                 axes.imshow(item.pixels, extent=reach, interpolation="none", zorder=order, aspect="auto")
             elif isinstance(item, Plate):

@@ -64,17 +64,25 @@ class Strongest:
             spans.append((first, first + reach))
         return tuple(spans)
 
-    def mosaic(self, channel: int, side: int) -> NDArray[np.uint8]:
-        """The crops of a channel in reading order on a square, (side, side, 3)."""
-        across = math.ceil(math.sqrt(self.n))
-        out = np.empty((side, side, 3), np.uint8)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of crops: one of them beside the map, or two, or four as 2 × 2."""
+        rows = math.ceil(math.sqrt(self.n))
+        return rows, -(-self.n // rows)
+
+    def mosaic(self, channel: int, height: int) -> NDArray[np.uint8]:
+        """The crops of a channel in reading order, so many pixels high, (height, width, 3)."""
+        rows, across = self.shape
+        width = round(height * across / rows)
+        out = np.empty((height, width, 3), np.uint8)
         out[:] = THEME.page
-        edges = [round(k * (side + SEAM) / across) for k in range(across + 1)]
+        edges = [round(k * (height + SEAM) / rows) for k in range(rows + 1)]
         found = self._source.statistics
         for rank in range(self.n):
             row, column = divmod(rank, across)
             top, left = edges[row], edges[column]
-            tall, wide = edges[row + 1] - SEAM - top, edges[column + 1] - SEAM - left
+            tall = edges[row + 1] - SEAM - top
+            wide = min(edges[column + 1] - SEAM, width) - left
             if channel in self._dead or not math.isfinite(found.top_values[channel, rank]):
                 out[top : top + tall, left : left + wide] = THEME.panel
                 continue

@@ -14,7 +14,7 @@ from explorer.reduce.channels import ChannelStatistics
 from explorer.render.colours import THEMES, Scale, table
 from explorer.render.grid_plan import CLOSE, GUTTER, MARGIN, NAMES, Plan, Wish, fit, make_plan
 from explorer.render.grid_scales import Norm, scale_words, scales_of
-from explorer.render.grid_source import MEASURES, Finding, Source, findings, ordered
+from explorer.render.grid_source import MEASURES, Finding, Source, because, findings, ordered
 from explorer.render.grid_tiles import Look, draw_map
 from explorer.render.heatmap import hatched, resize
 from explorer.render.sheet import Box, Sheet
@@ -138,7 +138,7 @@ class Request:
 
 def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     """Lay the grid out; `told` asks for dead and duplicate channels in the heading."""
-    channels, suffixes = ordered(source, asked.channels, asked.order, asked.images[0])
+    channels = ordered(source, asked.channels, asked.order, asked.images[0])
     maps = np.stack([_planes(source.values(image)[..., channels]) for image in asked.images])
     pictures = [source.picture(image, place) for place, image in enumerate(asked.images)]
     scales = scales_of(maps, asked.norm, channels, source)
@@ -148,11 +148,11 @@ def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     plan, heading, notes = _plan(source, asked, maps.shape, pictures, (found, notes))
     sheet = Sheet(asked.size or plan.size, THEME.page, asked.zoom)
     _header(sheet, heading, pictures[0] if len(asked.images) == 1 else None)
-    names = _names(plan, channels, suffixes, source.layer)
     drawn: list[Map] = []
     for block, image in enumerate(asked.images):
         if len(asked.images) > 1:
             _beside(sheet, plan.corner(0, block)[1], source.name(image), pictures[block])
+        names = _names(plan, channels, because(source, channels, asked.order, image), source.layer)
         for index, channel in enumerate(channels):
             x, y = plan.corner(index, block)
             box = (x, y, *plan.tile)
@@ -169,15 +169,16 @@ def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     return Grid(sheet, tuple(drawn), plan.columns, found, source.statistics if told else None)
 
 
-def _names(plan: Plan, channels: list[int], suffixes: dict[int, str], layer: str) -> list[str]:
+def _names(plan: Plan, channels: list[int], reasons: list[str], layer: str) -> list[str]:
     """Titles, all of one form, as long as there is room for: in full, the channel, or its number."""
     room = NAMES - 8 if plan.names_before else plan.step[0] - 4
     face = font(12)
-    forms = [f"{layer} · channel {{}}", "channel {}", "ch {}", "{}"]
-    ends = [f" · {suffixes[channel]}" for channel in channels] if suffixes else [""] * len(channels)
-    for form in forms:
-        names = [form.format(channel) + end for channel, end in zip(channels, ends, strict=True)]
-        if max(width(name, face) for name in names) <= room:
+    ends = [f" · {reason}" for reason in reasons] or [""] * len(channels)
+    for form in (f"{layer} · channel ", "channel ", "ch ", ""):
+        names = [f"{form}{channel}{end}" for channel, end in zip(channels, ends, strict=True)]
+        longest = max(map(len, names))  # figures are equally wide, so a few of the longest tell of all
+        some = [name for name in names if len(name) == longest][:8]
+        if max(width(name, face) for name in some) <= room:
             return names
     return [str(channel) for channel in channels]
 
@@ -232,8 +233,9 @@ def _heading(source: Source, asked: Request, found: tuple[Finding, ...], room: i
     lines = [asked.title or f"{source.layer} · {what}", facts]
     measure = MEASURES[asked.order].format(n=plural(source.shape[0], "picture"))
     if measure:
-        first = f", {source.name(asked.images[0])}" if several and asked.order == "response" else ""
-        lines += list(wrapped(f"ordered {measure}{first}", room))
+        first = f" of the first, {source.name(asked.images[0])}" if several else ""
+        measure = measure.replace("by answer", f"by answer{first}")
+        lines += list(wrapped(f"ordered {measure}", room))
     face = font(NOTE)
     for finding in found:
         line = finding.within(lambda text: width(text, face) <= room)

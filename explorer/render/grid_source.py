@@ -93,20 +93,29 @@ class Source:
         return self.shape[0] > 1
 
 
-def ordered(source: Source, channels: list[int], order: str, image: int) -> tuple[list[int], dict[int, str]]:
-    """The channels in the order asked for, and what each one's place is owed to, for its title."""
+def ordered(source: Source, channels: list[int], order: str, image: int) -> list[int]:
+    """The channels in the order asked for; `image` is the picture whose answers count."""
     if order == "index":
-        return channels, {}
+        return channels
     if order == "cluster":
-        return source.statistics.clustered(channels), {}
+        return source.statistics.clustered(channels)
+    measure = _measure(source, order, image)
+    return sorted(channels, key=lambda channel: -float(measure[channel]))  # stable: equal ones as given
+
+
+def because(source: Source, channels: list[int], order: str, image: int) -> list[str]:
+    """What each channel owes its place to, for its title; nothing for orders without a measure."""
+    if order not in ("variance", "response"):
+        return []
+    measure = _measure(source, order, image)
     if order == "variance":
-        measure = source.statistics.variance
-        words = {c: f"var {number(float(measure[c]))}" for c in channels}
-    else:
-        measure = source.statistics.response(source.values(image))
-        words = {c: f"{measure[c]:+.1f} sd".replace("-", "−") for c in channels}
-    best = sorted(channels, key=lambda channel: -float(measure[channel]))  # stable: equal ones by index
-    return best, words
+        return [f"var {number(float(measure[channel]))}" for channel in channels]
+    return [f"{measure[channel]:+.1f} sd".replace("-", "−") for channel in channels]
+
+
+def _measure(source: Source, order: str, image: int) -> NDArray[np.float64]:
+    found = source.statistics
+    return found.variance if order == "variance" else found.response(source.values(image))
 
 
 @dataclass(frozen=True)

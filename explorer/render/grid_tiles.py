@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.colours import THEMES, Scale
+from explorer.render.colours import THEMES, Scale, table
 from explorer.render.heatmap import drawn, hatched, overlay, resize
 from explorer.render.sheet import Box, Sheet
 from explorer.render.text import font, number, width
@@ -109,7 +109,10 @@ def _repeated(values: NDArray[Any], scale: Scale, size: tuple[int, int]) -> NDAr
     rows, columns = values.shape
     if size[0] % columns or size[1] % rows or not np.isfinite(values).all():
         return drawn(values, scale, THEME, size=size)
-    colours = scale.colours(values, THEME.panel)
+    # What `Scale.colours` does, without its care for what is not finite: hundreds of maps come through here.
+    span = scale.high - scale.low
+    unit = np.clip(values.astype(np.float64) / span - scale.low / span, 0, 1)
+    colours = table(scale.colour_map)[np.rint(unit * 255).astype(np.uint8)]
     wide = np.repeat(colours, size[0] // columns, axis=1)
     return np.repeat(wide, size[1] // rows, axis=0)
 

@@ -176,7 +176,7 @@ def load_statistics(path: Path, shape: tuple[int, ...]) -> ChannelStatistics:
         RunError: no such file, or it holds figures of something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {field.name: file[field.name] for field in fields(ChannelStatistics)}
             version = int(file["format"])
     except Exception as error:  # zipfile, zlib and arrays that do not fit have errors of their own

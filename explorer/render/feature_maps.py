@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 THEME = THEMES["light"]
 NOTE, NOTE_STEP = 13, 19  # size of the small print, and from one line of it to the next
-BAR = 180  # width of the colour bar
+BAR, LEGIBLE = 180, 320  # width of the colour bar, and the least that is left for words beside it
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,10 @@ def _plan(
     across = (size or make_plan(wish, asked.columns).size)[0] - 2 * MARGIN
     shown = None if several or first is None else fit((first.shape[0], first.shape[1]), 110, 72)
     heading = _heading(source, asked, texts[0], across - (shown[0] + 16 if shown else 0))
-    notes = [line for note in texts[1] for line in wrapped(note, across - BAR - 18)]
+    indent, below = _beside_bar(across)
+    notes = [line for note in texts[1] for line in wrapped(note, across - indent)]
     head = max(60 + NOTE_STEP * (len(heading) - 1), 108 if shown else 0)
-    wish = replace(wish, head=head, foot=46 + NOTE_STEP * len(notes))
+    wish = replace(wish, head=head, foot=46 + below + NOTE_STEP * len(notes))
     return make_plan(wish, asked.columns, size), heading, notes
 
 
@@ -295,22 +296,28 @@ def _notes(source: Source, asked: Request, scales: list[list[Scale]], missing: b
     return lines
 
 
+def _beside_bar(across: int) -> tuple[int, int]:
+    """How far the notes stand to the right of the colour bar's start and below it: beside, if there is room."""
+    return (BAR + 18, 0) if across - BAR - 18 >= LEGIBLE else (0, 36)
+
+
 def _footer(sheet: Sheet, norm: Norm, notes: list[str], missing: bool) -> None:
     """Draw the colour bar, what its ends mean, and what else there is to know."""
     x, wide = MARGIN, BAR
-    y = sheet.size[1] // sheet.zoom - 32 - NOTE_STEP * len(notes)
+    across = sheet.size[0] // sheet.zoom - 2 * MARGIN
+    indent, below = _beside_bar(across)
+    y = sheet.size[1] // sheet.zoom - 32 - below - NOTE_STEP * len(notes)
     bar = np.repeat(table(norm.colour_map)[None], 12, axis=0)
     sheet.paste((x, y), resize(bar, (wide * sheet.zoom, 12 * sheet.zoom), "bilinear"))
     middle = "0" if norm.limits == (-1, 1) else "0.5"
     for part, text, anchor in ((0, str(norm.limits[0]), "lt"), (0.5, middle, "mt"), (1, "1", "rt")):
         place = (x + part * wide, y + 16)
         sheet.write(place, text.replace("-", "−"), size=12, fill=THEME.muted, anchor=anchor)
-    left = x + wide + 18
-    room = sheet.size[0] // sheet.zoom - MARGIN - left
+    left = x + indent
     for row, line in enumerate(notes):
-        at, start = y + 11 + row * NOTE_STEP, left
+        at, start = y + below + 11 + row * NOTE_STEP, left
         if missing and row == len(notes) - 1:
             box = np.zeros((12 * sheet.zoom, 18 * sheet.zoom, 3), np.uint8)
             sheet.paste((left, at - 11), hatched(box, np.ones(box.shape[:2], bool), THEME))
             start += 24
-        sheet.write((start, at), line, size=NOTE, fill=THEME.muted, limit=room)
+        sheet.write((start, at), line, size=NOTE, fill=THEME.muted, limit=across - start + x)

@@ -34,8 +34,8 @@ def figure_of(maps: Sequence[Map], columns: int) -> Figure:
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     several = len({one.image for one in maps}) > 1
     for place, one in zip(axes, maps, strict=False):
-        colours = ListedColormap(table(one.scale.colour_map) / 255, name=one.scale.colour_map)
-        colours.set_bad(np.asarray(MISSING["light"]) / 255)
+        plain = ListedColormap(table(one.scale.colour_map) / 255, name=one.scale.colour_map)
+        colours = plain.with_extremes(bad=np.asarray(MISSING["light"]) / 255)
         shown = np.ma.masked_invalid(one.values)
         low, high = one.scale.low, one.scale.high
         place.imshow(

@@ -1,0 +1,127 @@
+"""TIFF: which of its pages are inputs, and the depths that Pillow does not read, through tifffile.
+
+Every page is an input, but for reduced copies (thumbnails, pyramids) and transparency masks. With `frames =
+"first"` only the first page is, and with "volume" all pages are one volume (depth, height, width, 1).
+
+Pages of at most 8 bits, and gray of 16, are read by Pillow. Colour of 16 bits and whatever has 32
+or 64 bits are read by tifffile. What becomes of the numbers is said in `explorer.capture.pictures`;
+colour of more than three samples keeps the first three.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.capture.pictures import Window, check_pixels, decoding, open_picture, unit_range
+from explorer.capture.preprocessing import MAX_VOXELS
+from explorer.errors import InputError
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAX_PAGES = 100_000
+SUBFILE, BITS, SAMPLES, FORMAT, REDUCED_OR_MASK = 254, 258, 277, 339, 0b101
+
+
+def pages(path: Path) -> list[int]:
+    """The pages that are inputs, by number from 0.
+
+    Raises:
+        InputError: the file cannot be read, or has none.
+    """
+    from PIL import Image
+
+    found = []
+    with decoding(path), Image.open(path, formats=("TIFF",)) as opened:
+        tags: Any = opened
+        count = int(tags.n_frames)
+        if count > MAX_PAGES:
+            raise InputError(f"{path}: {count} pages, at most {MAX_PAGES} are read")
+        for number in range(count):
+            if count > 1:
+                opened.seek(number)
+            if not int(tags.tag_v2.get(SUBFILE, 0)) & REDUCED_OR_MASK:
+                found.append(number)
+    return found or [0]
+
+
+def read_page(path: Path, page: int, window: Window | None) -> NDArray[Any]:
+    """One page: (height, width) or (height, width, 3), of uint8, or of floats 0 to 1.
+
+    Raises:
+        InputError: the page cannot be decoded, is too large, or needs a window.
+    """
+    if _pillow_reads(path, page):
+        picture = open_picture(path, window, page)
+        return np.asarray(picture)
+    with decoding(path):
+        return _by_tifffile(path, page, window)
+
+
+def read_stack(path: Path, window: Window | None) -> NDArray[np.float32]:
+    """All pages as one volume (depth, height, width, 1 or 3) of 0 to 1.
+
+    Raises:
+        InputError: the pages differ in size, are too many, or see `read_page`.
+    """
+    numbers = pages(path)
+    first = read_page(path, numbers[0], window)
+    check_pixels(path, (len(numbers), *first.shape[:2]), MAX_VOXELS)
+    stack = np.empty((len(numbers), *first.shape[:2], 1 if first.ndim == 2 else 3), np.float32)
+    for place, number in enumerate(numbers):
+        page = first if place == 0 else read_page(path, number, window)
+        if page.shape != first.shape:
+            raise InputError(
+                f"{path}: page {number} is of shape {page.shape}, page {numbers[0]} of {first.shape}; "
+                'a volume needs pages of one size: frames = "each" under [preprocessing] takes them singly'
+            )
+        scaled = page / np.float32(255) if page.dtype == np.uint8 else page
+        stack[place] = scaled if first.ndim == 3 else scaled[..., None]
+    return stack
+
+
+def _pillow_reads(path: Path, page: int) -> bool:
+    """Whether Pillow reads this page without loss."""
+    from PIL import Image, UnidentifiedImageError
+
+    with decoding(path):
+        try:
+            with Image.open(path, formats=("TIFF",)) as opened:
+                if page:
+                    opened.seek(page)
+                tags: Any = opened
+                tag = tags.tag_v2
+        except UnidentifiedImageError:  # pixels that Pillow has no mode for
+            return False
+        bits = max(tag.get(BITS, (1,)))
+        unsigned = set(tag.get(FORMAT, (1,))) <= {1, 4}
+        return bool(unsigned and (bits <= 8 or (bits == 16 and tag.get(SAMPLES, 1) == 1)))
+
+
+def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]:
+    try:
+        import tifffile
+    except ImportError:
+        raise InputError(
+            f"{path}: TIFF of this depth needs tifffile: pip install 'activation-explorer[tiff]'"
+        ) from None
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises, too
+    with tifffile.TiffFile(path) as file:
+        if not 0 <= number < len(file.pages):
+            raise InputError(f"{path}: no page {number}")
+        page: Any = file.pages[number]
+        check_pixels(path, (page.imagelength, page.imagewidth))
+        if page.imagedepth != 1 or page.samplesperpixel > 64:
+            raise InputError(f"{path}: {page.samplesperpixel} samples a pixel, expected at most 64")
+        values = np.asarray(page.asarray())
+        values = np.moveaxis(values, 0, -1) if page.axes.startswith("S") else values
+        if values.ndim == 3:
+            values = values[..., :3] if values.shape[-1] >= 3 else values[..., 0]
+        bits = int(page.bitspersample)
+        white = 2**bits - 1 if values.dtype.kind == "u" and bits <= 16 else None
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and white:
+            values = white - values
+    return unit_range(values, path, window, white)

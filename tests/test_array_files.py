@@ -48,7 +48,7 @@ def test_an_npy_is_one_layer_that_stays_on_disk(tmp_path: Path, arrays: dict[str
     np.save(tmp_path / "conv5.npy", values)
     adapter = opened(tmp_path / "conv5.npy")
     assert [info.name for info in adapter.layers((1, 1))] == ["conv5"]
-    assert isinstance(adapter._arrays["conv5"], np.memmap)
+    assert isinstance(adapter._reader.arrays["conv5"], np.memmap)
     assert np.array_equal(adapter.capture(np.arange(4), ["conv5"])["conv5"].values, values)
     check_adapter(adapter, np.arange(4))
 

@@ -105,8 +105,9 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
     if labels is not None and len(labels) != len(names):
         raise InputError(f"{len(labels)} labels for {len(names)} inputs; give one for each")
     given = None if labels is None else tuple(str(label) for label in labels)
-    if read is None or count is not None:
-        if read is None:
-            return RowNumbers(names, given)
-        return RowNumbers(names, given or read.labels, read, read.metadata, read.notes)
-    return read if given is None else replace(read, labels=given)
+    if count is None and read is not None:
+        return read if given is None else replace(read, labels=given)
+    # Activations captured elsewhere: their file may know more of its inputs than the pictures beside them.
+    metadata = {**getattr(model.adapter, "metadata", {}), **(read.metadata if read else {})}
+    found = given or (read.labels if read else None) or getattr(model.adapter, "labels", None)
+    return RowNumbers(names, found, read, metadata, read.notes if read else ())

@@ -108,7 +108,8 @@ def read_labels(path: Path, frame: tuple[int, ...], slices: str | None) -> NDArr
     values, _ = _volume(path, frame[0] if shape[3] > 1 and frame else 0, path.stat().st_mtime_ns)
     if slices is None:
         return _as_depth(values)
-    return np.moveaxis(values, AXES[slices], 0)[frame[-1] if frame else 0].T[::-1]
+    plane: NDArray[Any] = np.moveaxis(values, AXES[slices], 0)[frame[-1] if frame else 0]
+    return plane.T[::-1]
 
 
 def _as_depth(values: NDArray[Any]) -> NDArray[Any]:

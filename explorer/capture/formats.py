@@ -51,10 +51,10 @@ def is_input(path: Path) -> bool:
 def kind_of(path: Path) -> str:
     """What a file holds: "dicom", "nifti", "tiff", or else "picture"."""
     head = _head(path)
+    if head[128:132] == b"DICM":  # its preamble may be that of a TIFF
+        return "dicom"
     if head.startswith(tiff.MAGIC):
         return "tiff"
-    if head[128:132] == b"DICM":
-        return "dicom"
     if nifti.is_nifti(head, path):
         return "nifti"
     bare = path.name.lower().endswith(DICOM_SUFFIXES) and not head.startswith((b"\x89PNG", b"\xff\xd8"))

@@ -5,7 +5,7 @@ Every page is an input, but for reduced copies (thumbnails, pyramids) and transp
 
 Pages of at most 8 bits, and gray of 16, are read by Pillow. Colour of 16 bits and whatever has 32
 or 64 bits are read by tifffile. What becomes of the numbers is said in `explorer.capture.pictures`;
-colour of more than three samples keeps the first three.
+colour of more than three samples keeps the first three. Where zero is white, the picture is inverted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from explorer.errors import InputError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_PAGES = 100_000
-SUBFILE, BITS, SAMPLES, FORMAT, REDUCED_OR_MASK = 254, 258, 277, 339, 0b101
+SUBFILE, BITS, PHOTOMETRIC, SAMPLES, FORMAT = 254, 258, 262, 277, 339
+REDUCED_OR_MASK = 0b101
 
 
 def pages(path: Path) -> list[int]:
@@ -54,11 +55,14 @@ def read_page(path: Path, page: int, window: Window | None) -> NDArray[Any]:
     Raises:
         InputError: the page cannot be decoded, is too large, or needs a window.
     """
-    if _pillow_reads(path, page):
-        picture = open_picture(path, window, page)
-        return np.asarray(picture)
-    with decoding(path):
-        return _by_tifffile(path, page, window)
+    by_pillow, white_is_zero = _nature(path, page)
+    if by_pillow:
+        values = np.asarray(open_picture(path, window, page))
+    else:
+        with decoding(path):
+            values = _by_tifffile(path, page, window)
+    # Pillow turns 8 bits round itself.
+    return np.float32(1) - values if white_is_zero and values.dtype != np.uint8 else values
 
 
 def read_stack(path: Path, window: Window | None) -> NDArray[np.float32]:
@@ -83,8 +87,8 @@ def read_stack(path: Path, window: Window | None) -> NDArray[np.float32]:
     return stack
 
 
-def _pillow_reads(path: Path, page: int) -> bool:
-    """Whether Pillow reads this page without loss."""
+def _nature(path: Path, page: int) -> tuple[bool, bool]:
+    """Whether Pillow reads this page without loss, and whether its zero is white."""
     from PIL import Image, UnidentifiedImageError
 
     with decoding(path):
@@ -95,10 +99,12 @@ def _pillow_reads(path: Path, page: int) -> bool:
                 tags: Any = opened
                 tag = tags.tag_v2
         except UnidentifiedImageError:  # pixels that Pillow has no mode for
-            return False
+            return False, False
         bits = max(tag.get(BITS, (1,)))
         unsigned = set(tag.get(FORMAT, (1,))) <= {1, 4}
-        return bool(unsigned and (bits <= 8 or (bits == 16 and tag.get(SAMPLES, 1) == 1)))
+        lossless = unsigned and (bits <= 8 or (bits == 16 and tag.get(SAMPLES, 1) == 1))
+        return bool(lossless), tag.get(PHOTOMETRIC) == 0
+    return False, False
 
 
 def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]:
@@ -122,6 +128,4 @@ def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]
             values = values[..., :3] if values.shape[-1] >= 3 else values[..., 0]
         bits = int(page.bitspersample)
         white = 2**bits - 1 if values.dtype.kind == "u" and bits <= 16 else None
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and white:
-            values = white - values
     return unit_range(values, path, window, white)

@@ -138,9 +138,7 @@ def capture(
     if not 0 < memory < 1e6:
         raise InputError(f"--memory {memory}: expected more than 0 gigabytes")
     size = int(memory * 2**30)
-    run = capture_layers(
-        model, images, layers=layer, out=out, masks=masks, memory=size, overwrite=overwrite
-    )
+    run = capture_layers(model, images, layers=layer, out=out, masks=masks, memory=size, overwrite=overwrite)
     for name in run.layers:
         shape = " × ".join(str(axis) for axis in (*run.grid_shape(name), run.channels(name)))
         print(f"{name}: {shape}")

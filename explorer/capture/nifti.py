@@ -36,6 +36,10 @@ HEADER = 540
 """Bytes of a NIfTI-2 header; that of NIfTI-1 is shorter."""
 MAX_OFFSET = 64 * 2**20
 """Most bytes of header extensions."""
+KEPT_WHOLE = 50_000_000
+"""Voxels of a file of several volumes that are kept at once."""
+SLACK = 2**20
+"""Bytes that may follow the values."""
 AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
 """Which canonical axis (right, anterior, superior) the slices follow."""
 _ONE_AT_A_TIME = threading.Lock()
@@ -121,9 +125,11 @@ def _declared(path: Path) -> tuple[int, int, int, int]:
     """(x, y, z, time) as the header declares, held against the limits before anything is unpacked."""
     nibabel = _nibabel(path)
     with decoding(path):
-        opener: Any = gzip.open if path.open("rb").read(2) == GZIP else open
-        with opener(path, "rb") as file:
+        with path.open("rb") as file:
             head = file.read(HEADER)
+        if head.startswith(GZIP):
+            with gzip.open(path, "rb") as packed:
+                head = packed.read(HEADER)
         two = head[4:12] == b"n+2\0\r\n\x1a\n"
         kind = nibabel.Nifti2Header if two else nibabel.Nifti1Header
         size = 540 if two else 348
@@ -162,14 +168,15 @@ def _volume(path: Path, time: int, changed: int) -> tuple[NDArray[np.float32], W
     shape = _declared(path)
     with decoding(path):
         image = nibabel.load(path)
-        whole = image.dataobj
-        one = (
-            whole[..., time]
-            if len(whole.shape) == 4
-            else whole[..., time, 0]
-            if len(whole.shape) == 5
-            else whole
-        )
+        proxy = image.dataobj
+        count = int(np.prod(proxy.shape))
+        _check_sum(path, changed, proxy.offset + count * proxy.dtype.itemsize)
+        if shape[3] > 1 and count <= KEPT_WHOLE:
+            one = _all_times(path, changed)[..., time]
+        else:
+            one = np.asarray(
+                proxy[(..., time, *(0,) * (len(proxy.shape) - 4))] if len(proxy.shape) > 3 else proxy
+            )
         values = np.asarray(one, np.float32).reshape(shape[:3])
         turned = nibabel.orientations.io_orientation(image.affine)
         values = np.asarray(nibabel.orientations.apply_orientation(values, turned))
@@ -178,6 +185,34 @@ def _volume(path: Path, time: int, changed: int) -> tuple[NDArray[np.float32], W
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     return values, ((low + high) / 2, (high - low) or 1.0)
+
+
+@lru_cache(maxsize=1)
+def _all_times(path: Path, changed: int) -> NDArray[np.float32]:
+    """All volumes of a file, (x, y, z, time): a packed file would be unpacked anew for each."""
+    image = _nibabel(path).load(path)
+    return np.asarray(image.dataobj, np.float32).reshape(_declared(path))
+
+
+@lru_cache(maxsize=8)
+def _check_sum(path: Path, changed: int, declared: int) -> None:
+    """See that gzip's checksum holds: nibabel stops before it, and would not notice damage.
+
+    Raises:
+        EOFError, OSError, zlib.error: the file is cut or damaged.
+        InputError: it holds more than it declares.
+    """
+    with path.open("rb") as file:
+        if file.read(2) != GZIP:
+            return
+    with gzip.open(path, "rb") as packed:
+        seen = 0
+        while block := packed.read(2**20):
+            seen += len(block)
+            if seen > declared + SLACK:
+                raise InputError(
+                    f"{path}: unpacks to more than the {declared} bytes that its header declares"
+                )
 
 
 def _nibabel(path: Path) -> Any:

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError
 from explorer.commands import making, showing
 from explorer.errors import ExplorerError
 
-EPILOGUE = """MODEL is a model.toml, or a file that stands alone (.npz, .npy, .parquet or zarr of activations).
+EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
 IMAGES is a folder (sub-folders are labels), a file, a table of files with labels and metadata (.csv,
 .parquet), or arrays (.npy, .npz). RUN is what capture wrote.
 

@@ -114,7 +114,7 @@ def test_a_run_without_a_table_has_no_metadata(toy: Model, folder: Path, tmp_pat
 
 def test_parquet_keeps_the_types_of_its_columns(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
-    import datetime
+    import datetime as dt
 
     import pyarrow.parquet as parquet
 
@@ -125,7 +125,7 @@ def test_parquet_keeps_the_types_of_its_columns(tmp_path: Path) -> None:
             "n": pa.array([1, None], pa.int16()),
             "f": pa.array([1.5, float("nan")], pa.float32()),
             "ok": [True, False],
-            "day": [datetime.date(2020, 1, 2), None],
+            "day": [dt.date(2020, 1, 2), None],
             "code": ["007", "8"],
         }
     )

@@ -75,21 +75,18 @@ def test_missing_and_broken_masks_are_said_and_counted(
 
 
 def test_masks_can_come_later_and_change_without_capturing(toy: Model, beside: Path, tmp_path: Path) -> None:
-    (beside / "masks").rename(tmp_path / "later")
-    run = explorer.capture(toy, beside / "images", layers=["half"], out=tmp_path / "run")
+    images, later = beside / "images", tmp_path / "later"
+    (beside / "masks").rename(later)
+    run = explorer.capture(toy, images, layers=["half"], out=tmp_path / "run")
     with pytest.raises(explorer.RunError, match="keeps no masks"):
         run.mask_classes("half")
     assert run.mask_names == {}
     calls = len(toy.adapter.calls)
-    run = explorer.capture(
-        toy, beside / "images", layers=["half"], out=tmp_path / "run", masks=tmp_path / "later"
-    )
+    run = explorer.capture(toy, images, layers=["half"], out=tmp_path / "run", masks=later)
     assert run.mask_classes("half").max() == 4
     changed = np.full((16, 16), 9, np.uint8)
-    Image.fromarray(changed).save(tmp_path / "later" / "a" / "0.png")
-    run = explorer.capture(
-        toy, beside / "images", layers=["half"], out=tmp_path / "run", masks=tmp_path / "later"
-    )
+    Image.fromarray(changed).save(later / "a" / "0.png")
+    run = explorer.capture(toy, images, layers=["half"], out=tmp_path / "run", masks=later)
     assert (run.mask_classes("half")[0] == 9).all()
     assert len(toy.adapter.calls) == calls
 
@@ -157,7 +154,7 @@ def test_a_wrong_list_of_classes_is_one_line(beside: Path, text: str) -> None:
 
 def test_the_majority_of_a_cell_wins_and_the_smaller_of_equals() -> None:
     mask = np.array([[0, 0, 5, 5, 2], [0, 3, 5, 7, 2], [3, 3, 7, 7, 2]], np.int32)[None]
-    assert majority(mask, (1, 2)).tolist() == [[[0, 2]]] or majority(mask, (1, 2)).tolist()[0][0][0] == 0
+    assert majority(mask, (1, 2)).tolist() == [[[0, 2]]]
     assert majority(mask, ()).tolist() == [0]
 
 

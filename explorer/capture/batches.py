@@ -29,11 +29,9 @@ def read_npy(path: Path) -> NDArray[Any]:
         InputError: it is no such file, or is damaged.
     """
     try:
-        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as an array of numbers ({first_line(error)})") from None
-    if not isinstance(values, np.ndarray):
-        raise InputError(f"{path}: cannot be read as an array of numbers (it holds several)")
     return values
 
 

@@ -191,7 +191,7 @@ def _numbers_agree(manifest: Mapping[str, Any]) -> str | None:
     """Whether everything that goes by input goes by the same number of them."""
     images, count = manifest["images"], len(manifest["images"]["names"])
     columns = {f"images.metadata.{name}": len(c) for name, c in (images.get("metadata") or {}).items()}
-    if images["labels"] is not None:
+    if images.get("labels") is not None:
         columns["images.labels"] = len(images["labels"])
     columns |= {f"{key}.shape": entry["shape"][0] for key, entry in arrays_of(manifest)}
     if not manifest["layers"]:

@@ -110,6 +110,6 @@ def _shape(
         if broken:
             say(f"passed over a mask: {broken}")
         return None
-    if manifest["pictures"] is not None and first.ndim == 2:
+    if manifest.get("pictures") and first.ndim == 2:
         return tuple(manifest["pictures"]["shape"][1:3])
     return first.shape if isinstance(inputs, RowNumbers) else first_readable(inputs).shape[:-1]

@@ -89,7 +89,7 @@ def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -
 def describe_inputs(manifest: dict[str, Any], inputs: Inputs, good: Sequence[int]) -> bool:
     """Write labels and metadata of these inputs into a manifest; whether that changed it."""
     images = manifest["images"]
-    before = (images["labels"], images.get("metadata"))
+    before = (images.get("labels"), images.get("metadata"))
     images["labels"] = None if inputs.labels is None else [inputs.labels[index] for index in good]
     images["metadata"] = {name: [column[index] for index in good] for name, column in inputs.metadata.items()}
     return before != (images["labels"], images["metadata"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,14 @@ class _Job:
     inputs: Inputs
     root: Path
     has_pictures: bool
+    opened: dict[str, Any] = field(default_factory=dict)
+    """Arrays that are being written, by folder: opening one reads its description from disk."""
+
+    def array(self, entry: Mapping[str, Any]) -> Any:
+        """One of the arrays being written."""
+        if entry["folder"] not in self.opened:
+            self.opened[entry["folder"]] = open_array(self.root, entry)
+        return self.opened[entry["folder"]]
 
 
 def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
@@ -141,7 +149,7 @@ def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
             _wait(writing, job.root)
             if writing:
                 _record(job.root, state)
-            writing = _write(job.root, state, captured, None if job.has_pictures else pictures)
+            writing = _write(job, state, captured, None if job.has_pictures else pictures)
             state.rows += len(batch.prepared)
             advance(batch.taken - state.taken)
             state.taken = batch.taken
@@ -228,15 +236,15 @@ def _create(
         values = captured[layer].values
         shape = (count, *values.shape[1:])
         state.arrays[layer] = array_entry(array_folder(layer), shape, values.dtype, state.batch)
-        open_array(job.root, state.arrays[layer], create=True)
+        job.opened[state.arrays[layer]["folder"]] = open_array(job.root, state.arrays[layer], create=True)
     if pictures is not None and not job.has_pictures:
         shape = (count, *pictures.shape[1:])
         state.pictures = array_entry(PICTURES, shape, pictures.dtype, state.batch)
-        open_array(job.root, state.pictures, create=True)
+        job.opened[PICTURES] = open_array(job.root, state.pictures, create=True)
 
 
 def _write(
-    root: Path, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
+    job: _Job, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
 ) -> list[Any]:
     """Start writing one batch and return what to wait for."""
     parts = [(state.arrays[layer], captured[layer].values) for layer in state.asked]
@@ -248,7 +256,7 @@ def _write(
         expected = tuple(entry["shape"][1:])
         if values.shape[1:] != expected:
             raise InputError(f"input {stop - 1}: gives shape {values.shape[1:]}, the first gave {expected}")
-        writing.append(open_array(root, entry)[state.rows : stop].write(values))
+        writing.append(job.array(entry)[state.rows : stop].write(values))
     return writing
 
 

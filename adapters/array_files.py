@@ -24,7 +24,7 @@ from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import ExplorerError, InputError, LayerError, suggest
 
 from .array_readers import NumpyFile, Reader
-from .limits import DAMAGE, first_line
+from .limits import first_line
 from .numpy_files import Header
 from .parquet_files import ParquetFile
 from .zarr_folders import NODE, ZarrFolder
@@ -131,7 +131,7 @@ class ArrayFiles:
             raise
         except FileNotFoundError:
             raise InputError(f"{self._path}: no such file") from None
-        except DAMAGE as error:
+        except Exception as error:  # NumPy's headers, TensorStore and Arrow each fail in their own way
             raise InputError(f"{self._path}: cannot be read: {first_line(error)}") from None
 
     def _one_shape(self, header: Header) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -128,3 +129,86 @@ def test_a_tiff_that_runs_in_circles_is_read_once(tmp_path: Path) -> None:
     found = read_inputs(tmp_path, None)
     assert found.names == ("circles.tif",)
     assert found.load(0).value.shape == (4, 4, 3)
+
+
+def seeds(folder: Path) -> dict[str, bytes]:
+    """A good file of each kind that is read, by suffix."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (12, 14, 3), np.uint8)
+    for suffix in ("png", "jpg", "gif", "webp", "bmp", "tga", "jp2", "ppm"):
+        Image.fromarray(picture).save(folder / f"seed.{suffix}")
+    Image.fromarray(picture[..., 0].astype(np.float32)).save(folder / "seed.tif")
+    np.save(folder / "seed.npy", picture[None])
+    np.savez(folder / "seed.npz", images=picture[None], y=[1])
+    (folder / "seed.csv").write_text('path,label,n\na.png,x,1\n"b,c",y,2\n')
+    import nibabel
+    import pydicom
+    from pydicom.data import get_testdata_file
+
+    assert pydicom.__version__
+    (folder / "seed.dcm").write_bytes(Path(str(get_testdata_file("MR_small_RLE.dcm"))).read_bytes())
+    volume = nibabel.Nifti1Image(rng.normal(size=(4, 5, 6, 2)).astype(np.float32), np.eye(4))
+    for suffix in ("nii", "nii.gz"):
+        volume.to_filename(folder / f"seed.{suffix}")
+    return {path.name.split(".", 1)[1]: path.read_bytes() for path in folder.glob("seed.*")}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_damage_is_a_picture_or_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel")
+    pytest.importorskip("pydicom")
+    from explorer.capture.images import read_inputs
+    from explorer.capture.preprocessing import Preprocessing
+
+    rng, lines, read = np.random.default_rng(1), 0, 0
+    rules = (Preprocessing(), Preprocessing(slices="axial", window=(5, 10)), Preprocessing(frames="volume"))
+    for suffix, whole in seeds(tmp_path).items():
+        for _ in range(12):
+            damaged = bytearray(whole)
+            for _ in range(rng.integers(1, 5)):
+                place = int(rng.integers(0, min(len(damaged), 700)))
+                damaged[place : place + int(rng.integers(1, 4))] = rng.bytes(int(rng.integers(0, 4)))
+            path = tmp_path / f"damaged.{suffix}"
+            path.write_bytes(damaged)
+            for rule in rules:
+                try:
+                    found = read_inputs(path, rule)
+                    for index in range(min(2, len(found.names))):
+                        assert np.isfinite(found.load(index).value).all()
+                        read += 1
+                except explorer.InputError as error:
+                    told = str(error)
+                    assert "\n" not in told
+                    assert "damaged" in told or suffix == "csv"
+                    lines += 1
+    assert lines > 100
+    assert read > 100
+
+
+@pytest.mark.parametrize(
+    ("package", "suffix", "extra"),
+    [("pydicom", "dcm", "dicom"), ("nibabel", "nii.gz", "nifti"), ("tifffile", "tif", "tiff")],
+)
+def test_a_reader_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str, extra: str
+) -> None:
+    pytest.importorskip(package)
+    from explorer.capture.images import read_inputs
+
+    whole = seeds(tmp_path)[suffix]
+    if suffix == "tif":
+        tifffile = pytest.importorskip("tifffile")
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4, 3), np.uint16), photometric="rgb")
+        whole = (tmp_path / "a.tif").read_bytes()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / f"a.{suffix}").write_bytes(whole)
+    Image.new("RGB", (4, 4)).save(folder / "b.png")
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    found = read_inputs(folder, None)
+    assert found.names[-1] == "b.png"
+    with pytest.raises(explorer.InputError, match=rf"pip install 'activation-explorer\[{extra}\]'"):
+        found.load(0)
+    assert found.load(len(found.names) - 1).value.shape == (4, 4, 3)

@@ -104,6 +104,11 @@ def prepare(path: Path, frame: Frame, rule: Preprocessing) -> Prepared:
     Raises:
         InputError: it cannot be read, or does not fit the rule.
     """
+    with decoding(path):
+        return _prepare(path, frame, rule)
+
+
+def _prepare(path: Path, frame: Frame, rule: Preprocessing) -> Prepared:
     kind, number, note = kind_of(path), frame[0] if frame else 0, None
     if kind != "picture" and not frame and rule.frames == "each" and _is_ordinary(path):
         note = FIRST_FRAME if len(_frames(path, rule)) > 1 else None  # by its suffix it could not be told

@@ -207,7 +207,7 @@ def read_mask(path: Path, frame: Frame, rule: Preprocessing) -> NDArray[Any]:
         return nifti.read_labels(path, frame, rule.slices)
     with decoding(path), Pillow.open(path, formats=readable_formats()) as opened:
         check_pixels(path, (opened.height, opened.width))
-        count = int(getattr(opened, "n_frames", 1))
+        count = max(1, int(getattr(opened, "n_frames", 1)))
         numbers = list(range(count)) if rule.frames == "volume" and count > 1 else [frame[0] if frame else 0]
         check_pixels(path, (len(numbers), opened.height, opened.width), MAX_VOXELS)
         planes = []

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -220,4 +221,5 @@ def _nibabel(path: Path) -> Any:
         import nibabel
     except ImportError:
         raise InputError(f"{path}: NIfTI needs nibabel: pip install 'activation-explorer[nifti]'") from None
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it has a handler of its own
     return nibabel

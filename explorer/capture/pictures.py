@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,9 @@ SUFFIXES = (
     ".jp2", ".j2k", ".tga", ".avif",
 )  # fmt: skip
 Window = tuple[float, float]
+for _library in ("PIL", "tifffile", "pydicom"):
+    # They log what they then raise; without a handler Python writes that to the terminal, too.
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 @cache

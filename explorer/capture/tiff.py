@@ -10,7 +10,6 @@ colour of more than three samples keeps the first three. Where zero is white, th
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,6 @@ def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]
         raise InputError(
             f"{path}: TIFF of this depth needs tifffile: pip install 'activation-explorer[tiff]'"
         ) from None
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises, too
     with tifffile.TiffFile(path) as file:
         if not 0 <= number < len(file.pages):
             raise InputError(f"{path}: no page {number}")
@@ -123,6 +121,8 @@ def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]
         if page.imagedepth != 1 or page.samplesperpixel > 64:
             raise InputError(f"{path}: {page.samplesperpixel} samples a pixel, expected at most 64")
         values = np.asarray(page.asarray())
+        if values.size == 0:
+            raise InputError(f"{path}: page {number} holds no pixels")
         values = np.moveaxis(values, 0, -1) if page.axes.startswith("S") else values
         if values.ndim == 3:
             values = values[..., :3] if values.shape[-1] >= 3 else values[..., 0]

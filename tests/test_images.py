@@ -76,3 +76,38 @@ def test_the_identity_changes_with_a_file(folder: Path) -> None:
     before = images.read_inputs(folder, None).identity()
     Image.new("RGB", (9, 9)).save(folder / "a" / "0.png")
     assert images.read_inputs(folder, None).identity() != before
+
+
+def test_in_a_folder_each_npy_is_one_input(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    signal, picture = rng.normal(size=(9, 2)), rng.integers(0, 255, (5, 4, 3), np.uint8)
+    np.save(tmp_path / "signal.npy", signal)
+    np.save(tmp_path / "picture.npy", picture)
+    np.save(tmp_path / "gray.npy", picture[..., 0])
+    np.save(tmp_path / "volume.npy", np.zeros((2, 3, 4, 1), np.float32))
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    np.save(tmp_path / "nan.npy", np.array([[np.nan]]))
+    found = images.read_inputs(tmp_path, None)
+    assert found.names == ("gray.npy", "nan.npy", "picture.npy", "signal.npy", "volume.npy", "words.npy")
+    gray, colour, numbers = (found.load(index) for index in (0, 2, 3))
+    np.testing.assert_allclose(colour.value, picture / 255, rtol=1e-6)
+    np.testing.assert_allclose(gray.value, np.repeat(picture[..., :1], 3, axis=-1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(numbers.value, signal, rtol=1e-6)
+    assert numbers.picture is None
+    assert found.load(4).value.shape == (2, 3, 4, 1)
+    for index, words in ((1, "NaN or infinity"), (5, "expected numbers")):
+        with pytest.raises(explorer.InputError, match=words):
+            found.load(index)
+
+
+def test_what_the_system_says_of_a_path_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    closed = PermissionError(13, "Permission denied", str(tmp_path / "a.png"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise closed
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(explorer.InputError) as caught:
+        images.read_inputs(tmp_path, None).load(0)
+    assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be decoded (Permission denied)"

@@ -187,3 +187,39 @@ def test_nearest_takes_the_middle_of_each_new_place() -> None:
     row = np.arange(6, dtype=np.int32)
     assert nearest(row, (3,)).tolist() == [1, 3, 5]
     assert nearest(row, (2,), ((2.0, 6.0),)).tolist() == [3, 5]
+
+
+def test_masks_of_an_npz(toy: Model, tmp_path: Path) -> None:
+    masks = rng.integers(0, 3, (3, 4, 4))
+    np.savez(tmp_path / "m.npz", masks=masks, other=np.zeros(5))
+    values = rng.normal(size=(3, 8, 8, 1)).astype(np.float32)
+    run = explorer.capture(toy, values, layers=["half"], out=tmp_path / "run", masks=tmp_path / "m.npz")
+    np.testing.assert_array_equal(run.mask_classes("half"), masks)
+    np.savez(tmp_path / "n.npz", one=masks, two=masks)
+    with pytest.raises(explorer.InputError, match="no array masks among one, two"):
+        explorer.capture(toy, values, layers=["half"], out=tmp_path / "run", masks=tmp_path / "n.npz")
+
+
+def test_what_was_taken_for_what_is_said(
+    toy: Model, beside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (beside / "extra").mkdir()
+    explorer.capture(toy, beside, layers=["half"], out=tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "took its images for the images and its masks for their masks; passed over extra" in said
+
+
+def test_nifti_masks_turn_with_their_volumes(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    values = rng.integers(0, 4, (4, 5, 6)).astype(np.int16)
+    image = nibabel.Nifti1Image(values, np.diag([-1.0, 1, 1, 1]))
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        image.to_filename(tmp_path / kind / "a.nii.gz")
+    rule = Preprocessing(slices="axial", channels="gray", window=(1.5, 3))
+    inputs = read_inputs(tmp_path / "images", rule)
+    masks = open_masks(None, inputs, tmp_path / "images", rule)
+    assert masks is not None
+    for index in range(6):
+        expected = np.rint(inputs.load(index).value[..., 0] * 3)
+        np.testing.assert_array_equal(masks.load(index), expected)

@@ -3,6 +3,9 @@
 The rules for what becomes of the numbers in a file are in tables: `explorer.capture.pictures` (Pillow's
 formats and TIFF), `tiff` (pages), `dicom` and `nifti`. A file is read by what it holds, whatever
 its suffix says.
+
+An .npy among other files is one input: uint8 (height, width) or (height, width, 1 or 3) is a picture;
+any other numbers (*spatial, channels) are given to the model as they are.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture import dicom, nifti, tiff
-from explorer.capture.pictures import SUFFIXES, decoding, open_picture, readable_formats
-from explorer.capture.preprocessing import Preprocessing
+from explorer.capture.batches import read_npy
+from explorer.capture.pictures import SUFFIXES, check_pixels, decoding, open_picture, readable_formats
+from explorer.capture.preprocessing import MAX_VOXELS, Preprocessing, as_shown
 from explorer.errors import InputError
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-ALL_SUFFIXES = (*SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
+ALL_SUFFIXES = (*SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES, ".npy")
 FIRST_FRAME = "animations or stacks of which only the first frame was read"
 Frame = tuple[int, ...]
 
@@ -49,8 +53,10 @@ def is_input(path: Path) -> bool:
 
 
 def kind_of(path: Path) -> str:
-    """What a file holds: "dicom", "nifti", "tiff", or else "picture"."""
+    """What a file holds: "dicom", "nifti", "tiff", "npy", or else "picture"."""
     head = _head(path)
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
     if head[128:132] == b"DICM":  # its preamble may be that of a TIFF
         return "dicom"
     if head.startswith(tiff.MAGIC):
@@ -90,7 +96,7 @@ def _frames(path: Path, rule: Preprocessing) -> list[Frame]:
     kind = kind_of(path)
     if kind == "nifti":
         return nifti.frames(path, rule.slices)
-    if rule.frames == "volume" or kind == "picture":
+    if rule.frames == "volume" or kind in ("picture", "npy"):
         return [()]
     numbers = tiff.pages(path) if kind == "tiff" else list(range(dicom.count_frames(path)))
     if rule.frames == "first" or len(numbers) == 1:
@@ -112,6 +118,8 @@ def _prepare(path: Path, frame: Frame, rule: Preprocessing) -> Prepared:
     kind, number, note = kind_of(path), frame[0] if frame else 0, None
     if kind != "picture" and not frame and rule.frames == "each" and _is_ordinary(path):
         note = FIRST_FRAME if len(_frames(path, rule)) > 1 else None  # by its suffix it could not be told
+    if kind == "npy":
+        return _array(path, rule)
     if kind == "nifti":
         values = nifti.read(path, frame, rule.slices, window=rule.window)
     elif kind == "tiff":
@@ -130,6 +138,34 @@ def _prepare(path: Path, frame: Frame, rule: Preprocessing) -> Prepared:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     return Prepared(*_named(path, rule, values), note)
+
+
+def _array(path: Path, rule: Preprocessing) -> Prepared:
+    values = read_npy(path)
+    pixels = values.dtype == np.uint8 and (values.ndim == 2 or values.shape[2:] in ((1,), (3,)))
+    if pixels:
+        check_pixels(path, values.shape[:2])
+        plane = np.array(values[..., 0] if values.shape[2:] == (1,) else values)
+        return Prepared(*_named(path, rule, plane))
+    if values.dtype.kind not in "fiub" or not 1 <= values.ndim <= 4 or values.size == 0:
+        raise InputError(
+            f"{path}: an array of type {values.dtype} and shape {values.shape}, "
+            "expected numbers (*spatial, channels)"
+        )
+    check_pixels(path, values.shape, MAX_VOXELS)
+    numbers = np.array(values, np.float32)
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{path}: holds NaN or infinity")
+    return Prepared(numbers, stretched(numbers))
+
+
+def stretched(values: NDArray[Any]) -> NDArray[np.uint8] | None:
+    """Numbers (height, width, 1 or 3) as a picture, the lowest black and the highest white; else None."""
+    if values.ndim != 3 or values.shape[-1] not in (1, 3):
+        return None
+    values = values.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    return as_shown((values - low) / ((high - low) or 1.0))
 
 
 def _named(path: Path, rule: Preprocessing, picture: Any) -> tuple[NDArray[Any], NDArray[np.uint8]]:

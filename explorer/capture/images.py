@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from explorer.capture import batches, tables
 from explorer.capture.folders import find_images
-from explorer.capture.formats import ALL_SUFFIXES, Frame, Prepared, frames_of, prepare
-from explorer.capture.preprocessing import Preprocessing, as_shown
+from explorer.capture.formats import ALL_SUFFIXES, Frame, Prepared, frames_of, prepare, stretched
+from explorer.capture.preprocessing import Preprocessing
 from explorer.capture.tables import Columns
 from explorer.errors import InputError
+
+CLASSES = ("classes.csv", "classes.json")
+"""Files beside masks that name their classes."""
 
 
 class Inputs(Protocol):
@@ -102,14 +105,7 @@ class ImageArray:
             return Prepared(*self.preprocessing.apply(value[..., 0] if value.shape[-1] == 1 else value))
         if not np.isfinite(value).all():
             raise InputError(f"input {self.names[index]}: holds NaN or infinity")
-        return Prepared(np.asarray(value, np.float32), self._shown(value))
-
-    def _shown(self, value: NDArray[Any]) -> NDArray[np.uint8] | None:
-        if value.ndim != 3 or value.shape[-1] not in (1, 3):
-            return None
-        value = value.astype(np.float64)
-        low, high = float(value.min()), float(value.max())
-        return as_shown((value - low) / ((high - low) or 1.0))
+        return Prepared(np.asarray(value, np.float32), stretched(value))
 
     def identity(self) -> str:
         """Digest of shape, type and bytes."""
@@ -182,7 +178,7 @@ def read_inputs(source: object, preprocessing: Preprocessing | None) -> ImageFil
         return _array(np.asarray(source), preprocessing, "images")
     path, suffix = Path(source), Path(source).suffix.lower()
     if path.is_dir():
-        return _folder(image_folder(path), rule)
+        return _folder(image_folder(path), rule, beside=path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder")
     if suffix == ".npy":
@@ -202,8 +198,13 @@ def image_folder(folder: Path) -> Path:
     return folder / "images" if beside else folder
 
 
-def _folder(folder: Path, rule: Preprocessing) -> ImageFiles:
+def _folder(folder: Path, rule: Preprocessing, *, beside: Path) -> ImageFiles:
     paths, notes = find_images(folder)
+    if folder != beside:
+        others = [path.name for path in sorted(beside.iterdir()) if path.name[0] != "."]
+        others = [name for name in others if name not in ("images", "masks", *CLASSES)]
+        passed = f"; passed over {', '.join(others[:4])}{' and others' * (len(others) > 4)}" if others else ""
+        notes = (f"{beside}: took its images for the images and its masks for their masks{passed}", *notes)
     if not paths:
         told = "".join(f"; {note.split(': ', 1)[-1]}" for note in notes)
         raise InputError(f"{folder}: no pictures in this folder (looked for {' '.join(ALL_SUFFIXES)}){told}")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from explorer.capture import batches, nifti
 from explorer.capture.formats import Frame, kind_of, size_of
-from explorer.capture.images import ImageFiles, Inputs, RowNumbers, image_folder
+from explorer.capture.images import CLASSES, ImageFiles, Inputs, RowNumbers, image_folder
 from explorer.capture.pictures import check_pixels, decoding, readable_formats
 from explorer.capture.preprocessing import MAX_VOXELS, Preprocessing
 from explorer.errors import InputError, first_line
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".nii", ".nii.gz")
-CLASSES = ("classes.csv", "classes.json")
 
 
 class Masks(Protocol):

@@ -92,7 +92,9 @@ def decoding(path: Path) -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise InputError(f"{path}: more than {MAX_PIXELS} pixels") from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be decoded ({first_line(error)})") from None
+        # The system's own words name the whole path, and this line is kept in a run.
+        told = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        raise InputError(f"{path}: cannot be decoded ({told})") from None
     except Exception as error:  # a damaged file can fail anywhere in a decoder
         raise InputError(f"{path}: cannot be decoded ({type(error).__name__}: {first_line(error)})") from None
 

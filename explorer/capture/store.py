@@ -12,6 +12,7 @@ run/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class Run:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
+        self._classes: dict[str, NDArray[np.int32]] = {}
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {self.n_images} images, layers {', '.join(self.layers)})"
@@ -123,7 +125,7 @@ class Run:
         labels = self.manifest["images"].get("labels")
         return None if labels is None else tuple(labels)
 
-    @property
+    @cached_property
     def metadata(self) -> Mapping[str, NDArray[Any]]:
         """What is known of each input beside its label, by column name; each of shape (n_images,).
 
@@ -185,6 +187,8 @@ class Run:
         """
         from explorer.capture.mask_grid import majority
 
+        if layer in self._classes:
+            return self._classes[layer]
         grid, masks = self.grid_shape(layer), self.manifest.get("masks")
         if masks is None:
             raise RunError(f"{self.path}: keeps no masks; capture it again with masks")
@@ -198,7 +202,10 @@ class Run:
             majority(self._read(entry, start, start + entry["chunk"]), grid[1:])
             for start in range(0, grid[0], entry["chunk"])
         ]
-        return np.concatenate(parts)
+        classes = np.concatenate(parts)
+        classes.setflags(write=False)  # it is kept, and given to whoever asks next
+        self._classes[layer] = classes
+        return classes
 
     def _entry(self, layer: str) -> dict[str, Any]:
         entry: dict[str, Any] | None = self.manifest["layers"].get(layer)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from explorer.capture import batches, tables
 from explorer.capture.folders import find_images
 from explorer.capture.formats import ALL_SUFFIXES, Frame, Prepared, frames_of, prepare, stretched
+from explorer.capture.pictures import quietly
 from explorer.capture.preprocessing import Preprocessing
 from explorer.capture.tables import Columns
 from explorer.errors import InputError
@@ -144,11 +145,12 @@ def first_readable(inputs: Inputs) -> NDArray[Any]:
         InputError: all of them are.
     """
     first = ""
-    for index in range(len(inputs.names)):
-        try:
-            return inputs.load(index).value
-        except InputError as error:
-            first = first or str(error)
+    with quietly():
+        for index in range(len(inputs.names)):
+            try:
+                return inputs.load(index).value
+            except InputError as error:
+                first = first or str(error)
     raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {first}")
 
 
@@ -225,12 +227,10 @@ def _files(
     notes: tuple[str, ...] = (),
 ) -> ImageFiles:
     """One input a file, or one for each of its frames: `scan.tif#3`, with its file's label and metadata."""
-    rows, frames, own = [], [], []
-    for row, path in enumerate(paths):
-        for frame in frames_of(path, rule):
-            rows.append(row)
-            frames.append(frame)
-            own.append(names[row] + (f"#{'.'.join(map(str, frame))}" if frame else ""))
+    with quietly():
+        found = [(row, frame) for row, path in enumerate(paths) for frame in frames_of(path, rule)]
+    rows, frames = [row for row, _ in found], [frame for _, frame in found]
+    own = [names[row] + (f"#{'.'.join(map(str, frame))}" if frame else "") for row, frame in found]
     return ImageFiles(
         tuple(paths[row] for row in rows),
         tuple(frames),

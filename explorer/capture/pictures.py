@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,20 @@ Window = tuple[float, float]
 for _library in ("PIL", "tifffile", "pydicom"):
     # They log what they then raise; without a handler Python writes that to the terminal, too.
     logging.getLogger(_library).addHandler(logging.NullHandler())
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep readers from warning of what they could read past, while the block runs.
+
+    To be entered by the thread that starts the others: warnings have one setting for all threads.
+    """
+    with warnings.catch_warnings():
+        # Pillow only warns of a picture too large to be honest; here it counts as broken.
+        warnings.filterwarnings("error", message="Image size .* exceeds limit")
+        for library in ("pydicom", "nibabel", "tifffile"):
+            warnings.filterwarnings("ignore", module=library)
+        yield
 
 
 @cache

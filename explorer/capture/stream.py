@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from explorer.capture.manifest import MANIFEST, PICTURES, PROGRESS, array_entry,
 from explorer.capture.mask_pass import capture_masks
 from explorer.capture.masks import Masks
 from explorer.capture.model import Model
+from explorer.capture.pictures import quietly
 from explorer.capture.protocol import LayerInfo
 from explorer.capture.repair import repair
 from explorer.capture.resume import (
@@ -72,11 +72,7 @@ def capture_to_run(
     existing(root, identity)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with alone(root), warnings.catch_warnings():
-            # Pillow only warns of a picture too large to be honest; here it counts as broken.
-            warnings.filterwarnings("error", message="Image size .* exceeds limit")
-            for library in ("pydicom", "nibabel", "tifffile"):  # an oddity that they could read past
-                warnings.filterwarnings("ignore", module=library)
+        with alone(root), quietly():
             manifest = existing(root, identity) or new_manifest(model, inputs, identity)
             _capture(_Job(model, inputs, root, bool(manifest["complete"])), layers, manifest, memory=memory)
             good = captured_inputs(manifest, inputs)

@@ -40,7 +40,7 @@ def test_masks_beside_images_are_found_and_kept(toy: Model, beside: Path, tmp_pa
     for row, right in enumerate((1, 3, 2, 4)):
         assert (classes[row, :, :2] == 0).all()
         assert (classes[row, :, 2:] == right).all()
-    assert again.mask_names == {0: "background", 1: "1", 2: "liver", 3: "3", 4: "4"}
+    assert again.mask_names == {-1: "no mask", 0: "background", 1: "1", 2: "liver", 3: "3", 4: "4"}
     assert again.mask_classes("flat").tolist() == [0, 0, 0, 0]
     with pytest.raises(explorer.LayerError, match="half"):
         again.mask_classes("halv")
@@ -223,3 +223,25 @@ def test_nifti_masks_turn_with_their_volumes(tmp_path: Path) -> None:
     for index in range(6):
         expected = np.rint(inputs.load(index).value[..., 0] * 3)
         np.testing.assert_array_equal(masks.load(index), expected)
+
+
+def test_a_layer_on_another_kind_of_grid_has_no_classes(tmp_path: Path) -> None:
+    from collections.abc import Sequence
+
+    from conftest import Toy
+
+    from explorer.activations import Activations
+    from explorer.capture.protocol import LayerInfo
+
+    class Tokens(Toy):
+        def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
+            return (LayerInfo("tokens", "Toy", (8, 8)),)
+
+        def capture(self, inputs: np.ndarray, layers: Sequence[str]) -> dict[str, Activations]:
+            return {"tokens": Activations("tokens", inputs[..., 0])}
+
+    values, masks = np.ones((2, 8, 8, 1), np.float32), np.ones((2, 8, 8), int)
+    run = explorer.capture(
+        Model(Tokens(), "toy", "toy"), values, layers=["tokens"], out=tmp_path, masks=masks
+    )
+    assert run.mask_classes("tokens").tolist() == [[-1] * 8] * 2

@@ -166,7 +166,7 @@ def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
         "identity": identity,
         "model": _without_machine(model.provenance),
         "preprocessing": "not a picture" if isinstance(inputs, RowNumbers) else rule,
-        "class_names": None if model.class_names is None else list(model.class_names),
+        "class_names": None if model.class_names is None else [str(name) for name in model.class_names],
         "images": {
             "names": [],
             "labels": None,

@@ -28,6 +28,7 @@ from explorer.capture.manifest import (
     chunk_path,
     read_manifest,
 )
+from explorer.capture.mask_grid import NO_MASK, majority
 from explorer.errors import LayerError, RunError, first_line, suggest
 
 
@@ -137,12 +138,13 @@ class Run:
 
     @property
     def mask_names(self) -> Mapping[int, str]:
-        """Names of the classes of the masks, by number; -1 is where no mask says anything.
+        """Names of the classes of the masks, by number; -1, "no mask", where they say nothing.
 
         Empty where the images came without masks.
         """
         masks = self.manifest.get("masks")
-        return {} if masks is None else {int(number): name for number, name in masks["names"].items()}
+        names = {} if masks is None else {NO_MASK: "no mask", **masks["names"]}
+        return {int(number): name for number, name in names.items()}
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -179,30 +181,27 @@ class Run:
         """Which class of the masks lies at each position of a layer: (batch, *spatial).
 
         A position stands for the part of the input that it covers when the grid is laid over it; the
-        class that covers most of it counts, of equals the smaller number. `mask_names` names them.
+        class that covers most of it counts, of equals the smaller number. It is -1 where an input has
+        no mask, and for a layer whose grid has other axes than the masks. `mask_names` names them.
 
         Raises:
-            LayerError: the run has no such layer, or its grid has other axes than the masks.
+            LayerError: the run has no such layer.
             RunError: the run has no masks, or a chunk is missing or damaged.
         """
-        from explorer.capture.mask_grid import majority
-
         if layer in self._classes:
             return self._classes[layer]
         grid, masks = self.grid_shape(layer), self.manifest.get("masks")
         if masks is None:
             raise RunError(f"{self.path}: keeps no masks; capture it again with masks")
         entry = masks["array"]
-        if len(grid) not in (1, len(entry["shape"])):
-            raise LayerError(
-                f"{self.path}: layer {layer} has a grid of {grid[1:]}, "
-                f"the masks one of {tuple(entry['shape'][1:])}"
-            )
-        parts = [
-            majority(self._read(entry, start, start + entry["chunk"]), grid[1:])
-            for start in range(0, grid[0], entry["chunk"])
-        ]
-        classes = np.concatenate(parts)
+        if len(grid) in (1, len(entry["shape"])):
+            parts = [
+                majority(self._read(entry, start, start + entry["chunk"]), grid[1:])
+                for start in range(0, grid[0], entry["chunk"])
+            ]
+            classes = np.concatenate(parts)
+        else:
+            classes = np.full(grid, NO_MASK, np.int32)
         classes.setflags(write=False)  # it is kept, and given to whoever asks next
         self._classes[layer] = classes
         return classes

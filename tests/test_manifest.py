@@ -126,6 +126,7 @@ def test_damage_to_any_field_of_a_manifest_is_one_line(whole: Path, tmp_path: Pa
         (("images", "labels"), ["a"], r"images\.labels has 1 inputs, but images\.names has 5"),
         (("images", "metadata", "age"), [1], r"images\.metadata\.age has 1 inputs"),
         (("preprocessing", "size"), [8], r"preprocessing\.size = \[8\], expected a list of 2 to 3"),
+        (("masks", "names"), {"x": "y"}, r"masks\.names has the key 'x', expected a whole number"),
         (("identity",), "deleted", "identity is missing, expected text"),
     ],
 )

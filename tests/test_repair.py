@@ -113,3 +113,11 @@ def test_a_damaged_progress_starts_again(folder: Path, tmp_path: Path) -> None:
     model = Model(Toy(), "toy", "toy", rule, input_shape=(8, 8, 1))
     run = explorer.capture(model, folder, layers=["half"], out=tmp_path / "run", memory=7_000)
     assert run.n_images == 10
+
+
+def test_a_run_that_names_other_inputs_is_not_written_to(whole: explorer.Run, folder: Path) -> None:
+    manifest = (whole.path / "manifest.json").read_text().replace('"a/2.png"', '"a/x.png"')
+    (whole.path / "manifest.json").write_text(manifest)
+    with pytest.raises(explorer.RunError, match=r"images\.names has 'a/x\.png', which is no input"):
+        again(folder, whole.path)
+    assert (whole.path / "manifest.json").read_text() == manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,13 @@ def _layers(value: Any, key: str) -> str | None:
     return table(checks)(value, key)
 
 
+def _mask_names(value: Any, key: str) -> str | None:
+    """Names by class number, written as JSON writes numbers that are keys."""
+    problem = table({}, rest=text)(value, key)
+    wrong = [] if problem else [name for name in value if not re.fullmatch(r"-?\d{1,10}", name)]
+    return f"{key} has the key {wrong[0]!r}, expected a whole number" if wrong else problem
+
+
 _PREPROCESSING = table(
     {
         "size": maybe(list_of(whole(1), 2, 3)),
@@ -139,7 +147,7 @@ _CHECK = table(
             table(
                 {
                     "array": _array(MASKS, 1, 1 + MAX_SPATIAL_RANK),
-                    "names": table({}, rest=text),
+                    "names": _mask_names,
                     "digest": text,
                     "without": list_of(table({"name": text, "reason": text})),
                 }

@@ -38,7 +38,7 @@ def repair(model: Model, inputs: Inputs, root: Path, manifest: dict[str, Any]) -
     if not damaged:
         return
     entries = dict(arrays_of(manifest))
-    good = captured_inputs(manifest, inputs)
+    good = captured_inputs(root, manifest, inputs)
     for key, chunks in damaged.items():
         for chunk in chunks:
             entry = entries[key]

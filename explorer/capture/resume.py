@@ -12,6 +12,7 @@ from typing import Any
 
 from explorer.capture.images import Inputs, RowNumbers
 from explorer.capture.manifest import (
+    AGAIN,
     FORMAT,
     MANIFEST,
     MASKS,
@@ -95,14 +96,20 @@ def describe_inputs(manifest: dict[str, Any], inputs: Inputs, good: Sequence[int
     return before != (images["labels"], images["metadata"])
 
 
-def captured_inputs(manifest: dict[str, Any], inputs: Inputs) -> list[int]:
-    """Which of the inputs a finished run holds, in its order."""
+def captured_inputs(root: Path, manifest: dict[str, Any], inputs: Inputs) -> list[int]:
+    """Which of the inputs a finished run holds, in its order.
+
+    Raises:
+        RunError: the run names an input that is none.
+    """
     wanted = iter(manifest["images"]["names"])
     name, good = next(wanted, None), []
     for index, own in enumerate(inputs.names):
         if own == name:
             good.append(index)
             name = next(wanted, None)
+    if name is not None:
+        raise RunError(f"{root / MANIFEST}: images.names has {name!r}, which is no input; {AGAIN}")
     return good
 
 

@@ -75,7 +75,7 @@ def capture_to_run(
         with alone(root), quietly():
             manifest = existing(root, identity) or new_manifest(model, inputs, identity)
             _capture(_Job(model, inputs, root, bool(manifest["complete"])), layers, manifest, memory=memory)
-            good = captured_inputs(manifest, inputs)
+            good = captured_inputs(root, manifest, inputs)
             if describe_inputs(manifest, inputs, good):  # a table can change while its files do not
                 write_json(root / MANIFEST, manifest)
             if masks is not None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,13 @@ def test_compressed_by_pillow(tmp_path: Path) -> None:
     values = rng.integers(0, 256, (20, 20, 3), np.uint8)
     Image.fromarray(values).save(tmp_path / "a.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(read_page(tmp_path / "a.tif", 0, None), values)
+
+
+def test_common_depths_need_no_tifffile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    floats = rng.random((5, 7)).astype(np.float32)
+    deep = rng.integers(0, 65536, (5, 7)).astype(np.uint16)
+    written(tmp_path / "floats.tif", floats, compression="zlib")
+    written(tmp_path / "deep.tif", deep)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    np.testing.assert_array_equal(read_page(tmp_path / "floats.tif", 0, None), floats)
+    np.testing.assert_allclose(read_page(tmp_path / "deep.tif", 0, None), deep / 65535, rtol=1e-6)

@@ -3,9 +3,10 @@
 Every page is an input, but for reduced copies (thumbnails, pyramids) and transparency masks. With `frames =
 "first"` only the first page is, and with "volume" all pages are one volume (depth, height, width, 1).
 
-Pages of at most 8 bits, and gray of 16, are read by Pillow. Colour of 16 bits and whatever has 32
-or 64 bits are read by tifffile. What becomes of the numbers is said in `explorer.capture.pictures`;
-colour of more than three samples keeps the first three. Where zero is white, the picture is inverted.
+Pages of at most 8 bits, gray of 16, and gray floats of 32 are read by Pillow; colour of 16 bits,
+integers of 32 and more, and all other floats by tifffile (LZW and JPEG among them need imagecodecs too).
+What becomes of the numbers is said in `explorer.capture.pictures`; colour of more than three samples
+keeps the first three. Where zero is white, the picture is inverted.
 """
 
 from __future__ import annotations
@@ -99,9 +100,11 @@ def _nature(path: Path, page: int) -> tuple[bool, bool]:
                 tag = tags.tag_v2
         except UnidentifiedImageError:  # pixels that Pillow has no mode for
             return False, False
-        bits = max(tag.get(BITS, (1,)))
-        unsigned = set(tag.get(FORMAT, (1,))) <= {1, 4}
-        lossless = unsigned and (bits <= 8 or (bits == 16 and tag.get(SAMPLES, 1) == 1))
+        bits, one = max(tag.get(BITS, (1,))), tag.get(SAMPLES, 1) == 1
+        kinds = set(tag.get(FORMAT, (1,)))
+        lossless = (kinds <= {1, 4} and (bits <= 8 or (bits == 16 and one))) or (
+            kinds == {3} and bits == 32 and one
+        )
         return bool(lossless), tag.get(PHOTOMETRIC) == 0
     return False, False
 

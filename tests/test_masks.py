@@ -245,3 +245,13 @@ def test_a_layer_on_another_kind_of_grid_has_no_classes(tmp_path: Path) -> None:
         Model(Tokens(), "toy", "toy"), values, layers=["tokens"], out=tmp_path, masks=masks
     )
     assert run.mask_classes("tokens").tolist() == [[-1] * 8] * 2
+
+
+def test_a_table_can_name_the_masks(toy: Model, beside: Path, tmp_path: Path) -> None:
+    rows = ["path,mask,n", "images/a/0.jpg,masks/a/0.png,1", "images/b/1.jpg,,2", "images/b/3.jpg,no.png,3"]
+    (beside / "t.csv").write_text("\n".join(rows))
+    run = explorer.capture(toy, beside / "t.csv", layers=["half"], out=tmp_path / "run")
+    assert run.mask_classes("half")[:, 0, -1].tolist() == [1, -1, -1]
+    assert list(run.metadata) == ["n"]
+    reasons = [entry["reason"] for entry in run.manifest["masks"]["without"]]
+    assert reasons == ["no mask", "no such file"]

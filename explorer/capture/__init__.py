@@ -47,7 +47,7 @@ def capture(
         labels: one a image, in place of the names of sub-folders.
         masks: what lies where in the images, for `run.mask_classes`: a folder of files named as the
             images are, a .npy or .npz file, or an array (batch, *spatial) of whole numbers; None for
-            the folder `masks` beside a folder `images`, where there is one.
+            the column `mask` of a table, or the folder `masks` beside a folder `images`.
         memory: bytes that captured values may take while they wait to be written.
         overwrite: delete a run that is in the way. Without it, another capture's run is an error.
 

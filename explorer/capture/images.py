@@ -70,6 +70,7 @@ class ImageFiles:
     preprocessing: Preprocessing
     metadata: Columns = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    masks: tuple[Path | None, ...] | None = None
 
     def load(self, index: int) -> Prepared:
         """Decode and preprocess one file, or one frame of it."""
@@ -190,7 +191,9 @@ def read_inputs(source: object, preprocessing: Preprocessing | None) -> ImageFil
         return _array(values, preprocessing, str(path), labels=labels, metadata=metadata)
     if suffix in tables.SUFFIXES:
         table = tables.read_table(path)
-        return _files(table.paths, table.names, table.labels, rule, metadata=table.metadata)
+        return _files(
+            table.paths, table.names, table.labels, rule, metadata=table.metadata, masks=table.masks
+        )
     return _files([path], [path.name], None, rule)
 
 
@@ -225,6 +228,7 @@ def _files(
     *,
     metadata: Mapping[str, Sequence[tables.Value]] | None = None,
     notes: tuple[str, ...] = (),
+    masks: tuple[Path | None, ...] | None = None,
 ) -> ImageFiles:
     """One input a file, or one for each of its frames: `scan.tif#3`, with its file's label and metadata."""
     with quietly():
@@ -239,6 +243,7 @@ def _files(
         rule,
         {name: [column[row] for row in rows] for name, column in (metadata or {}).items()},
         notes,
+        None if masks is None else tuple(masks[row] for row in rows),
     )
 
 

@@ -112,8 +112,8 @@ def open_masks(source: object, inputs: Inputs, images: object, rule: Preprocessi
     """The masks of these inputs.
 
     Args:
-        source: a folder, a .npy or .npz file, or an array (batch, *spatial); None for the folder `masks`
-            beside a folder `images`, where there is one.
+        source: a folder, a .npy or .npz file, or an array (batch, *spatial); None for the column `mask` of
+            a table, or the folder `masks` beside a folder `images`, where there is one.
         inputs: what the masks belong to.
         images: what was given as IMAGES.
         rule: how the inputs are read.
@@ -121,6 +121,11 @@ def open_masks(source: object, inputs: Inputs, images: object, rule: Preprocessi
     Raises:
         InputError: nothing there, or not as many as the inputs.
     """
+    files = _files_of(inputs)
+    if source is None and files is not None and files.masks is not None:
+        first = next((path for path in files.masks if path is not None), None)
+        names = {} if first is None else _class_names(first.parent)
+        return MaskFiles(files.masks, files.frames, files.paths, files.preprocessing, names)
     if source is None:
         source = _beside(images)
         if source is None:
@@ -156,9 +161,14 @@ def _mask_array(values: NDArray[Any], inputs: Inputs, where: str) -> MaskArray:
     return MaskArray(values)
 
 
-def _mask_files(folder: Path, inputs: Inputs, rule: Preprocessing) -> MaskFiles:
+def _files_of(inputs: Inputs) -> ImageFiles | None:
+    """The files that inputs are, or that lie beside them."""
     beside = inputs.pictures if isinstance(inputs, RowNumbers) else inputs
-    files = beside if isinstance(beside, ImageFiles) else None
+    return beside if isinstance(beside, ImageFiles) else None
+
+
+def _mask_files(folder: Path, inputs: Inputs, rule: Preprocessing) -> MaskFiles:
+    files = _files_of(inputs)
     by_place: dict[str, Path] = {}
     by_stem: dict[str, list[Path]] = {}
     for parent, folders, names in os.walk(folder):

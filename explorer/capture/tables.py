@@ -1,9 +1,9 @@
 """A table of inputs: a CSV or parquet file with a path, perhaps a label, and any other columns a row.
 
-The column `path` (or `file`, `image`, `filename`) names each file, relative to the table; `label`
-its label. All other columns become metadata: a column of numbers stays numbers, true and false stay
-so, everything else is text. In a CSV, a cell that is empty, `NA` or `nan` is missing; numbers with
-leading zeros (007) are text, for they are names.
+The column `path` (or `file`, `image`, `filename`) names each file, relative to the table; `label` is
+its label, `mask` the file of its mask. All other columns become metadata: a column of numbers stays
+numbers, true and false stay so, everything else is text. In a CSV, a cell that is empty, `NA` or `nan`
+is missing; numbers with leading zeros (007) are text, for they are names.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from explorer.errors import InputError, MissingExtraError, first_line
 
 PATHS = ("path", "file", "image", "filename")
 LABELS = ("label",)
+MASKS = ("mask",)
 SUFFIXES = (".csv", ".tsv", ".parquet")
 MAX_ROWS = 10_000_000
 MAX_COLUMNS = 1_000
@@ -38,12 +39,14 @@ class Table:
         paths: where each file is.
         labels: one a row, "" where there is none; None without such a column.
         metadata: the other columns, each one value a row.
+        masks: where each file's mask is, None for a row without one; None without such a column.
     """
 
     names: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: tuple[str, ...] | None
     metadata: Columns
+    masks: tuple[Path | None, ...] | None = None
 
 
 def read_table(path: Path) -> Table:
@@ -69,8 +72,13 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{path}: no rows")
     label = next((lowered[name] for name in LABELS if name in lowered), None)
     labels = None if label is None else tuple(_as_text(value) for value in columns.pop(label))
+    mask = next((lowered[name] for name in MASKS if name in lowered), None)
+    masks = None
+    if mask is not None:
+        words = [_as_text(value).strip() for value in columns.pop(mask)]
+        masks = tuple(path.parent / word if word else None for word in words)
     paths = tuple(path.parent / str(value).strip() for value in given)
-    return Table(tuple(_name(file, path.parent) for file in paths), paths, labels, columns)
+    return Table(tuple(_name(file, path.parent) for file in paths), paths, labels, columns, masks)
 
 
 def _name(file: Path, root: Path) -> str:
@@ -111,7 +119,7 @@ def _csv(path: Path) -> Columns:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path}: two columns are called {twice!r}")
     # Paths and labels are text whatever they look like.
-    kept = (*PATHS, *LABELS)
+    kept = (*PATHS, *LABELS, *MASKS)
     return {
         name: [*column] if name.lower() in kept else _typed(column)
         for name, column in zip(names, cells, strict=True)

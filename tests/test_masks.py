@@ -140,7 +140,7 @@ def test_names_of_classes(beside: Path, name: str, text: str) -> None:
     (beside / "masks" / "classes.csv").unlink()
     (beside / name).write_text(text)
     inputs = read_inputs(beside / "images", None)
-    masks = open_masks(None, inputs, beside / "images", None)
+    masks = open_masks(None, inputs, images=beside / "images", rule=None)
     assert masks is not None
     assert dict(masks.names) == {0: "sky", 1: "tree"}
 
@@ -149,7 +149,7 @@ def test_names_of_classes(beside: Path, name: str, text: str) -> None:
 def test_a_wrong_list_of_classes_is_one_line(beside: Path, text: str) -> None:
     (beside / "masks" / "classes.csv").write_text(text)
     with pytest.raises(explorer.InputError, match=r"classes\.csv: cannot be read as class numbers"):
-        open_masks(None, read_inputs(beside / "images", None), beside / "images", None)
+        open_masks(None, read_inputs(beside / "images", None), images=beside / "images", rule=None)
 
 
 def test_the_majority_of_a_cell_wins_and_the_smaller_of_equals() -> None:
@@ -218,7 +218,7 @@ def test_nifti_masks_turn_with_their_volumes(tmp_path: Path) -> None:
         image.to_filename(tmp_path / kind / "a.nii.gz")
     rule = Preprocessing(slices="axial", channels="gray", window=(1.5, 3))
     inputs = read_inputs(tmp_path / "images", rule)
-    masks = open_masks(None, inputs, tmp_path / "images", rule)
+    masks = open_masks(None, inputs, images=tmp_path / "images", rule=rule)
     assert masks is not None
     for index in range(6):
         expected = np.rint(inputs.load(index).value[..., 0] * 3)

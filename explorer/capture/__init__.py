@@ -63,7 +63,7 @@ def capture(
     images = model.hints.get("images") if images is None else images
     inputs = open_inputs(model, images, labels)
     found = find_layers(model, inputs, layers)
-    where = open_masks(masks, inputs, images, model.preprocessing)
+    where = open_masks(masks, inputs, images=images, rule=model.preprocessing)
     root = temporary_folder() if out is None else Path(out)
     if overwrite:
         remove_run(root)

@@ -35,10 +35,12 @@ def find_images(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
                 found.append(path)
             else:
                 others[path.suffix.lower() or "no suffix"] += 1
-    return tuple(sorted(found)), tuple(_passed_over(folder, others, closed, linked))
+    return tuple(sorted(found)), tuple(_passed_over(folder, others, closed=closed, linked=linked))
 
 
-def _passed_over(folder: Path, others: Counter[str], closed: list[OSError], linked: list[Path]) -> list[str]:
+def _passed_over(
+    folder: Path, others: Counter[str], *, closed: list[OSError], linked: list[Path]
+) -> list[str]:
     lines = []
     if closed:
         first = closed[0]

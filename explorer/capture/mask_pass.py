@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,42 +57,55 @@ def capture_masks(
     manifest["masks"] = None
     write_json(root / MANIFEST, manifest)
     array = open_array(root, entry, create=True)
-    numbers: set[int] = set()
-    without: list[dict[str, str]] = []
-
-    def place(index: int) -> NDArray[np.int32]:
-        return _placed(masks, index, shape, rule)
-
+    pass_ = _Pass(inputs, masks, rule, shape)
     with ThreadPoolExecutor() as pool, progress("masks", len(good), "masks") as advance:
         for start in range(0, len(good), chunk):
             part = good[start : start + chunk]
-            block = np.full((len(part), *shape), NO_MASK, np.int32)
-            for row, future in enumerate([pool.submit(place, index) for index in part]):
-                try:
-                    block[row] = future.result()
-                    numbers |= set(np.unique(block[row]).tolist())
-                except InputError as error:
-                    without.append({"name": inputs.names[part[row]], "reason": str(error).split(": ", 1)[-1]})
-                    if str(error) != NO_FILE:
-                        say(f"passed over the mask of {inputs.names[part[row]]}: {error}")
-            array[start : start + len(part)].write(block).result()
+            array[start : start + len(part)].write(pass_.block(part, pool)).result()
             advance(len(part))
-    names = {str(number): masks.names.get(number, str(number)) for number in sorted(numbers)}
-    manifest["masks"] = {"array": entry, "names": names, "digest": digest, "without": without}
+    manifest["masks"] = {"array": entry, "names": pass_.names(), "digest": digest, "without": pass_.without}
     write_json(root / MANIFEST, manifest)
-    if without:
-        say(f"{root}: masks for {len(good) - len(without)} of {len(good)} inputs; {len(without)} have none")
+    if pass_.without:
+        count = len(good) - len(pass_.without)
+        say(f"{root}: masks for {count} of {len(good)} inputs; {len(pass_.without)} have none")
 
 
-def _placed(
-    masks: Masks, index: int, shape: tuple[int, ...], rule: Preprocessing | None
-) -> NDArray[np.int32]:
-    mask = masks.load(index)
-    if mask is None:
-        raise InputError(NO_FILE)
-    if mask.ndim != len(shape):
-        raise InputError(f"a mask of shape {mask.shape} for inputs of {shape}")
-    return nearest(mask, shape, None if rule is None else rule.kept(mask.shape))
+@dataclass
+class _Pass:
+    """One reading of all masks: what they are read by, and what was found so far."""
+
+    inputs: Inputs
+    masks: Masks
+    rule: Preprocessing | None
+    shape: tuple[int, ...]
+    numbers: set[int] = field(default_factory=set)
+    without: list[dict[str, str]] = field(default_factory=list)
+
+    def block(self, part: Sequence[int], pool: Executor) -> NDArray[np.int32]:
+        """The masks of some inputs (len(part), *shape), -1 where there is none."""
+        block = np.full((len(part), *self.shape), NO_MASK, np.int32)
+        for row, future in enumerate([pool.submit(self._one, index) for index in part]):
+            try:
+                block[row] = future.result()
+                self.numbers |= set(np.unique(block[row]).tolist())
+            except InputError as error:
+                name = self.inputs.names[part[row]]
+                self.without.append({"name": name, "reason": str(error).split(": ", 1)[-1]})
+                if str(error) != NO_FILE:
+                    say(f"passed over the mask of {name}: {error}")
+        return block
+
+    def names(self) -> dict[str, str]:
+        """A name for every class that was found, its number where none was given."""
+        return {str(number): self.masks.names.get(number, str(number)) for number in sorted(self.numbers)}
+
+    def _one(self, index: int) -> NDArray[np.int32]:
+        mask = self.masks.load(index)
+        if mask is None:
+            raise InputError(NO_FILE)
+        if mask.ndim != len(self.shape):
+            raise InputError(f"a mask of shape {mask.shape} for inputs of {self.shape}")
+        return nearest(mask, self.shape, None if self.rule is None else self.rule.kept(mask.shape))
 
 
 def _shape(

@@ -108,7 +108,7 @@ class MaskArray:
         return digest.hexdigest()
 
 
-def open_masks(source: object, inputs: Inputs, images: object, rule: Preprocessing | None) -> Masks | None:
+def open_masks(source: object, inputs: Inputs, *, images: object, rule: Preprocessing | None) -> Masks | None:
     """The masks of these inputs.
 
     Args:

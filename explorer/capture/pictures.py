@@ -154,7 +154,7 @@ def _to_gray_or_colour(opened: Image, picture: Image, path: Path, *, window: Win
 
 
 def unit_range(
-    values: NDArray[Any], path: Path, window: Window | None, white: float | None = None
+    values: NDArray[Any], path: Path, window: Window | None, *, white: float | None = None
 ) -> NDArray[np.float32]:
     """Numbers as 0 to 1: by the window; else 8 and 16 bits by their white; else floats as they are.
 

@@ -21,7 +21,7 @@ AT_ONCE = 4
 """Chunks that are read ahead while looking for damage."""
 
 
-def repair(model: Model, inputs: Inputs, root: Path, manifest: dict[str, Any]) -> None:
+def repair(model: Model, inputs: Inputs, root: Path, *, manifest: dict[str, Any]) -> None:
     """Read everything a run holds, and capture again what cannot be read.
 
     Every chunk has a checksum, so whatever can be read is what was written. Damaged masks are forgotten: they

@@ -89,7 +89,7 @@ def _capture(job: _Job, layers: Sequence[LayerInfo], manifest: dict[str, Any], *
     """Mend and capture what is missing, with the folder to ourselves."""
     inputs, root = job.inputs, job.root
     if manifest["complete"]:
-        repair(job.model, inputs, root, manifest)
+        repair(job.model, inputs, root, manifest=manifest)
     missing = {layer.name: layer for layer in layers if layer.name not in manifest["layers"]}
     if not missing:
         return

@@ -131,4 +131,4 @@ def _by_tifffile(path: Path, number: int, window: Window | None) -> NDArray[Any]
             values = values[..., :3] if values.shape[-1] >= 3 else values[..., 0]
         bits = int(page.bitspersample)
         white = 2**bits - 1 if values.dtype.kind == "u" and bits <= 16 else None
-    return unit_range(values, path, window, white)
+    return unit_range(values, path, window, white=white)

@@ -24,8 +24,8 @@ AT_ONCE = 4
 def repair(model: Model, inputs: Inputs, root: Path, *, manifest: dict[str, Any]) -> None:
     """Read everything a run holds, and capture again what cannot be read.
 
-    Every chunk has a checksum, so whatever can be read is what was written. Damaged masks are forgotten: they
-    are made again from their files, without the model.
+    Every chunk has a checksum, so whatever can be read is what was written. Damaged masks are dropped:
+    they are made again from their files, without the model.
 
     Raises:
         RunError: an input that is needed can no longer be read as it was.
@@ -33,6 +33,7 @@ def repair(model: Model, inputs: Inputs, root: Path, *, manifest: dict[str, Any]
     with working(f"{root}: looking for damage"):
         damaged = {key: chunks for key, entry in arrays_of(manifest) if (chunks := _damaged(root, entry))}
     if damaged.pop("masks.array", None):
+        say(f"{root}: its masks are damaged and were dropped; they are kept again from the files given")
         manifest["masks"] = None
         write_json(root / MANIFEST, manifest)
     if not damaged:

@@ -133,23 +133,31 @@ def open_picture(path: Path, window: Window | None = None, frame: int = 0) -> Im
         if frame:
             opened.seek(frame)
             check_pixels(path, (opened.height, opened.width))
-        read = _to_gray_or_colour(opened, ImageOps.exif_transpose(opened), path, window=window)
+        sixteen = opened.format != "TIFF"
+        ImageOps.exif_transpose(opened, in_place=True)  # a copy of a large photograph costs a millisecond
+        opened.load()
+        read = _to_gray_or_colour(opened, path, window=window, sixteen=sixteen)
         read.info["animated"] = animated
         return read
 
 
-def _to_gray_or_colour(opened: Image, picture: Image, path: Path, *, window: Window | None) -> Image:
-    """Mode L, RGB or F of a picture that has been turned the right way up."""
+def _to_gray_or_colour(picture: Image, path: Path, *, window: Window | None, sixteen: bool) -> Image:
+    """Mode L, RGB or F of a picture that has been turned the right way up.
+
+    Pillow keeps 16 bits in 32; `sixteen` says that whole numbers are such.
+    """
     from PIL import Image
 
+    if picture.mode in ("L", "RGB"):
+        return picture
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         values = np.asarray(picture)
-        if opened.format != "TIFF" and values.dtype.kind in "iu":  # 16 bits, in Pillow's 32
+        if sixteen and values.dtype.kind in "iu":
             values = values.astype(np.uint16)
         return Image.fromarray(unit_range(values, path, window))
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    gray = picture.mode in ("1", "L", "LA", "La")
+    gray = picture.mode in ("1", "LA", "La")
     return picture.convert("L" if gray else "RGB")
 
 

@@ -1,4 +1,4 @@
-"""Run a Flax model under jit so that only the chosen layers are computed; name what it answers."""
+"""Run a JAX model under jit so that only the chosen layers are computed; name what it answers."""
 
 from __future__ import annotations
 
@@ -172,15 +172,18 @@ def named_errors(model: str, shape: tuple[int, ...]) -> Iterator[None]:
         raise ModelError(f"{model}: does not take an input of shape {shape}: {said}") from error
 
 
-def provenance(framework: str, checkpoint: Path | None, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's manifest says of a Flax model: versions, the checkpoint, and `facts` of it."""
-    import flax
-    import jax
+def provenance(
+    framework: str,
+    checkpoint: Path | None,
+    facts: Mapping[str, Any],
+    packages: Sequence[str] = ("flax", "jax"),
+) -> dict[str, Any]:
+    """What a run's manifest says of a model: versions of packages, the checkpoint, and `facts` of it."""
+    from importlib.metadata import version
 
     return {
         "framework": framework,
-        "flax": flax.__version__,
-        "jax": jax.__version__,
+        **{package: version(package) for package in packages},
         "checkpoint": None if checkpoint is None else str(checkpoint),
         **facts,
     }

@@ -112,9 +112,9 @@ def load_model(
     """Open a model: a model.toml, a file that stands alone (.npz of activations, …), or a model object.
 
     Args:
-        source: path, or a flax.linen.Module, a flax.nnx.Module, …
+        source: path, or a flax.linen.Module, a flax.nnx.Module, a JAX function of (params, inputs), …
         variables: weights in memory, such as Linen's {"params": …, "batch_stats": …}.
-        params: the same as variables={"params": params}.
+        params: the same as variables={"params": params}; the first argument of a plain JAX function.
         checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz).
         step: which step of a folder of checkpoints, the latest by default.
         input_shape: (*spatial, channels) of one input, where no preprocessing size tells it.
@@ -141,6 +141,7 @@ def load_model(
             target = file.source if isinstance(file.source, Path) else import_factory(file)
     options = ModelOptions(
         variables={"params": params} if params is not None else variables,
+        params=params,
         checkpoint=options.checkpoint if checkpoint is None else Path(checkpoint),
         checkpoint_format=options.checkpoint_format if checkpoint is None else None,
         step=options.step if step is None else step,

@@ -48,14 +48,17 @@ class ModelOptions:
 
     Attributes:
         variables: weights in memory, in the framework's own form.
+        params: weights in memory that were given as `params`; `variables` has them under that name.
         checkpoint: file or folder of weights.
         checkpoint_format: "orbax", "msgpack", "safetensors" or "npz"; None to tell from the file.
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of models that
+            do not tell.
     """
 
     variables: Any = None
+    params: Any = None
     checkpoint: Path | None = None
     checkpoint_format: str | None = None
     step: int | None = None

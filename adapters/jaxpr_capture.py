@@ -1,0 +1,133 @@
+"""Trace a JAX function on inputs in the layout it wants, and hand its values out channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .jaxpr_axes import Axes
+from .jaxpr_program import Program, trace
+from .jaxpr_tags import tags
+from .jit_capture import Answer
+
+LAST, FIRST = "channels_last", "channels_first"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A function as it was traced on some inputs.
+
+    Attributes:
+        program: what it does.
+        axes: where its values have their batch and their channels.
+        results: the tree of its results, as numbers of values.
+        values: every value by number.
+        default: which axis of a value holds the channels where nothing tells it.
+    """
+
+    program: Program
+    axes: Axes
+    results: Any
+    values: Mapping[int, Any]
+    default: int
+
+    def arranged(self, number: int, mapped: int = 0) -> Any:
+        """A value as (batch, *spatial, channels).
+
+        Args:
+            number: which value.
+            mapped: how many axes vmap has put in front of it; none of them is channels.
+        """
+        import jax.numpy as jnp
+
+        value = self.values[number]
+        if value.ndim < 2:
+            return value
+        after = min(max(mapped, 1), value.ndim - 1)
+        default = -1 if self.default == -1 or value.ndim - after < 2 else after
+        batch = self.axes.batch(number)
+        channel = self.axes.channel(number, after=after if mapped else 0, default=default)
+        between = [axis for axis in range(value.ndim) if axis not in (batch, channel)]
+        return jnp.transpose(value, (batch, *between, channel)) if batch != channel else value
+
+    def tagged(self, parameters: Callable[[tuple[str, ...]], int]) -> list[Answer]:
+        """What the marked modules answered, in their order; `parameters` counts those below a path."""
+        import jax
+
+        calls: dict[Any, list[Any]] = {}
+        for found in tags(self.program):
+            arranged = [
+                self.arranged(number, mapped)
+                for number, mapped in zip(found.numbers, found.mapped, strict=True)
+            ]
+            calls.setdefault(found.tag, []).append(jax.tree.unflatten(found.tree, arranged))
+        return [
+            Answer(tag.path, tag.method, tag.kind, parameters(tag.path) if tag.method else 0, tuple(values))
+            for tag, values in calls.items()
+        ]
+
+
+class Tracer:
+    """A function (weights, inputs) and the layout of the inputs it takes.
+
+    Images come as (batch, *spatial, channels). The function is traced on them as they are and with
+    the channels in front, in the order given; the first that it takes, and in which the program
+    itself sees channels where they are, is used.
+    """
+
+    def __init__(
+        self, function: Callable[[Any, Any], Any], *, layout: str | None, order: Sequence[str] = (LAST, FIRST)
+    ) -> None:
+        self._function = function
+        self._order = order if layout is None else (layout,)
+        self._default = -1 if self._order[0] == LAST else 1
+        self._layouts: dict[tuple[int, ...], str] = {}
+
+    def layout(self, weights: Any, inputs: Any) -> str:
+        """Whether it takes "channels_last" or "channels_first" for inputs like these."""
+        shape = tuple(inputs.shape[1:])
+        if shape not in self._layouts:
+            self._layouts[shape] = self._find(weights, inputs) if len(shape) > 1 else LAST
+        return self._layouts[shape]
+
+    def trace(self, weights: Any, inputs: Any) -> Trace:
+        """The function on inputs (batch, *spatial, channels), itself traced or not."""
+        import jax
+
+        given = _arrange(inputs, self.layout(weights, inputs))
+        program, shapes = trace(self._function, weights, given)
+        results = jax.tree.unflatten(jax.tree.structure(shapes), program.results)
+        values = program.run([*jax.tree.leaves(weights), given])
+        return Trace(program, Axes(program, program.arguments[-1]), results, values, self._default)
+
+    def _find(self, weights: Any, inputs: Any) -> str:
+        taken, first_error = [], None
+        for layout in self._order:
+            try:
+                program, _ = trace(self._function, weights, _arrange(inputs, layout))
+            except Exception as error:  # the function's own words for a shape it does not take
+                first_error = first_error or error
+                continue
+            number = program.arguments[-1]
+            axes = Axes(program, number)
+            seen = axes.channel(number, after=1)
+            if not axes.is_told(number) or seen == (1 if layout == FIRST else len(inputs.shape) - 1):
+                return layout
+            taken.append(layout)
+        if not taken:
+            assert first_error is not None
+            raise first_error
+        return taken[0]
+
+
+def _arrange(inputs: Any, layout: str) -> Any:
+    """The inputs as the function takes them."""
+    import jax.numpy as jnp
+
+    return jnp.moveaxis(inputs, -1, 1) if layout == FIRST and inputs.ndim > 2 else jnp.asarray(inputs)
+
+
+def forced_layout(layout: str | None) -> str | None:
+    """The layout that the user insists on; None to find it out."""
+    return FIRST if layout == FIRST else None

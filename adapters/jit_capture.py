@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK, Activations
-from explorer.capture.protocol import LayerInfo
+from explorer.capture.protocol import LayerInfo, plain_name
 from explorer.errors import ExplorerError, InputError, LayerError, ModelError, suggest
 
 from .limits import first_line
@@ -263,9 +263,9 @@ def _find(name: str, known: dict[str, Layer], model: str) -> Layer:
     """
     if name in known:
         return known[name]
-    slashed = {layer.replace("/", "."): layer for layer in known}
-    if name in slashed:
-        return known[slashed[name]]
+    plain = {plain_name(layer): layer for layer in known}
+    if plain_name(name) in plain:
+        return known[plain[plain_name(name)]]
     raise LayerError(f"{model}: no layer {name!r}; {suggest(name, known)}")
 
 

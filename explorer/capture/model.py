@@ -9,7 +9,7 @@ from typing import Any
 
 from explorer.capture.model_file import ModelFile, import_factory, read_model_file
 from explorer.capture.preprocessing import Preprocessing, read_preprocessing
-from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions
+from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions, plain_name
 from explorer.capture.registry import open_source
 from explorer.errors import ExplorerError, LayerError, ModelError, suggest
 
@@ -86,12 +86,12 @@ class Model:
             LayerError: the model has no such layer.
         """
         known = {info.name: info for info in self.layers(input_shape)}
-        dotted = {name.replace("/", "."): info for name, info in known.items()}
+        plain = {plain_name(name): info for name, info in known.items()}
         found = []
         for name in names or [self.default_layer(input_shape)]:
-            if name not in known and name not in dotted:
+            if name not in known and plain_name(name) not in plain:
                 raise LayerError(f"{self.name}: no layer {name!r}; {suggest(name, known)}")
-            found.append(known.get(name) or dotted[name])
+            found.append(known.get(name) or plain[plain_name(name)])
         return found
 
 

@@ -75,6 +75,15 @@ class Factory:
     name: str
 
 
+def plain_name(name: str) -> str:
+    """A layer's name in one spelling: "blocks/0/conv", "blocks.0.conv" and "blocks[0].conv" are the same.
+
+    >>> plain_name("blocks[0].conv")
+    'blocks.0.conv'
+    """
+    return name.replace("/", ".").replace("[", ".").replace("]", "").lstrip(".")
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """One way of capturing one framework, found through the entry-point group `explorer.adapters`.

@@ -16,7 +16,7 @@ from explorer.errors import ModelError
 from .equinox_files import read_leaves
 from .equinox_recorder import is_module, recording, takes
 from .inference import call_arguments
-from .jaxpr_capture import FIRST, LAST, Tracer, forced_layout
+from .jaxpr_capture import FIRST, LAST, Tracer
 from .jit_capture import Answer, JitCapture, provenance
 from .limits import first_line
 from .tree_weights import count_below, fitted_tree, flatten_tree, read_weights, tree_digest
@@ -52,7 +52,7 @@ class EquinoxModule:
             facts | {"digest": tree_digest(self._weights)},
             ("equinox", "jax"),
         )
-        self._tracer = Tracer(self._forward, layout=forced_layout(options.layout), order=(FIRST, LAST))
+        self._tracer = Tracer(self._forward, layout=options.layout, order=(FIRST, LAST))
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -80,6 +80,11 @@ class EquinoxModule:
             ModelError: the shape is not given, or the module does not take it.
         """
         return self._jit.infos(self._weights, input_shape)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the layers found last leave out, and their layout where it was turned."""
+        return self._tracer.notes
 
     def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers in inference mode, for inputs (batch, *spatial, channels).

@@ -14,7 +14,7 @@ from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import ExplorerError, ModelError
 
 from .inference import call_arguments, with_argument
-from .jaxpr_capture import Tracer, forced_layout
+from .jaxpr_capture import Tracer
 from .jaxpr_tags import Tag, mark
 from .jit_capture import Answer, JitCapture, named_errors, provenance
 from .tree_weights import count_below, flatten_tree, read_weights
@@ -53,7 +53,7 @@ class HaikuFunction:
         )
         self._weights: dict[str, Any] | None = None
         self._parameters: dict[WeightPath, int] = {}
-        self._tracer = Tracer(self._forward, layout=forced_layout(options.layout))
+        self._tracer = Tracer(self._forward, layout=options.layout)
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -82,6 +82,11 @@ class HaikuFunction:
         """
         weights = None if input_shape is None else self._fitted(tuple(input_shape))
         return self._jit.infos(weights, input_shape)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the layers found last leave out, and their layout where it was turned."""
+        return self._tracer.notes
 
     def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers in inference mode, for inputs (batch, *spatial, channels).

@@ -16,7 +16,7 @@ from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import ModelError
 
 from .inference import call_arguments
-from .jaxpr_capture import Tracer, forced_layout
+from .jaxpr_capture import Tracer
 from .jaxpr_operations import operation_answers
 from .jit_capture import Answer, JitCapture, provenance
 from .tree_weights import fitted_tree, flatten_tree, read_weights
@@ -45,7 +45,7 @@ class JaxFunction:
         self._sizes = [int(np.size(leaf)) for leaf in _leaves(self._params)]
         self._facts = provenance("jax", options.checkpoint, facts, ("jax",))
         self._closed_over: Flat | None = None
-        self._tracer = Tracer(self._forward, layout=forced_layout(options.layout))
+        self._tracer = Tracer(self._forward, layout=options.layout)
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -72,6 +72,11 @@ class JaxFunction:
             ModelError: the shape is not given, or the function does not take it.
         """
         return self._jit.infos(self._params, input_shape)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the layers found last leave out, and their layout where it was turned."""
+        return self._tracer.notes
 
     def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers for inputs (batch, *spatial, channels).

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.errors import ModelError, suggest
+
 from .jaxpr_axes import Axes
 from .jaxpr_program import Program, trace
-from .jaxpr_tags import tags
+from .jaxpr_tags import inner_tags, tags
 from .jit_capture import Answer
 
 LAST, FIRST = "channels_last", "channels_first"
@@ -74,15 +77,21 @@ class Tracer:
     Images come as (batch, *spatial, channels). The function is traced on them as they are and with
     the channels in front, in the order given; the first that it takes, and in which the program
     itself sees channels where they are, is used.
+
+    Attributes:
+        notes: lines that say what the program traced last holds that was not followed.
     """
 
     def __init__(
         self, function: Callable[[Any, Any], Any], *, layout: str | None, order: Sequence[str] = (LAST, FIRST)
     ) -> None:
+        if layout not in (None, LAST, FIRST):
+            raise ModelError(f"layout = {layout!r}: {suggest(str(layout), (LAST, FIRST))}")
         self._function = function
         self._order = order if layout is None else (layout,)
         self._default = -1 if self._order[0] == LAST else 1
         self._layouts: dict[tuple[int, ...], str] = {}
+        self.notes: tuple[str, ...] = ()
 
     def layout(self, weights: Any, inputs: Any) -> str:
         """Whether it takes "channels_last" or "channels_first" for inputs like these."""
@@ -99,6 +108,7 @@ class Tracer:
         program, shapes = trace(self._function, weights, given)
         results = jax.tree.unflatten(jax.tree.structure(shapes), program.results)
         values = program.run([*jax.tree.leaves(weights), given])
+        self.notes = _notes(program, self.layout(weights, inputs))
         return Trace(program, Axes(program, program.arguments[-1]), results, values, self._default)
 
     def _find(self, weights: Any, inputs: Any) -> str:
@@ -128,6 +138,17 @@ def _arrange(inputs: Any, layout: str) -> Any:
     return jnp.moveaxis(inputs, -1, 1) if layout == FIRST and inputs.ndim > 2 else jnp.asarray(inputs)
 
 
-def forced_layout(layout: str | None) -> str | None:
-    """The layout that the user insists on; None to find it out."""
-    return FIRST if layout == FIRST else None
+def _notes(program: Program, layout: str) -> tuple[str, ...]:
+    """What a user should know of a program beside its layers."""
+    notes = []
+    if layout == FIRST:
+        notes.append("takes its inputs with the channels in front; all values are shown channels last")
+    closed = [operation for operation in program.operations if not operation.is_followed]
+    if closed:
+        counts = Counter(operation.primitive for operation in closed)
+        notes.append("inside not followed: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    hidden = sorted({"/".join(tag.path) for operation in closed for tag in inner_tags(operation)})
+    if hidden:
+        more = f" and {len(hidden) - 4} more" if len(hidden) > 4 else ""
+        notes.append(f"layers in there, not listed: {', '.join(hidden[:4])}{more}")
+    return tuple(notes)

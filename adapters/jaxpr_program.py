@@ -7,7 +7,7 @@ value can be asked for by its number. Loops and branches (scan, while, cond) sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +130,7 @@ def _write_out(
             outputs = _write_out(program, inner, inputs, (*around, *called), is_top=is_whole)
         else:
             outputs = [_new(program, variable.aval) for variable in equation.outvars]
-            followed = not any(_jaxprs(equation.params))
+            followed = not any(_has_arrays(jaxpr) for jaxpr in inner_jaxprs(equation))
             program.operations.append(Operation(equation, around, tuple(inputs), tuple(outputs), followed))
         numbers.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
@@ -156,12 +156,18 @@ def _function_name(equation: Any) -> tuple[str, ...]:
     return (name,) if name.isidentifier() and not name.startswith("_") and not is_custom else ()
 
 
-def _jaxprs(params: Mapping[str, Any]) -> Iterator[Any]:
+def inner_jaxprs(equation: Any) -> Iterator[Any]:
     """The jaxprs that an equation holds."""
-    for value in params.values():
+    for value in equation.params.values():
         for entry in value if isinstance(value, tuple | list) else (value,):
             if hasattr(entry, "eqns") or hasattr(entry, "jaxpr"):
                 yield entry
+
+
+def _has_arrays(closed: Any) -> bool:
+    """Whether a jaxpr makes arrays; that of a reduction or a scatter handles single numbers."""
+    equations = getattr(closed, "jaxpr", closed).eqns
+    return any(getattr(variable.aval, "shape", ()) for equation in equations for variable in equation.outvars)
 
 
 def _bind(equation: Any, operands: list[Any]) -> Sequence[Any]:

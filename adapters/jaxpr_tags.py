@@ -7,12 +7,12 @@ puts the axis it adds in front of a marked value and counts it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .jaxpr_program import Operation, Program
+from .jaxpr_program import Operation, Program, inner_jaxprs
 
 NAME = "activation"
 
@@ -64,6 +64,17 @@ def mark(answer: Any, tag: Tag) -> Any:
 def tags(program: Program) -> list[Tagged]:
     """The marks of a program, in the order the modules answered."""
     return [_tagged(operation) for operation in program.operations if operation.primitive == NAME]
+
+
+def inner_tags(operation: Operation) -> Iterator[Tag]:
+    """The marks inside a loop or branch, whose values can't be taken out."""
+    waiting = list(inner_jaxprs(operation.equation))
+    while waiting:
+        jaxpr = waiting.pop()
+        for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+            if equation.primitive.name == NAME:
+                yield equation.params["tag"]
+            waiting += inner_jaxprs(equation)
 
 
 def _tagged(operation: Operation) -> Tagged:

@@ -16,7 +16,7 @@ from explorer.activations import Activations
 from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import CheckpointError, ModelError
 
-from .jaxpr_capture import FIRST, Tracer, forced_layout
+from .jaxpr_capture import FIRST, Tracer
 from .jit_capture import Answer, JitCapture, provenance
 from .keras_files import clean_copy, clean_h5
 from .keras_recorder import marking_layers, takes_training
@@ -51,7 +51,7 @@ class KerasModel:
             {"format": None, "step": None, "digest": digest(_numbered(model))},
             ("keras", "jax"),
         )
-        self._tracer = Tracer(self._forward, layout=forced_layout(options.layout))
+        self._tracer = Tracer(self._forward, layout=options.layout)
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -81,6 +81,11 @@ class KerasModel:
             ModelError: the shape is neither given nor fixed, or the model does not take it.
         """
         return self._jit.infos(self._weights, input_shape or self._own_shape())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the layers found last leave out, and their layout where it was turned."""
+        return self._tracer.notes
 
     def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers in inference mode, for inputs (batch, *spatial, channels).

@@ -196,6 +196,21 @@ def test_vectors_and_tokens_are_told_from_images() -> None:
     np.testing.assert_allclose(vectors, expected[:, 0], atol=1e-5)
 
 
+def test_layers_inside_a_loop_are_said_to_be_left_out() -> None:
+    class Repeated(eqx.Module):
+        linear: eqx.nn.Linear
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return jax.lax.scan(lambda carry, _: (self.linear(carry), None), x, None, length=3)[0]
+
+    adapter = opened(Repeated(eqx.nn.Linear(4, 4, key=jax.random.key(0))))
+    assert [info.name for info in adapter.layers((4,))] == ["output"]
+    assert adapter.notes == (
+        "inside not followed: 1 scan",
+        "layers in there, not listed: linear",
+    )
+
+
 MODEL = """
 [model]
 factory = "test_equinox_modules:Net"

@@ -99,6 +99,8 @@ def test_operations_are_named_by_scope_and_number(
     assert infos["block#1"].parameters == 288
     assert infos["output"].parameters == 72 + 288 + 20
     assert infos["scan_0"].kind == "scan (inside not followed)"
+    assert adapter.notes[-1] == "inside not followed: 1 scan"
+    assert ("channels in front" in adapter.notes[0]) == (layout == "NCHW")
     expected = by_hand(params, images)
     for name, activations in adapter.capture(images, list(expected)).items():
         np.testing.assert_allclose(activations.values, expected[name], atol=1e-5, err_msg=name)
@@ -163,6 +165,8 @@ def test_params_may_be_in_a_partial_or_not_be_there(params: Params, images: np.n
     whole = opened(net, params).capture(images, ["output"])["output"].values
     partial = opened(functools.partial(net, params)).capture(images, ["output"])["output"].values
     np.testing.assert_allclose(partial, whole, atol=1e-6)
+    with pytest.raises(ModelError, match="layout = 'nchw': there are: channels_last, channels_first"):
+        opened(net, params, layout="nchw")
     with pytest.raises(ModelError, match=r"net\(params, x\): has no weights; give params="):
         opened(net)
     with pytest.raises(ModelError, match="params: act is str, expected arrays only"):

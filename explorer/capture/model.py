@@ -121,7 +121,7 @@ def load_model(
         preprocessing: how pictures become inputs; the same keys as in a model.toml.
         class_names: names of the outputs' classes.
         call: further keyword arguments of the forward call.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        layout: "channels_last" or "channels_first", where a model or an array does not tell.
         adapter: the adapter's name, where more than one could take the source.
 
     Raises:
@@ -169,7 +169,7 @@ def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if file is not None and isinstance(file.source, str):
         made = {"factory": file.source, "arguments": dict(file.arguments)}
-    return {**made, "call": dict(options.call), "layout": options.layout}
+    return {**made, "call": dict(options.call), "layout": options.layout or "channels_last"}
 
 
 def _name_of(target: object) -> str:

@@ -54,7 +54,7 @@ class ModelOptions:
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
         layout: "channels_last" or "channels_first", of arrays captured elsewhere and of models that
-            do not tell.
+            do not tell; None for what the adapter finds or holds usual.
     """
 
     variables: Any = None
@@ -63,7 +63,7 @@ class ModelOptions:
     checkpoint_format: str | None = None
     step: int | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = "channels_last"
+    layout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Adapter(Protocol):
     Importing an adapter's module must not import its framework; `open` may.
     An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
     then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
-    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights.
+    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights. It may
+    have `notes`, lines that say what the layers found last leave out, and in which layout they are.
     """
 
     requires: ClassVar[tuple[str, ...]]

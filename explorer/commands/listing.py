@@ -54,6 +54,8 @@ def print_layers(model: Model) -> None:
             f"{info.parameters:,}",
         )
     console.print(table)
+    for note in getattr(model.adapter, "notes", ()):
+        console.print(note, markup=False)
 
 
 def describe_projection(projection: Projection) -> str:

@@ -17,7 +17,8 @@ from .equinox_files import read_leaves
 from .equinox_recorder import is_module, recording, takes
 from .inference import call_arguments
 from .jaxpr_capture import FIRST, LAST, Tracer
-from .jit_capture import Answer, JitCapture, provenance
+from .jit_capture import JitCapture, provenance
+from .jit_layers import Answer
 from .limits import first_line
 from .tree_weights import count_below, fitted_tree, flatten_tree, read_weights, tree_digest
 from .weights import Flat

@@ -16,7 +16,8 @@ from explorer.errors import ExplorerError, ModelError
 from .inference import call_arguments, with_argument
 from .jaxpr_capture import Tracer
 from .jaxpr_tags import Tag, mark
-from .jit_capture import Answer, JitCapture, named_errors, provenance
+from .jit_capture import JitCapture, named_errors, provenance
+from .jit_layers import Answer
 from .tree_weights import count_below, flatten_tree, read_weights
 from .weights import Flat, Leaf, WeightPath, digest, fit, nest
 

@@ -18,7 +18,8 @@ from explorer.errors import ModelError
 from .inference import call_arguments
 from .jaxpr_capture import Tracer
 from .jaxpr_operations import operation_answers
-from .jit_capture import Answer, JitCapture, provenance
+from .jit_capture import JitCapture, provenance
+from .jit_layers import Answer
 from .tree_weights import fitted_tree, flatten_tree, read_weights
 from .weights import Flat, digest
 

@@ -12,7 +12,7 @@ from explorer.errors import ModelError, suggest
 from .jaxpr_axes import Axes
 from .jaxpr_program import Program, trace
 from .jaxpr_tags import inner_tags, tags
-from .jit_capture import Answer
+from .jit_layers import Answer
 
 LAST, FIRST = "channels_last", "channels_first"
 

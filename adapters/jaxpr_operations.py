@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .jaxpr_capture import Trace
 from .jaxpr_program import Operation
-from .jit_capture import Answer
+from .jit_layers import Answer
 
 Scope = tuple[str, ...]
 

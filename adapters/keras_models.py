@@ -17,7 +17,8 @@ from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import CheckpointError, ModelError
 
 from .jaxpr_capture import FIRST, Tracer
-from .jit_capture import Answer, JitCapture, provenance
+from .jit_capture import JitCapture, provenance
+from .jit_layers import Answer
 from .keras_files import clean_copy, clean_h5
 from .keras_recorder import marking_layers, takes_training
 from .limits import first_line

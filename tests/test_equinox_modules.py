@@ -123,9 +123,7 @@ def by_hand(pair: tuple[Net, Any], images: np.ndarray) -> dict[str, np.ndarray]:
         return found
 
     found = {name: np.asarray(value) for name, value in jax.vmap(one)(np.moveaxis(images, -1, 1)).items()}
-    return {
-        name: value.reshape(3, 4, 3, -1) if value.ndim == 3 else value for name, value in found.items()
-    }
+    return {name: value.reshape(3, 4, 3, -1) if value.ndim == 3 else value for name, value in found.items()}
 
 
 def test_layers_are_named_by_path_in_the_order_they_answer(adapter: EquinoxModule) -> None:

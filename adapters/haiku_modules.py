@@ -46,7 +46,8 @@ class HaikuFunction:
         self._options = options
         takes = inspect.signature(transformed.apply).parameters
         self._has_state, self._has_rng = STATE in takes, "rng" in takes
-        self._name = "haiku function"
+        original = getattr(transformed.apply, "_original_fn", None)
+        self._name = str(getattr(original, "__name__", "haiku function"))
         self._call = call_arguments(transformed.apply, options.call)
         self._flat, facts = self._read(weights)
         self.provenance: Mapping[str, Any] = provenance(

@@ -33,6 +33,8 @@ ROOMS = frozenset(
     }
 )
 """Parts of Keras whose objects a model is made of; the others read files or fetch them."""
+LAYERS_OF_APPLICATIONS = frozenset({"CustomScaleLayer", "LayerScale", "StochasticDepth"})
+"""Layers that Keras has beside networks of its own whose weights it fetches."""
 
 
 def clean_copy(path: Path, folder: Path) -> Path:
@@ -160,7 +162,8 @@ def _check_config(path: Path, config: Any) -> None:
                 "make the model in a factory instead"
             )
         parts = [part for part in module.split(".") if part not in ("src", "legacy", "_tf_keras")]
-        if parts[0] == "keras" and len(parts) > 1 and parts[1] not in ROOMS:
+        is_layer = kind in LAYERS_OF_APPLICATIONS and parts[1:2] == ["applications"]
+        if parts[0] == "keras" and len(parts) > 1 and parts[1] not in ROOMS and not is_layer:
             raise ModelError(f"{path}: names {module}.{kind}, which is no part of a model")
 
 

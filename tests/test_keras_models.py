@@ -277,6 +277,10 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
         ({"model.weights.h5": bytes(70 * 2**20)}, r"model\.weights\.h5 unpacks from .* which no model does"),
         ({"model.weights.h5": b"no HDF5"}, "cannot be read as HDF5"),
         ({"config.json": b'{"module": "keras.utils", "class_name": "get_file"}'}, "no part of a model"),
+        (
+            {"config.json": b'{"module": "keras.applications", "class_name": "ResNet50"}'},
+            "no part of a model",
+        ),
         ({"config.json": b'{"module": "os", "class_name": "system", "config": "ls"}'}, "net.keras"),
     ],
 )

@@ -173,7 +173,11 @@ def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:
 
 
 def _name_of(target: object) -> str:
-    return target.stem if isinstance(target, Path) else type(target).__name__
+    if type(target) is tuple and target:  # (model, weights), as some frameworks have them
+        target = target[0]
+    if isinstance(target, Path):
+        return target.stem
+    return str(getattr(target, "__name__", type(target).__name__))
 
 
 def _hints(hints: Mapping[str, Any], path: Path) -> dict[str, str]:

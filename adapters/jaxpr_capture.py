@@ -48,7 +48,8 @@ class Trace:
         if value.ndim < 2:
             return value
         after = min(max(mapped, 1), value.ndim - 1)
-        default = -1 if self.default == -1 or value.ndim - after < 2 else after
+        # of (a, b) that no convolution tells the channels of, b is likelier: tokens, members of a set
+        default = -1 if self.default == -1 or value.ndim - after < 3 else after
         batch = self.axes.batch(number)
         channel = self.axes.channel(number, after=after if mapped else 0, default=default)
         between = [axis for axis in range(value.ndim) if axis not in (batch, channel)]

@@ -51,7 +51,7 @@ class EquinoxModule:
             "equinox",
             options.checkpoint,
             facts | {"digest": tree_digest(self._weights)},
-            ("equinox", "jax"),
+            packages=("equinox", "jax"),
         )
         self._tracer = Tracer(self._forward, layout=options.layout, order=(FIRST, LAST))
         self._jit = JitCapture(self._name, self._answers)

@@ -51,7 +51,7 @@ class HaikuFunction:
         self._call = call_arguments(transformed.apply, options.call)
         self._flat, facts = self._read(weights)
         self.provenance: Mapping[str, Any] = provenance(
-            "haiku", options.checkpoint, facts | {"digest": digest(self._flat)}, ("dm-haiku", "jax")
+            "haiku", options.checkpoint, facts | {"digest": digest(self._flat)}, packages=("dm-haiku", "jax")
         )
         self._weights: dict[str, Any] | None = None
         self._parameters: dict[WeightPath, int] = {}
@@ -222,15 +222,15 @@ def _mark(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any
 
 def _training(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
     """Call a method; one of Haiku's own layers is told to train."""
-    return _told(True, call, (args, kwargs), context)
+    return _told(call, (args, kwargs), context, trains=True)
 
 
 def _infer(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
     """Call a method; one of Haiku's own layers is told to infer, whatever the caller says."""
-    return _told(False, call, (args, kwargs), context)
+    return _told(call, (args, kwargs), context, trains=False)
 
 
-def _told(trains: bool, call: Callable[..., Any], given: tuple[Any, Any], context: Any) -> Any:
+def _told(call: Callable[..., Any], given: tuple[Any, Any], context: Any, *, trains: bool) -> Any:
     for kind in type(context.module).__mro__:
         is_haikus = kind.__module__.startswith("haiku.") and kind.__name__ in LAYER_ARGUMENTS
         if is_haikus and context.method_name == "__call__":

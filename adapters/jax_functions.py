@@ -44,7 +44,7 @@ class JaxFunction:
         self._params, facts = _weights(params, options)
         self._check_arguments()
         self._sizes = [int(np.size(leaf)) for leaf in _leaves(self._params)]
-        self._facts = provenance("jax", options.checkpoint, facts, ("jax",))
+        self._facts = provenance("jax", options.checkpoint, facts, packages=("jax",))
         self._closed_over: Flat | None = None
         self._tracer = Tracer(self._forward, layout=options.layout)
         self._jit = JitCapture(self._name, self._answers)

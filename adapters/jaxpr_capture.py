@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +27,15 @@ class Trace:
         axes: where its values have their batch and their channels.
         results: the tree of its results, as numbers of values.
         values: every value by number.
-        default: which axis of a value holds the channels where nothing tells it.
+        in_front: values of so many axes or more, the batch set apart, have the channels in front
+            where nothing tells where they are; the others have them last.
     """
 
     program: Program
     axes: Axes
     results: Any
     values: Mapping[int, Any]
-    default: int
+    in_front: float
 
     def arranged(self, number: int, mapped: int = 0) -> Any:
         """A value as (batch, *spatial, channels).
@@ -48,8 +50,7 @@ class Trace:
         if value.ndim < 2:
             return value
         after = min(max(mapped, 1), value.ndim - 1)
-        # of (a, b) that no convolution tells the channels of, b is likelier: tokens, members of a set
-        default = -1 if self.default == -1 or value.ndim - after < 3 else after
+        default = after if value.ndim - after >= self.in_front else -1
         batch = self.axes.batch(number)
         channel = self.axes.channel(number, after=after if mapped else 0, default=default)
         between = [axis for axis in range(value.ndim) if axis not in (batch, channel)]
@@ -90,7 +91,9 @@ class Tracer:
             raise ModelError(f"layout = {layout!r}: {suggest(str(layout), (LAST, FIRST))}")
         self._function = function
         self._order = order if layout is None else (layout,)
-        self._default = -1 if self._order[0] == LAST else 1
+        # of (a, b) that nothing tells the channels of, b is likelier: tokens, members of a set
+        fewest = 3 if layout is None else 2
+        self._in_front = fewest if self._order[0] == FIRST else math.inf
         self._layouts: dict[tuple[int, ...], str] = {}
         self.notes: tuple[str, ...] = ()
 
@@ -110,7 +113,7 @@ class Tracer:
         results = jax.tree.unflatten(jax.tree.structure(shapes), program.results)
         values = program.run([*jax.tree.leaves(weights), given])
         self.notes = _notes(program, self.layout(weights, inputs))
-        return Trace(program, Axes(program, program.arguments[-1]), results, values, self._default)
+        return Trace(program, Axes(program, program.arguments[-1]), results, values, self._in_front)
 
     def _find(self, weights: Any, inputs: Any) -> str:
         taken, first_error = [], None

@@ -91,55 +91,60 @@ def trace(function: Callable[..., Any], *arguments: Any) -> tuple[Program, Any]:
 
 
 def _flattened(closed: Any) -> Program:
-    program = Program()
-    program.arguments = [_new(program, variable.aval) for variable in closed.jaxpr.invars]
-    program.results = _write_out(program, closed, program.arguments, (), is_top=True)
+    writer = _Writer()
+    program = writer.program
+    program.arguments = [writer.new(variable.aval) for variable in closed.jaxpr.invars]
+    program.results = writer.write_out(closed, program.arguments, (), is_top=True)
     return program
 
 
-def _new(program: Program, shape: Any) -> int:
-    program.shapes.append(shape)
-    return len(program.shapes) - 1
+class _Writer:
+    """Writes the equations of nested jaxprs into one program."""
 
+    def __init__(self) -> None:
+        self.program = Program()
 
-def _write_out(
-    program: Program,
-    closed: Any,
-    arguments: Sequence[int],
-    scope: tuple[str, ...],
-    *,
-    is_top: bool = False,
-) -> list[int]:
-    """Append the equations of a jaxpr, called on these values; the numbers of its results."""
-    jaxpr, constants = getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
-    numbers = dict(zip(jaxpr.invars, arguments, strict=True))
-    for variable, constant in zip(jaxpr.constvars, constants, strict=True):
-        numbers[variable] = _constant(program, variable.aval, constant)
+    def new(self, shape: Any) -> int:
+        """Number a value."""
+        self.program.shapes.append(shape)
+        return len(self.program.shapes) - 1
 
-    def read(atom: Any) -> int:
-        return _constant(program, atom.aval, atom.val) if hasattr(atom, "val") else numbers[atom]
+    def write_out(
+        self, closed: Any, arguments: Sequence[int], scope: tuple[str, ...], *, is_top: bool = False
+    ) -> list[int]:
+        """Append the equations of a jaxpr, called on these values; the numbers of its results."""
+        jaxpr, constants = getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
+        numbers = dict(zip(jaxpr.invars, arguments, strict=True))
+        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+            numbers[variable] = self._constant(variable.aval, constant)
 
-    for equation in jaxpr.eqns:
-        inputs = [read(atom) for atom in equation.invars]
-        around = (*scope, *_scopes(equation))
-        inner = next((equation.params[name] for name in INNER if name in equation.params), None)
-        if inner is not None and equation.primitive.name in ENTERED:
-            # the jit of the whole function is no place within it
-            is_whole = is_top and len(jaxpr.eqns) == 1
-            called = () if is_whole else _function_name(equation)
-            outputs = _write_out(program, inner, inputs, (*around, *called), is_top=is_whole)
-        else:
-            outputs = [_new(program, variable.aval) for variable in equation.outvars]
-            followed = not any(_has_arrays(jaxpr) for jaxpr in inner_jaxprs(equation))
-            program.operations.append(Operation(equation, around, tuple(inputs), tuple(outputs), followed))
-        numbers.update(zip(equation.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+        def read(atom: Any) -> int:
+            return self._constant(atom.aval, atom.val) if hasattr(atom, "val") else numbers[atom]
 
+        for equation in jaxpr.eqns:
+            inputs = [read(atom) for atom in equation.invars]
+            around = (*scope, *_scopes(equation))
+            inner = next((equation.params[name] for name in INNER if name in equation.params), None)
+            if inner is not None and equation.primitive.name in ENTERED:
+                # the jit of the whole function is no place within it
+                is_whole = is_top and len(jaxpr.eqns) == 1
+                called = () if is_whole else _function_name(equation)
+                outputs = self.write_out(inner, inputs, (*around, *called), is_top=is_whole)
+            else:
+                outputs = self._write(equation, inputs, around)
+            numbers.update(zip(equation.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
 
-def _constant(program: Program, shape: Any, value: Any) -> int:
-    number = _new(program, shape)
-    program.constants[number] = value
-    return number
+    def _write(self, equation: Any, inputs: Sequence[int], scope: tuple[str, ...]) -> list[int]:
+        outputs = [self.new(variable.aval) for variable in equation.outvars]
+        followed = not any(_has_arrays(jaxpr) for jaxpr in inner_jaxprs(equation))
+        self.program.operations.append(Operation(equation, scope, tuple(inputs), tuple(outputs), followed))
+        return outputs
+
+    def _constant(self, shape: Any, value: Any) -> int:
+        number = self.new(shape)
+        self.program.constants[number] = value
+        return number
 
 
 def _scopes(equation: Any) -> tuple[str, ...]:

@@ -153,6 +153,7 @@ def provenance(
     framework: str,
     checkpoint: Path | None,
     facts: Mapping[str, Any],
+    *,
     packages: Sequence[str] = ("flax", "jax"),
 ) -> dict[str, Any]:
     """What a run's manifest says of a model: versions of packages, the checkpoint, and `facts` of it."""

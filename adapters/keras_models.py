@@ -50,7 +50,7 @@ class KerasModel:
             "keras",
             options.checkpoint or path,
             {"format": None, "step": None, "digest": digest(_numbered(model))},
-            ("keras", "jax"),
+            packages=("keras", "jax"),
         )
         self._tracer = Tracer(self._forward, layout=options.layout)
         self._jit = JitCapture(self._name, self._answers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import explorer.demo
 from explorer.capture import Model
 from explorer.cli import main
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "write_digits_forms.py"

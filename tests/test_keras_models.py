@@ -1,14 +1,10 @@
-"""Keras models: nested and shared layers, inference mode, files that are damaged, hostile or of HDF5."""
+"""Keras models: nested and shared layers, inference mode, layouts, checkpoints."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +12,18 @@ import numpy as np
 import pytest
 
 import explorer
-from explorer.adapters.keras_models import KerasH5, KerasModel
+from explorer.adapters.keras_models import KerasModel
 from explorer.capture.conformance import check_adapter
 from explorer.capture.protocol import ModelOptions
 from explorer.cli import main
-from explorer.errors import CheckpointError, ExplorerError, ModelError
+from explorer.errors import CheckpointError, ModelError
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
-h5py = pytest.importorskip("h5py")
-layers = keras.layers
+pytest.importorskip("h5py")
+from keras_networks import HEIGHT, WIDTH, layers, network, residual, varied  # noqa: E402
 
 # Keras's own variables, as its own `save` and `get_weights` read them
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-HEIGHT, WIDTH = 8, 6
-
-
-def residual(features: int, name: str) -> Any:
-    """A nested model with a residual sum of its own."""
-    given = keras.Input((None, None, features))
-    x = layers.Conv2D(features, 3, padding="same", name="conv")(given)
-    x = layers.BatchNormalization(name="norm")(x)
-    x = layers.Dropout(0.5, name="drop")(x, training=True)
-    return keras.Model(given, layers.Add(name="sum")([given, layers.ReLU(name="relu")(x)]), name=name)
-
-
-def network() -> Any:
-    given = keras.Input((HEIGHT, WIDTH, 2))
-    x = layers.Conv2D(4, 3, 2, padding="same", name="stem")(given)
-    x = residual(4, "block1")(x)
-    shared = residual(4, "block2")
-    x = shared(shared(x))
-    twice = layers.Dense(4, activation="relu", name="twice")
-    x = twice(twice(x))
-    tokens = layers.Reshape((-1, 4), name="tokens")(x)
-    tokens = layers.MultiHeadAttention(2, 2, name="attention")(tokens, tokens)
-    return keras.Model(
-        given, layers.Dense(3, name="head")(layers.GlobalAveragePooling1D()(tokens)), name="net"
-    )
-
-
-def varied(model: Any) -> Any:
-    """The same model with weights that are nowhere zero or one."""
-    rng = np.random.default_rng(1)
-    model.set_weights([weight + rng.uniform(0.1, 0.4, weight.shape) for weight in model.get_weights()])
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +159,7 @@ def test_an_early_layer_does_not_compute_the_rest(adapter: KerasModel, images: n
 
 
 FACTORY = """
-from test_keras_models import network
+from keras_networks import network
 
 def make():
     return network()
@@ -224,135 +186,6 @@ def test_the_command_line_lists_a_file(saved: Path, capsys: pytest.CaptureFixtur
     assert "block2/conv#2" in capsys.readouterr().out
 
 
-def test_hdf5_is_opened_only_by_name(
-    model: Any, adapter: KerasModel, images: np.ndarray, tmp_path: Path
-) -> None:
-    path = tmp_path / "net.h5"
-    model.save(path)
-    with pytest.raises(ModelError, match=r'net.h5: .* only when asked for by name: adapter = "keras-h5"'):
-        explorer.load_model(path)
-    loaded = explorer.load_model(path, adapter="keras-h5")
-    values = loaded.adapter.capture(images, ["block2#2"])["block2#2"].values
-    assert np.array_equal(values, adapter.capture(images, ["block2#2"])["block2#2"].values)
-    assert KerasH5.open(tmp_path / "net.keras", ModelOptions()) is None
-
-
-def rewritten(saved: Path, path: Path, **members: bytes | None) -> Path:
-    """The saved file with some members replaced, added or (None) left out."""
-    with zipfile.ZipFile(saved) as archive:
-        content: dict[str, bytes | None] = {name: archive.read(name) for name in archive.namelist()}
-    content |= members
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            if data is not None:
-                archive.writestr(name, data)
-    return path
-
-
-def refused(path: Path, pattern: str, adapter: str | None = None) -> None:
-    with pytest.raises(ExplorerError, match=pattern) as caught:
-        explorer.load_model(path, adapter=adapter)
-    assert path.name in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((2,)), layers.Lambda(lambda x: x, name="evil")]).save(
-        tmp_path / "net.keras"
-    )
-    refused(
-        tmp_path / "net.keras", "has a Lambda 'evil', which is Python code inside the file and is not run"
-    )
-
-
-@pytest.mark.parametrize(
-    ("members", "pattern"),
-    [
-        ({"config.json": None}, r"has no config\.json"),
-        ({"model.weights.h5": None, "model.weights.npz": b""}, r"has no model\.weights\.h5"),
-        ({"assets/../../x": b"x"}, r"has assets/\.\./\.\./x, expected config\.json"),
-        ({"config.json": b"{"}, r"cannot be read as a \.keras file"),
-        ({"config.json": b"[" * 100_000}, r"cannot be read as a \.keras file"),
-        ({"config.json": bytes(70 * 2**20)}, r"config\.json unpacks from .* which no model does"),
-        ({"model.weights.h5": bytes(70 * 2**20)}, r"model\.weights\.h5 unpacks from .* which no model does"),
-        ({"model.weights.h5": b"no HDF5"}, "cannot be read as HDF5"),
-        ({"config.json": b'{"module": "keras.utils", "class_name": "get_file"}'}, "no part of a model"),
-        (
-            {"config.json": b'{"module": "keras.applications", "class_name": "ResNet50"}'},
-            "no part of a model",
-        ),
-        ({"config.json": b'{"module": "os", "class_name": "system", "config": "ls"}'}, "net.keras"),
-    ],
-)
-def test_a_damaged_or_hostile_archive_is_refused(
-    saved: Path, tmp_path: Path, members: dict[str, bytes | None], pattern: str
-) -> None:
-    refused(rewritten(saved, tmp_path / "net.keras", **members), pattern)
-
-
-def external(file: Any) -> None:
-    file["secret"] = h5py.ExternalLink("/etc/hostname", "/")
-
-
-def soft(file: Any) -> None:
-    file["secret"] = h5py.SoftLink("/layers")
-
-
-def stored_elsewhere(file: Any) -> None:
-    file.create_dataset("secret", (10,), np.uint8, external=[("/etc/hostname", 0, 10)])
-
-
-def virtual(file: Any) -> None:
-    layout = h5py.VirtualLayout((10,), np.uint8)
-    layout[:] = h5py.VirtualSource("/etc/hostname", "data", (10,))
-    file.create_virtual_dataset("secret", layout)
-
-
-def enormous(file: Any) -> None:
-    file.create_dataset("bomb", (10**6, 10**6), np.float32, chunks=(1000, 1000))
-
-
-def zeros(file: Any) -> None:
-    file.create_dataset("bomb", data=np.zeros(2**27, np.uint8), compression="gzip", chunks=(2**27,))
-
-
-def loop(file: Any) -> None:
-    file.create_group("loop")["loop"] = file["/"]
-
-
-def objects(file: Any) -> None:
-    file.attrs["reference"] = file["/"].ref
-
-
-@pytest.mark.parametrize("harm", [external, soft, stored_elsewhere, virtual, enormous, loop, objects])
-def test_hostile_hdf5_is_refused(saved: Path, tmp_path: Path, harm: Callable[[Any], None]) -> None:
-    with zipfile.ZipFile(saved) as archive:
-        weights = io.BytesIO(archive.read("model.weights.h5"))
-    with h5py.File(weights, "r+") as file:
-        harm(file)
-    path = rewritten(saved, tmp_path / "net.keras", **{"model.weights.h5": weights.getvalue()})
-    refused(path, "points elsewhere|in other files|declares|inside itself|is of type")
-
-
-def test_what_unpacks_to_more_than_memory_is_refused(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with h5py.File(tmp_path / "net.h5", "w") as file:
-        zeros(file)
-    monkeypatch.setattr("explorer.adapters.keras_files.available_memory", lambda: 2**27)
-    refused(tmp_path / "net.h5", "declares arrays of more than 0.1 GB", adapter="keras-h5")
-
-
-def test_a_file_cut_anywhere_is_refused(saved: Path, tmp_path: Path) -> None:
-    whole = saved.read_bytes()
-    with zipfile.ZipFile(saved) as archive:
-        weights = archive.read("model.weights.h5")
-    (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
-    refused(tmp_path / "cut.keras", r"cannot be read as a \.keras file")
-    half = {"model.weights.h5": weights[: len(weights) // 2]}
-    refused(rewritten(saved, tmp_path / "half.keras", **half), "cannot be read as HDF5")
-
-
 def test_another_backend_is_said_in_one_line(saved: Path) -> None:
     code = (
         "import keras, explorer\n"
@@ -368,8 +201,3 @@ def test_more_inputs_than_one_are_refused() -> None:
     given = [keras.Input((2,), name="left"), keras.Input((2,), name="right")]
     with pytest.raises(ModelError, match=r"takes 2 inputs \(left, right\), expected one"):
         opened(keras.Model(given, layers.Add()(given), name="two"))
-
-
-def test_a_config_says_what_it_is_made_of(saved: Path) -> None:
-    with zipfile.ZipFile(saved) as archive:
-        assert json.loads(archive.read("config.json"))["class_name"] == "Functional"

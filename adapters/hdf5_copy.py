@@ -41,7 +41,7 @@ def main(source: str, copy: str, limit: int) -> int:
         _say({"problem": str(error)})
         return 3
     except MemoryError:
-        _say({"problem": f"needs more than {limit / 1e9:.1f} GB of memory to be read"})
+        _say({"problem": f"needs more than {limit / 1e9:.3g} GB of memory to be read"})
         return 3
     except Exception as error:  # damaged files fail in any way, and the reader of this is a program
         line = (str(error).splitlines() or [""])[0]
@@ -122,7 +122,7 @@ class _Copier:
         chunk = math.prod(source.chunks or ()) * source.dtype.itemsize
         self._declared += declared
         if max(self._declared, chunk) > self._limit:
-            raise RefusedError(f"declares arrays of more than {self._limit / 1e9:.1f} GB")
+            raise RefusedError(f"declares arrays of more than {self._limit / 1e9:.3g} GB")
         array = target.create_dataset(name, data=source[()], dtype=source.dtype)
         self._copy_attributes(source, array)
         self._arrays += 1

@@ -91,8 +91,11 @@ class Adapter(Protocol):
     Importing an adapter's module must not import its framework; `open` may.
     An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
     then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
-    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights. It may
-    have `notes`, lines that say what the layers found last leave out, and in which layout they are.
+    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights;
+    `notes`, lines for `layers` to print of what it found last; `layout`, the layout it found where
+    none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
+    table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
+    one name.
     """
 
     requires: ClassVar[tuple[str, ...]]

@@ -37,9 +37,12 @@ def print_layers(model: Model) -> None:
     console.print(f"{model.name}: {' · '.join(words)}", markup=False)
     rule = model.preprocessing.describe() if model.preprocessing else "none declared"
     shape = "" if model.input_shape is None else f" → {_shape(model.input_shape)}"
-    console.print(f"preprocessing: {rule}{shape}", markup=False)
+    fit = " (not declared, made to fit the input: check it)" if model.made_to_fit else ""
+    console.print(f"preprocessing: {rule}{shape}{fit}", markup=False)
     if model.class_names:
         console.print(f"classes: {', '.join(model.class_names)}", markup=False)
+    for line in getattr(model.adapter, "notes", ()):
+        console.print(line, markup=False)
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind", "output shape", "positions", "channels", "parameters"):
         table.add_column(title, justify="left" if title in ("layer", "kind") else "right", overflow="fold")
@@ -54,8 +57,6 @@ def print_layers(model: Model) -> None:
             f"{info.parameters:,}",
         )
     console.print(table)
-    for note in getattr(model.adapter, "notes", ()):
-        console.print(note, markup=False)
 
 
 def describe_projection(projection: Projection) -> str:

@@ -163,10 +163,10 @@ class Scene:
     def basis(self) -> Any:
         """The layer's PCA→RGB colours, fitted when they are first needed."""
         if self._basis is None:
-            from explorer.reduce.rgb import fit_rgb
+            from explorer.reduce.rgb_basis import rgb
 
             run: Any = self.state.run
-            self._basis = fit_rgb(run, self.state.values.layer)
+            self._basis = rgb(run, self.state.values.layer)
         return self._basis
 
     def colouring(self) -> Colouring:

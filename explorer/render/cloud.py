@@ -21,6 +21,9 @@ FINE_PIXELS = 14_000_000
 ROUGH_PIXELS = 640_000
 OFFSET = 40_000.0
 FEW = 1000  # points that never crowd
+PROGRAM_POINT_SIZE = 0x8642  # OpenGL's switch that lets a shader set the size of each point
+NEARER, SMALLEST, LARGEST = 1.5, 0.55, 1.9
+"""How sizes follow depth: (distance of the middle / own distance) to this power, within these limits."""
 SIZES = (
     0.55,
     0.8,
@@ -122,12 +125,34 @@ class Cloud:
         thinner = math.sqrt(len(self.points) / max(1, self.drawn_while_moving())) if rough else 1.0
         grown = diameter * min(thinner, 1.8)
         for (kind, _), part in self._parts.items():
-            part.actor.SetVisibility(kind == rough)
-            part.actor.prop.point_size = grown * part.factor
+            self._show(part, camera, grown if kind == rough else None)
         picture, depth = self._render(camera, inner, theme)
         step = max(1, round(diameter / 5))
         lit = shade(picture, depth, theme, radii=(step,) if rough else (step, 3 * step), hazy=not self.flat)
         return resized(lit, size)
+
+    def _show(self, part: Part, camera: Camera, diameter: float | None) -> None:
+        """Draw a part with discs of so many pixels at the middle's distance, or not at all."""
+        part.actor.SetVisibility(diameter is not None)
+        if diameter is None:
+            return
+        uniforms = part.actor.GetShaderProperty().GetVertexCustomUniforms()
+        uniforms.SetUniformf("discs", diameter * part.factor)
+        uniforms.SetUniformf("middle", self._middle(camera))
+
+    def _middle(self, camera: Camera) -> float:
+        """How far the cloud's middle lies before a camera, in radii; 1 where nearer is not larger."""
+        if camera.parallel_scale is not None:
+            return 1.0
+        eye = (np.array(camera.position) - self._centre) / self._radius
+        return max(float(np.dot(eye, camera.basis()[2])), 0.05)
+
+    def larger(self, camera: Camera, depth: NDArray[Any]) -> NDArray[np.float64]:
+        """How much larger than `point_size` points are drawn at some depths, in radii: near ones are."""
+        if camera.parallel_scale is not None:
+            return np.ones(len(depth))
+        ratio = self._middle(camera) / np.maximum(np.asarray(depth, np.float64), 1e-9)
+        return np.asarray(np.clip(ratio**NEARER, SMALLEST, LARGEST))
 
     def drawn_while_moving(self) -> int:
         """How many of the points are drawn while the camera moves."""
@@ -193,6 +218,15 @@ class Cloud:
             reset_camera=False,
             render=False,
         )
+        shader = actor.GetShaderProperty()
+        shader.AddVertexShaderReplacement(
+            "//VTK::PositionVC::Impl",
+            True,
+            "//VTK::PositionVC::Impl\n"
+            f"  gl_PointSize = discs * clamp(pow(middle / max(gl_Position.w, 1e-9), {NEARER}), "
+            f"{SMALLEST}, {LARGEST});\n",
+            False,
+        )
         if key[1].startswith("emphasised"):
             # Drawn before everything else: what is asked for must not be hidden inside the cloud.
             actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
@@ -207,6 +241,8 @@ class Cloud:
 
             self._plotter = pyvista.Plotter(off_screen=True, window_size=(64, 64))
             self._plotter.render_window.SetMultiSamples(0)
+            self._plotter.render_window.Render()
+            self._plotter.render_window.GetState().vtkglEnable(PROGRAM_POINT_SIZE)
         return self._plotter
 
     def _render(
@@ -273,8 +309,8 @@ class Cloud:
         """
         if not len(self.points):
             return None
-        radius = self.point_size(size) / 2
-        rough = self.on_screen(camera, size).near(at, max(reach, radius) + 1)
+        screen, radius = self.on_screen(camera, size), self.point_size(size) / 2
+        rough = screen.near(at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:
             rough = rough[look.shown[self.finite[rough]]]
         if not len(rough):
@@ -284,7 +320,7 @@ class Cloud:
         distance[depth <= 0] = np.inf
         if look.emphasised is not None:  # they are drawn before everything else
             depth = depth - np.where(look.emphasised[self.finite[rough]], np.ptp(depth) + 1, 0.0)
-        under = np.flatnonzero(distance <= radius)
+        under = np.flatnonzero(distance <= radius * self.larger(camera, screen.depth[rough]))
         if len(under):
             return int(self.finite[rough[under[np.argmin(depth[under])]]])
         nearest = int(np.argmin(distance))
@@ -300,8 +336,7 @@ class Cloud:
             plain = Look(look.colours, look.theme, look.shown)
             self._fill(plain, rough=False)
             for (kind, _), part in self._parts.items():
-                part.actor.SetVisibility(not kind)
-                part.actor.prop.point_size = self.point_size(size)
+                self._show(part, camera, None if kind else self.point_size(size))
             self._depth = key, self._render(camera, size, look.theme)[1]
         screen = self.on_screen(camera, size)
         inside = screen.inside()
@@ -310,7 +345,9 @@ class Cloud:
         own = (screen.depth[inside] - near) / (far - near)
         front = self._depth[1][np.clip(y, 0, size[1] - 1), np.clip(x, 0, size[0] - 1)]
         tall = screen.half_height[inside]
-        disc = self.point_size(size) / size[1] * tall / (far - near)
+        disc = (
+            self.point_size(size) * self.larger(camera, screen.depth[inside]) / size[1] * tall / (far - near)
+        )
         seen = np.zeros(len(self.points), bool)
         seen[np.flatnonzero(inside)[own <= front + disc]] = True
         return seen if look.shown is None else seen & look.shown[self.finite]

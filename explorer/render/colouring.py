@@ -57,7 +57,7 @@ class Legend:
     mode: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Colouring:
     """Every projected position's colour.
 

@@ -164,7 +164,7 @@ class Scene(Viewed, Selecting):
     def look(self) -> Look:
         """What the points look like; the same object until something changes."""
         state, found = self.state, self.colouring()
-        many = len(state.selection) > 1
+        many = state.wide
         chosen = state.selection if many else None
         isolated = state.image if state.isolated else None
         scaled = None if state.size is None else state.quantity(state.size)
@@ -188,7 +188,7 @@ class Scene(Viewed, Selecting):
         marked = (state.overlaid, state.focus, state.selection, state.size, id(state.projection))
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), id(found))
         if self._page is None or self._page[0] != key:
-            mask = state.selection.mask(state.image) if len(state.selection) > 1 else None
+            mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
                 panels=panels(state, colours, self.basis),
@@ -241,7 +241,9 @@ class Scene(Viewed, Selecting):
         if thinned is None and self.views.chosen is None and len(self.cloud.points):
             inside = self.cloud.on_screen(self.view, (place.width, place.height)).inside()
             outside = len(inside) - int(inside.sum())
-        return caveat(self.state, n=len(self.cloud.points), thinned=thinned, outside=outside)
+        shown = self.look().shown
+        hidden = 0 if shown is None else len(shown) - int(shown.sum())
+        return caveat(self.state, n=len(self.cloud.points), thinned=thinned, outside=outside, hidden=hidden)
 
     def centres(self) -> tuple[Centre, ...]:
         """Where the classes that the colours show have their centres in the cloud."""
@@ -285,7 +287,7 @@ class Scene(Viewed, Selecting):
         if len(at) == 1 and self.state.values.spatial:  # a picture of the strip, and no position in it
             self.image = at[0]
             return None
-        return self.inspect(*at) if len(self.selection) > 1 else self.select(*at)
+        return self.inspect(*at) if self.state.wide else self.select(*at)
 
     def screenshot(
         self, path: str | Path, *, size: tuple[int, int] = SIZE, camera: Mapping[str, Any] | None = None

@@ -27,8 +27,8 @@ def draw_axes(
 
     px, arm, face = layout.px, layout.px(20), font(layout.px(11))
     place = layout.axes
-    base = place.bottom - px(8)
     centre = np.array([place.left + place.width / 2, place.top + arm + px(11)], float)
+    base = centre[1] + arm + px(24)
     ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
     ahead = camera.basis()[2][:n]
     half = arm + px(4)

@@ -47,7 +47,7 @@ class Clustering:
             raise InputError(f"clustering: n {self.n} and least {self.least}, expected from 1 and from 2")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """One number or class a projected position.
 

@@ -94,9 +94,7 @@ def _parquet(selection: Selection, path: Path, run: RunLike, projection: Project
         raise MissingExtraError(
             f"{path}: parquet needs pyarrow: pip install pyarrow; or write .csv"
         ) from None
-    table = pa.table(
-        {name: pa.array(column) for name, column in columns(selection, run, projection).items()}
-    )
+    table = pa.table({name: pa.array(column) for name, column in columns(selection, run, projection).items()})
     pq.write_table(table, path)
 
 

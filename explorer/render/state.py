@@ -213,6 +213,11 @@ class State:
         self.looking = False
 
     @property
+    def wide(self) -> bool:
+        """Whether more than one position was selected: then the rest is greyed, and clicks leave it."""
+        return len(self._selection) > 1
+
+    @property
     def selected(self) -> NDArray[np.bool_]:
         """Which projected positions are selected, (n_samples,)."""
         chosen = self.selection

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from explorer.render.colours import Theme
 from explorer.render.heatmap import resize
 from explorer.render.layout import Layout, Rect
@@ -57,12 +59,10 @@ def _thumb(canvas: Image.Image, layout: Layout, theme: Theme, *, thumb: Thumb, p
         canvas.paste(Image.fromarray(picture), (inner.left, inner.top))
     if thumb.box is not None:
         x0, y0, x1, y1 = thumb.box
-        edge = (
-            inner.left + round(x0 * inner.width),
-            inner.top + round(y0 * inner.height),
-            max(inner.left + round(x1 * inner.width) - 1, inner.left + round(x0 * inner.width) + 1),
-            max(inner.top + round(y1 * inner.height) - 1, inner.top + round(y0 * inner.height) + 1),
-        )
+        middle = inner.left + (x0 + x1) / 2 * inner.width, inner.top + (y0 + y1) / 2 * inner.height
+        # A position smaller than a few pixels is still to be seen.
+        half = max(px(6), (x1 - x0) * inner.width) / 2, max(px(6), (y1 - y0) * inner.height) / 2
+        edge = tuple(round(part) for part in (*np.subtract(middle, half), *np.add(middle, half)))
         draw.rectangle(edge, outline=theme.accent, width=max(1, px(1.5)))
     at = (place.left, place.bottom + px(11))
     write(draw, at, thumb.caption, face=font(px(10)), fill=theme.muted, limit=place.width)

@@ -44,7 +44,7 @@ def strips(state: State) -> tuple[Strip, ...]:
 
     What was asked for last is shown; nothing while there is neither.
     """
-    if len(state.selection) > 1 and not state.looking:
+    if state.wide and not state.looking:
         return (_ranked(state),)
     if state.focus is None:
         return ()

@@ -158,7 +158,7 @@ def _position(state: State) -> Info:
 def selection_words(state: State) -> str:
     """How much is selected, in words; empty for nothing and for a single position."""
     n = len(state.selection)
-    if n < 2:
+    if not state.wide:
         return ""
     inside = int(state.selected.sum())
     here = int(state.selection.mask(state.image).sum())
@@ -167,7 +167,7 @@ def selection_words(state: State) -> str:
     return words if inside == n else f"{words} · {count(inside)} of them in the cloud"
 
 
-def caveat(state: State, *, n: int, thinned: int | None, outside: int) -> str:
+def caveat(state: State, *, n: int, thinned: int | None, outside: int, hidden: int) -> str:
     """What a picture of the cloud leaves out: "" for nothing.
 
     Args:
@@ -175,14 +175,14 @@ def caveat(state: State, *, n: int, thinned: int | None, outside: int) -> str:
         n: how many points there are.
         thinned: how many are drawn while the camera moves; None at rest.
         outside: how many lie outside the frame.
+        hidden: how many a filter hides.
     """
     parts = []
     if thinned is not None:
         parts.append(f"moving: {count(thinned)} of {plural(n, 'point')} drawn")
-    gone = int((~state.shown).sum()) if state.hidden else 0
-    if gone:
+    if hidden:
         by = [mode.removeprefix("metadata:") for mode, names in state.hidden.items() if names]
-        parts.append(f"{plural(gone, 'point')} hidden by {' and '.join(by)}")
+        parts.append(f"{plural(hidden, 'point')} hidden by {' and '.join(by)}")
     if outside:
         parts.append(f"{count(outside)} of {plural(n, 'point')} far off, outside this view")
     if state.isolated:

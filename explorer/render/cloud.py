@@ -94,6 +94,7 @@ class Cloud:
         self._parts: dict[tuple[bool, str], Part] = {}
         self._filled: dict[bool, Look] = {}
         self._seen: tuple[object, OnScreen] | None = None
+        self._painted: tuple[object, Look, NDArray[np.uint8]] | None = None
         self._depth: tuple[object, NDArray[np.float32]] | None = None
 
     def point_size(self, size: tuple[int, int]) -> float:
@@ -115,7 +116,9 @@ class Cloud:
         Returns:
             (height, width, 3) uint8.
         """
-        theme = look.theme
+        theme, key = look.theme, (camera, size)
+        if not rough and self._painted is not None and self._painted[:2] == (key, look):
+            return self._painted[2]
         if not len(self.points):
             return np.full((size[1], size[0], 3), theme.page, np.uint8)
         zoom = zoom_for(size, rough)
@@ -129,7 +132,10 @@ class Cloud:
         picture, depth = self._render(camera, inner, theme)
         step = max(1, round(diameter / 5))
         lit = shade(picture, depth, theme, radii=(step,) if rough else (step, 3 * step), hazy=not self.flat)
-        return resized(lit, size)
+        done = resized(lit, size)
+        if not rough:
+            self._painted = key, look, done
+        return done
 
     def _show(self, part: Part, camera: Camera, diameter: float | None) -> None:
         """Draw a part with discs of so many pixels at the middle's distance, or not at all."""

@@ -44,6 +44,7 @@ class Scene(Viewed, Selecting):
         cloud: the points.
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
+        size: (width, height) of the last picture: pixels that are picked or clicked are those of it.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Scene(Viewed, Selecting):
         self._look: tuple[tuple[Any, ...], Look] | None = None
         self._centres: tuple[Colouring, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
-        self._size, self._interactive = SIZE, False
+        self.size, self._interactive = SIZE, False
 
     @property
     def image(self) -> int:
@@ -124,7 +125,7 @@ class Scene(Viewed, Selecting):
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        return lay_out(self._size, picture_aspect(self.state), bar=self._interactive)
+        return lay_out(self.size, picture_aspect(self.state), bar=self._interactive)
 
     @property
     def view(self) -> Camera:
@@ -214,7 +215,7 @@ class Scene(Viewed, Selecting):
         """
         from PIL import Image
 
-        self._size, self._interactive = size, interactive
+        self.size, self._interactive = size, interactive
         page, state = self.page(size, interactive=interactive), self.state
         colours = theme_named(state.theme)
         layout, place = page.layout, page.layout.cloud
@@ -279,7 +280,7 @@ class Scene(Viewed, Selecting):
         row = self.pick(x, y)
         at = None if row is None else self.state.position_of(row)
         if at is None:
-            page = self.page(self._size, interactive=self._interactive)
+            page = self.page(self.size, interactive=self._interactive)
             cell = page.cell(x, y)
             at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
         if at is None:
@@ -304,13 +305,14 @@ class Scene(Viewed, Selecting):
             RenderError: no picture can be made here, or the file cannot be written.
         """
         check_suffix(path)
-        kept = self.views.chosen
+        kept, last = self.views.chosen, (self.size, self._interactive)
         try:
             if camera is not None:
                 self.camera = dict(camera)
             picture = self.frame(size)
         finally:
             self.views.chosen = kept
+            self.size, self._interactive = last
         return save_picture(picture, path)
 
     def show(self) -> None:

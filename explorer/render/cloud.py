@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import RenderError
+from explorer.render.blocks import Blocks
 from explorer.render.camera import Camera, spatial
 from explorer.render.colours import Theme
 from explorer.render.offscreen import NEEDS, quiet_display
@@ -94,6 +95,7 @@ class Cloud:
         self._parts: dict[tuple[bool, str], Part] = {}
         self._filled: dict[bool, Look] = {}
         self._seen: tuple[object, OnScreen] | None = None
+        self._blocks: Blocks | None = None
         self._painted: tuple[object, Look, NDArray[np.uint8]] | None = None
         self._depth: tuple[object, NDArray[np.float32]] | None = None
 
@@ -315,18 +317,20 @@ class Cloud:
         """
         if not len(self.points):
             return None
-        screen, radius = self.on_screen(camera, size), self.point_size(size) / 2
-        rough = screen.near(at, max(reach, LARGEST * radius) + 1)
+        radius = self.point_size(size) / 2
+        if self._blocks is None:
+            self._blocks = Blocks(self.points)
+        rough = self._blocks.near(camera, size, at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:
             rough = rough[look.shown[self.finite[rough]]]
         if not len(rough):
             return None
         pixels, depth = camera.project(self.points[rough], size)
-        distance = np.hypot(*(pixels - at).T)
+        distance, away = np.hypot(*(pixels - at).T), depth
         distance[depth <= 0] = np.inf
         if look.emphasised is not None:  # they are drawn before everything else
             depth = depth - np.where(look.emphasised[self.finite[rough]], np.ptp(depth) + 1, 0.0)
-        under = np.flatnonzero(distance <= radius * self.larger(camera, screen.depth[rough]))
+        under = np.flatnonzero(distance <= radius * self.larger(camera, away / self._radius))
         if len(under):
             return int(self.finite[rough[under[np.argmin(depth[under])]]])
         nearest = int(np.argmin(distance))

@@ -65,7 +65,7 @@ class Scene(Viewed, Selecting):
         self._basis: tuple[str, Any] | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
         self._look: tuple[tuple[Any, ...], Look] | None = None
-        self._centres: tuple[Colouring, tuple[Centre, ...]] | None = None
+        self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
         self.size, self._interactive = SIZE, False
 
@@ -248,9 +248,9 @@ class Scene(Viewed, Selecting):
 
     def centres(self) -> tuple[Centre, ...]:
         """Where the classes that the colours show have their centres in the cloud."""
-        found = self.colouring()
-        if self._centres is None or self._centres[0] is not found:
-            self._centres = found, centres(self.state, self.cloud, found)
+        found, look = self.colouring(), self.look()
+        if self._centres is None or self._centres[0] is not look:
+            self._centres = look, centres(self.cloud, found, look)
         return self._centres[1]
 
     def pixel(self, row: int) -> tuple[float, float] | None:

@@ -113,7 +113,7 @@ def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     one = state.values.image(at.image)[at.position]
     flat = np.asarray(plane(state, similarity(values, one)))
     scale = Scale(min(0.0, float(np.nanmin(flat, initial=0.0))), 1.0, "viridis")
-    return Panel("similarity", "cosine, to the ringed point", cells=cells(state), values=flat, scale=scale)
+    return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
 
 
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:

@@ -48,6 +48,7 @@ class State:
         self.isolated = False
         self.overlaid = True
         self.focus: Focus | None = None
+        self._looked: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self.looking = False
         self.hidden: dict[str, frozenset[str]] = {}
         self.clustering = Clustering()
@@ -91,12 +92,12 @@ class State:
             InputError: a projection of another run.
             LayerError: the run lacks its layer.
         """
-        old, at = self.values.grid_shape, self.focus
         self._attach(projection)
         self._channel = min(self._channel, self.values.channels - 1)
         self.component = min(self.component, projection.n_components - 1)
         self.focus = None
-        where = None if at is None else moved((at.image, *at.position), old, self.values.grid_shape)
+        # From the grid where it was looked at: going to another one and back loses nothing.
+        where = None if self._looked is None else moved(*self._looked, self.values.grid_shape)
         if where is not None:
             self.focus = focus_on(projection, self.rows, where, self.label(where[0]))
         if self._colour not in self.colours:
@@ -271,6 +272,7 @@ class State:
         except InputError as error:
             raise InputError(f"layer {self.values.layer}: {error}") from None
         self.image, self.looking = image, True
+        self._looked = (image, *position), self.values.grid_shape
         return self.focus
 
     def _label_of(self, image: int) -> str | None:
@@ -282,7 +284,7 @@ class State:
 
     def clear(self) -> None:
         """Select nothing and look at nothing."""
-        self.focus = None
+        self.focus = self._looked = None
         self._selection = Selection(self.values.grid_shape)
         if self._colour == "similarity":
             self._colour = "label" if self.run.labels is not None else "image"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.camera import Camera, core, face_on, frame, opening, principal
+from explorer.render.camera import Camera, face_on, frame, opening, principal
 from explorer.render.cloud import Cloud
 
 
@@ -31,10 +31,10 @@ class Views:
 
     @property
     def fitted(self) -> NDArray[np.float64]:
-        """The points (m, 3) that a view is fitted to; see `core`."""
+        """The points (m, 3) that a view is fitted to: the cloud's core."""
         if self._core is None:
             points = self.cloud.points
-            self._core = points[core(points)] if len(points) else np.zeros((1, 3))
+            self._core = points[self.cloud.core] if len(points) else np.zeros((1, 3))
         return self._core
 
     @property
@@ -69,8 +69,7 @@ class Views:
         if self.flat:
             return face_on(self.fitted, aspect, principal(self.fitted))
         if self._turn is None:
-            inside = core(self.cloud.points)
-            self._turn = opening(self.fitted, groups[inside], aspect)
+            self._turn = opening(self.fitted, groups[self.cloud.core], aspect)
         return frame(self.fitted, self._turn, aspect)
 
     def along(self, basis: NDArray[Any], aspect: float) -> Camera:

@@ -24,10 +24,10 @@ class Described(ArrayRun):
             "stage": np.array([1, 2, 2, 1, 3, 3]),
             "site": np.array(["x", "y", "y", "x", "z", "x"]),
         }
-        self.mask_names = ("background", "cell")
+        self.mask_names = {-1: "unmarked", 1: "cell"}
 
     def mask_classes(self, layer: str) -> np.ndarray:
-        marked = np.zeros((6, 4, 6), np.int64)
+        marked = np.full((6, 4, 6), -1, np.int32)
         marked[:, 1:3] = 1
         return marked
 
@@ -49,7 +49,7 @@ def test_columns_and_masks_are_colourings() -> None:
     assert shown.state.quantity("metadata:stage").names == ("1", "2", "3")
     mask = shown.state.quantity("mask")
     inside = shown.state.run.mask_classes("block2").reshape(-1)[shown.state.rows]
-    assert [mask.names[code] for code in mask.values] == [("background", "cell")[one] for one in inside]
+    assert [mask.names[code] for code in mask.values] == [Described().mask_names[one] for one in inside]
     for name in shown.state.colours:
         shown.colour = name
         shown.frame(SMALL)

@@ -131,7 +131,7 @@ class Scene(Viewed, Selecting):
     def view(self) -> Camera:
         """The camera; until it is set, the one that shows most, fitted to the last picture's size."""
         place = self.layout.cloud
-        return self.views.at(place.width / place.height, self.colouring().groups[self.cloud.finite])
+        return self.views.at(place.width / place.height, lambda: self.colouring().groups[self.cloud.finite])
 
     @view.setter
     def view(self, camera: Camera | None) -> None:

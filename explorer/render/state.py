@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, suggest
+from explorer.errors import ExplorerError, InputError, suggest
 from explorer.reduce.neighbours import Neighbours
 from explorer.reduce.projection import Projection
 from explorer.render.colours import check_colour_map, theme
 from explorer.render.focus import Focus, focus_on, moved, place_of
-from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, modes
+from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, columns, modes
 from explorer.render.selection import Selection
 from explorer.render.values import LayerValues, RunLike, kept_graph
 
@@ -26,6 +26,7 @@ class State:
 
     Attributes:
         run: the run.
+        columns: the run's columns of one value an image, by name.
         projection: coordinates of positions of `values.layer`; `show` changes it.
         values: the layer's values.
         rows: (n_samples,) the projected positions' places in the layer's grid.
@@ -42,6 +43,7 @@ class State:
 
     def __init__(self, run: RunLike, projection: Projection) -> None:
         self.run = run
+        self.columns = columns(run)
         self._attach(projection)
         self.map = "norm"
         self.component = 0
@@ -100,10 +102,17 @@ class State:
         where = None if self._looked is None else moved(*self._looked, self.values.grid_shape)
         if where is not None:
             self.focus = focus_on(projection, self.rows, where, self.label(where[0]))
-        if self._colour not in self.colours:
+        if self._colour not in self.colours or not self._has_masks():
             self._colour = "label" if self.run.labels is not None else "image"
         if self._size not in (None, *self.colours):
             self._size = None
+
+    def _has_masks(self) -> bool:
+        """Whether the masks fit the shown layer, where they are what the colours mean."""
+        try:
+            return self._colour != "mask" or bool(self.quantity("mask").names)
+        except ExplorerError:
+            return False
 
     @property
     def image(self) -> int:
@@ -140,7 +149,10 @@ class State:
 
     @colour.setter
     def colour(self, colour: str) -> None:
-        self._colour = self._mode(colour, "colour")
+        mode = self._mode(colour, "colour")
+        if mode == "mask":  # masks may not fit a layer: found out before anything changes
+            self.quantity(mode)
+        self._colour = mode
 
     @property
     def size(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,14 @@ class Views:
     def chosen(self, camera: Camera | None) -> None:
         self._set[self.flat] = camera
 
-    def at(self, aspect: float, groups: NDArray[Any]) -> Camera:
+    def at(self, aspect: float, groups: Callable[[], NDArray[Any]]) -> Camera:
         """The camera; until one is set the one that shows most.
 
         Its direction is chosen once, so that new colours do not turn the cloud.
 
         Args:
             aspect: the frame's width over its height.
-            groups: (n,) integers, what the colours of the cloud's points tell apart.
+            groups: gives (n,) integers, what the colours of the cloud's points tell apart.
         """
         chosen = self.chosen
         if chosen is not None:
@@ -63,13 +63,13 @@ class Views:
             self._kept = {key: self._opening(aspect, groups)}
         return self._kept[key]
 
-    def _opening(self, aspect: float, groups: NDArray[Any]) -> Camera:
+    def _opening(self, aspect: float, groups: Callable[[], NDArray[Any]]) -> Camera:
         if self.cloud.flat or len(self.fitted) < 2:
             return face_on(self.fitted, aspect)
         if self.flat:
             return face_on(self.fitted, aspect, principal(self.fitted))
         if self._turn is None:
-            self._turn = opening(self.fitted, groups[self.cloud.core], aspect)
+            self._turn = opening(self.fitted, groups()[self.cloud.core], aspect)
         return frame(self.fitted, self._turn, aspect)
 
     def along(self, basis: NDArray[Any], aspect: float) -> Camera:

@@ -9,8 +9,8 @@ from explorer.reduce.projection import Projection
 from explorer.render import scene
 from explorer.render.clusters import OUTSIDE
 from explorer.render.colouring import OTHERS, hide, isolate
-from explorer.render.linked_scene import Scene, steps_of
-from explorer.render.quantities import Clustering
+from explorer.render.linked_scene import Scene
+from explorer.render.quantities import Clustering, steps_of
 from explorer.render.words import caveat
 
 

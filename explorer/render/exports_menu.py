@@ -11,12 +11,12 @@ from explorer.render.text import plural
 from explorer.render.widgets import Item
 
 if TYPE_CHECKING:
-    from explorer.render.controls import Controls
+    from explorer.render.actions import Actions
 
 LARGE = (3840, 2160)
 
 
-def items(controls: Controls) -> list[Item]:
+def items(controls: Actions) -> list[Item]:
     """Pictures, the camera and the selection."""
     n = len(controls.scene.selection)
     found = [
@@ -34,24 +34,24 @@ def items(controls: Controls) -> list[Item]:
     return found
 
 
-def picture(controls: Controls, size: tuple[int, int] | None = None) -> None:
+def picture(controls: Actions, size: tuple[int, int] | None = None) -> None:
     """Write what is seen into the current folder, without the buttons."""
     path = controls.scene.screenshot(free_name(stem(controls), ".png"), size=size or controls.size)
     controls.message = f"saved {path}"
 
 
-def camera(controls: Controls) -> None:
+def camera(controls: Actions) -> None:
     """Write the camera into the current folder."""
     controls.message = f"saved {controls.scene.save_camera(free_name(stem(controls) + '-camera', '.json'))}"
 
 
-def selection(controls: Controls, suffix: str) -> None:
+def selection(controls: Actions, suffix: str) -> None:
     """Write the selection into the current folder."""
     path = controls.scene.save_selection(free_name(stem(controls) + "-selection", suffix))
     controls.message = f"saved {path}"
 
 
-def stem(controls: Controls) -> str:
+def stem(controls: Actions) -> str:
     """A file name for this scene."""
     projection = controls.scene.projection
     return re.sub(r"[^\w.-]+", "-", f"{projection.layer}-{projection.method}").strip("-.") or "scene"

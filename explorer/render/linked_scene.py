@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from explorer.reduce.projection import Projection
 from explorer.render import marks
+from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
@@ -22,6 +23,7 @@ from explorer.render.layout import Layout, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.plane import cell_of, plane, position_at
+from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
 from explorer.render.strips import strips
@@ -36,7 +38,7 @@ SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene(Viewed, Selecting):
+class Scene(Viewed, Selecting, Adjusting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -68,44 +70,6 @@ class Scene(Viewed, Selecting):
         self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
         self.size, self._interactive = SIZE, False
-
-    @property
-    def image(self) -> int:
-        """The input whose heatmaps are shown."""
-        return self.state.image
-
-    @image.setter
-    def image(self, image: int) -> None:
-        self.state.image = image
-
-    @property
-    def channel(self) -> int | None:
-        """The channel the map shows, or None while it shows the norm or a component."""
-        return self.state.channel if self.state.map == "channel" else None
-
-    @channel.setter
-    def channel(self, channel: int | None) -> None:
-        if channel is not None:
-            self.state.channel = channel
-        self.state.map = "norm" if channel is None else "channel"
-
-    @property
-    def colour(self) -> str:
-        """What the points' colours mean."""
-        return self.state.colour
-
-    @colour.setter
-    def colour(self, colour: str) -> None:
-        self.state.colour = colour
-
-    @property
-    def theme(self) -> str:
-        """The colours around the data: light or dark."""
-        return self.state.theme
-
-    @theme.setter
-    def theme(self, name: str) -> None:
-        self.state.theme = name
 
     @property
     def projection(self) -> Projection:
@@ -328,13 +292,3 @@ class Scene(Viewed, Selecting):
     def close(self) -> None:
         """Give graphics memory back; a later picture takes it again."""
         self.cloud.close()
-
-
-def steps_of(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Five steps, 0 to 4, evenly over the middle 98 % of values (n,); the smallest where not a number."""
-    finite = np.isfinite(values)
-    if not finite.any():
-        return np.zeros(len(values), np.intp)
-    low, high = np.percentile(values[finite], [1, 99])
-    unit = (np.where(finite, values, low) - low) / (high - low if high > low else 1.0)
-    return np.asarray(np.clip(unit * 5, 0, 4), np.intp)

@@ -14,14 +14,13 @@ from explorer.render.colours import check_colour_map, theme
 from explorer.render.focus import Focus, focus_on, moved, place_of
 from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, columns, modes
 from explorer.render.selection import Selection
+from explorer.render.steps import MAPS, Steps
 from explorer.render.values import LayerValues, RunLike, kept_graph
 
 __all__ = ["COLOURS", "MAPS", "State"]
 
-MAPS = ("norm", "channel", "component")
 
-
-class State:
+class State(Steps):
     """What is shown. Every change is checked; nothing here draws.
 
     Attributes:
@@ -301,25 +300,3 @@ class State:
         if self._colour == "similarity":
             self._colour = "label" if self.run.labels is not None else "image"
         self._size = None if self._size == "similarity" else self._size
-
-    def next_image(self, step: int = 1) -> None:
-        """Show another image; after the last comes the first."""
-        self.image = (self.image + step) % self.run.n_images
-
-    def next_channel(self, step: int = 1) -> None:
-        """Show another channel, or another axis of the projection when the map shows those."""
-        if self.map == "component":
-            self.component = (self.component + step) % self.projection.n_components
-        elif self.map == "channel":
-            self.channel = (self.channel + step) % self.values.channels
-        else:
-            self.map = "channel"
-
-    def next_map(self, step: int = 1) -> None:
-        """Show the norm, a channel, or a component of the projection, in turn."""
-        self.map = MAPS[(MAPS.index(self.map) + step) % len(MAPS)]
-
-    def next_colour(self, step: int = 1) -> None:
-        """Colour the points by the next thing that this run has."""
-        known = self.colours
-        self.colour = known[(known.index(self.colour) + step) % len(known)]

@@ -1,0 +1,175 @@
+"""What can be done in a window, by whichever button or key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from explorer.errors import ExplorerError
+from explorer.render import exports_menu, motion
+from explorer.render.layout import Layout, lay_out
+from explorer.render.linked_scene import Scene
+from explorer.render.maps import Choice, Making
+from explorer.render.panels import picture_aspect
+from explorer.render.quantities import Clustering
+from explorer.render.text import count
+from explorer.render.tools import SAYS
+from explorer.render.words import method_name
+
+
+class Actions:
+    """What a window does to its scene.
+
+    Attributes:
+        scene: what is acted on.
+        size: (width, height) of the window in pixels.
+        message: what was last said in passing.
+        helping: whether the list of keys is shown.
+        done: whether the window should close.
+        tool: what a drag over the cloud does: "turn", "box", "lasso", "sphere" or "brush".
+        how: what becomes of what was selected before: "replace", "add", "remove" or "keep".
+        visible: whether a selection takes only points that are seen.
+        making: a map that is being made, or None.
+    """
+
+    def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
+        self.scene = scene
+        self.size = size
+        self.message = ""
+        self.helping = False
+        self.done = False
+        self.tool = "turn"
+        self.how = "replace"
+        self.visible = False
+        self.making: Making | None = None
+        self._preset = 0
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies in the window."""
+        return lay_out(self.size, picture_aspect(self.scene.state), bar=True)
+
+    def use(self, tool: str) -> None:
+        """Choose what a drag does."""
+        self.tool, self.message = tool, SAYS[tool]
+
+    def colour(self, colour: str) -> None:
+        """Colour the points so, and let the heatmap show the same numbers where it can."""
+        state = self.scene.state
+        state.colour = colour
+        if colour in ("norm", "channel", "component"):
+            state.map = colour
+
+    def cluster(self, how: Clustering) -> None:
+        """Colour by clusters found so."""
+        self.scene.state.clustering = how
+        self.scene.state.colour = "cluster"
+
+    def show_all_classes(self) -> None:
+        """Hide no class of the current colouring."""
+        state = self.scene.state
+        state.hidden = {mode: names for mode, names in state.hidden.items() if mode != state.colour}
+
+    def step_colour(self, step: int) -> None:
+        """Colour the points by the next thing."""
+        self.scene.state.next_colour(step)
+        self.colour(self.scene.state.colour)
+
+    def isolate(self) -> None:
+        """Keep only the current image's points in colour, or all."""
+        state = self.scene.state
+        state.isolated = not state.isolated
+        self.message = f"only {state.run.image_names[state.image]} in colour" if state.isolated else ""
+
+    def overlay(self) -> None:
+        """Lay the map over the picture, or show it alone."""
+        self.scene.state.overlaid = not self.scene.state.overlaid
+
+    def switch_theme(self) -> None:
+        """Light or dark."""
+        self.scene.theme = "light" if self.scene.theme == "dark" else "dark"
+
+    def switch_flat(self) -> None:
+        """See the same map flat, or in space again."""
+        self.scene.flat = not self.scene.flat
+        self._preset = 0
+
+    def switch_names(self) -> None:
+        """Name classes at their centres, or not."""
+        self.scene.named = not self.scene.named
+
+    def switch_visible(self) -> None:
+        """Select only what is seen, or all within."""
+        self.visible = not self.visible
+        self.message = "only points that are seen" if self.visible else "all points within, hidden or not"
+
+    def clear(self) -> None:
+        """Select nothing, look at nothing, hide nothing."""
+        self.scene.clear_selection()
+        self.scene.state.hidden = {}
+
+    def reset(self) -> None:
+        """Back to the opening view."""
+        self.scene.view = None
+        self._preset = 0
+
+    def preset(self) -> None:
+        """Look along the projection's axes in turn."""
+        place = self.layout.cloud
+        if self.scene.cloud.flat or not len(self.scene.cloud.points):
+            self.reset()
+            return
+        basis = np.array(motion.PRESETS[self._preset % 3], float)
+        self.scene.view = self.scene.views.along(basis, place.width / place.height)
+        self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
+        self._preset += 1
+
+    def toggle_help(self) -> None:
+        """Show or hide the list of keys."""
+        self.helping = not self.helping
+
+    def save_picture(self) -> None:
+        """Write what is seen into the current folder."""
+        exports_menu.picture(self)
+
+    def save_view(self) -> None:
+        """Write the camera into the current folder."""
+        exports_menu.camera(self)
+
+    def quit(self) -> None:
+        """Close the window."""
+        self.done = True
+
+    def show_map(self, choice: Choice) -> None:
+        """Show another map; one that the run does not keep is made meanwhile."""
+        if self.making is not None:
+            self.message = "another map is being made: Esc takes it as it is"
+            return
+        self.making = Making(self.scene.state.run, choice)
+
+    def poll(self) -> bool:
+        """Look after the map that is being made; says whether the picture changes."""
+        making = self.making
+        if making is None:
+            return False
+        if not making.done:
+            choice = making.choice
+            steps = f", iteration {count(making.iteration)}" if making.iteration else ""
+            name = f"{method_name(choice.method)} {choice.n_components}D of {choice.layer}"
+            words = f"making {name}: {making.seconds:.0f} s{steps} · Esc takes it as it is"
+            changed = making.seconds > 0.5 and words != self.message
+            self.message = words if changed else self.message
+            return changed
+        self.making, self.message = None, making.error
+        result = making.result
+        if result is not None:
+            self.guarded(lambda: setattr(self.scene, "projection", result))
+        return True
+
+    def guarded(self, does: Callable[[], None]) -> None:
+        """Do something; say what went wrong where something did."""
+        try:
+            does()
+        except (ExplorerError, OSError, MemoryError) as error:
+            self.message = str(error) or type(error).__name__

@@ -17,6 +17,8 @@ from explorer.render.text import count
 from explorer.render.tools import SAYS
 from explorer.render.words import method_name
 
+PAUSE = 1.0  # seconds between two looks at a map that is still unfolding
+
 
 class Actions:
     """What a window does to its scene.
@@ -44,6 +46,7 @@ class Actions:
         self.visible = False
         self.making: Making | None = None
         self._preset = 0
+        self._unfolded = (0, 0.0)
 
     @property
     def layout(self) -> Layout:
@@ -146,7 +149,7 @@ class Actions:
         if self.making is not None:
             self.message = "another map is being made: Esc takes it as it is"
             return
-        self.making = Making(self.scene.state.run, choice)
+        self.making, self._unfolded = Making(self.scene.state.run, choice), (0, 0.0)
 
     def poll(self) -> bool:
         """Look after the map that is being made; says whether the picture changes."""
@@ -160,11 +163,23 @@ class Actions:
             words = f"making {name}: {making.seconds:.0f} s{steps} · Esc takes it as it is"
             changed = making.seconds > 0.5 and words != self.message
             self.message = words if changed else self.message
-            return changed
+            return self._unfold(making) or changed
         self.making, self.message = None, making.error
         result = making.result
         if result is not None:
             self.guarded(lambda: setattr(self.scene, "projection", result))
+        return True
+
+    def _unfold(self, making: Making) -> bool:
+        """Show the map as it is by now, now and then; says whether there was a newer one."""
+        if making.iteration == self._unfolded[0] or making.seconds < self._unfolded[1] + PAUSE:
+            return False
+        now, views = making.so_far(), self.scene.views
+        if now is None:
+            return False
+        self.guarded(lambda: setattr(self.scene, "projection", now))
+        self.scene.views.follow(views)
+        self._unfolded = making.iteration, making.seconds
         return True
 
     def guarded(self, does: Callable[[], None]) -> None:

@@ -200,6 +200,12 @@ class Cloud:
             self._seen = key, OnScreen.of(self._unit, camera, size, (self._centre, self._radius))
         return self._seen[1]
 
+    def prepare(self) -> Blocks:
+        """Sort the points into blocks, which picking needs; done once."""
+        if self._blocks is None:
+            self._blocks = Blocks(self.points)
+        return self._blocks
+
     def pick(
         self, camera: Camera, size: tuple[int, int], *, at: tuple[float, float], reach: float, look: Look
     ) -> int | None:
@@ -210,9 +216,7 @@ class Cloud:
         if not len(self.points):
             return None
         radius = self.point_size(size) / 2
-        if self._blocks is None:
-            self._blocks = Blocks(self.points)
-        rough = self._blocks.near(camera, size, at, max(reach, LARGEST * radius) + 1)
+        rough = self.prepare().near(camera, size, at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:
             rough = rough[look.shown[self.finite[rough]]]
         if not len(rough):

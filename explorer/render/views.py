@@ -72,6 +72,11 @@ class Views:
             self._turn = opening(self.fitted, groups()[self.cloud.core], aspect)
         return frame(self.fitted, self._turn, aspect)
 
+    def follow(self, other: Views) -> None:
+        """Look from the direction from which another cloud of the same kind was seen."""
+        if self.cloud.flat == other.cloud.flat:
+            self.flat, self._turn = other.flat, other._turn
+
     def along(self, basis: NDArray[Any], aspect: float) -> Camera:
         """The view of this orientation (rows right, up, back) that the cloud fills."""
         if self.flat:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from explorer.render.colours import Colour, Theme
 from explorer.render.layout import Layout, Rect
-from explorer.render.text import disc, font, width, write
+from explorer.render.text import disc, font, rounded, width, write
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -113,11 +113,10 @@ def draw_buttons(
     face = font(px(12))
     for one in placed:
         button, place = one.button, one.place
-        edge = (place.left, place.top, place.right - 1, place.bottom - 1)
         strong = button.lit or button.name == down
         fill = theme.text if strong else (theme.rule if button.name == hot else theme.panel)
         ink = theme.page if strong else theme.text
-        draw.rounded_rectangle(edge, px(6), fill=fill)
+        rounded(canvas, (place.left, place.top, place.width, place.height), px(6), fill=fill)
         middle = place.top + place.height / 2
         room = place.width - px(18) - (px(13) if button.opens else 0)
         write(draw, (place.left + px(9), middle), button.text, face=face, fill=ink, anchor="lm", limit=room)
@@ -186,8 +185,8 @@ class Popup:
         from PIL import ImageDraw
 
         draw, px, place = ImageDraw.Draw(canvas), layout.px, self.place(layout)
-        edge = (place.left, place.top, place.right - 1, place.bottom - 1)
-        draw.rounded_rectangle(edge, px(8), fill=theme.page, outline=theme.muted)
+        box = (place.left, place.top, place.width, place.height)
+        rounded(canvas, box, px(8), fill=theme.page, outline=theme.muted)
         if self.query is not None:
             words = self.query + "▏" if self.query else "type a name or a label ▏"
             at = (place.left + px(14), place.top + px(20))
@@ -210,8 +209,7 @@ class Popup:
         middle = place.top + place.height / 2
         heading = item.does is None
         if item is hot and not heading:
-            edge = (place.left, place.top, place.right - 1, place.bottom - 1)
-            draw.rounded_rectangle(edge, px(5), fill=theme.rule)
+            rounded(canvas, (place.left, place.top, place.width, place.height), px(5), fill=theme.rule)
         x = place.left + px(10)
         if item.chosen:
             disc(canvas, (x, middle), 3.2 * layout.scale, colour=theme.accent)

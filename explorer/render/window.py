@@ -50,6 +50,7 @@ class Window:
         self.controls = Controls(scene, tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
+        self._ready = False
         self._drawn = 0.0
         self._rough_until = 0.0
         self._listen()
@@ -140,6 +141,10 @@ class Window:
         elif self._coarse and now > self._rough_until and now - self._drawn > SETTLED:
             self._draw(rough=False)
             self._coarse, self._drawn = False, time.monotonic()
+        elif not self._ready:
+            # Nothing else to do: what the first click needs is made before it comes.
+            self.controls.scene.cloud.prepare()
+            self._ready = True
 
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen."""

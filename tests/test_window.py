@@ -375,6 +375,58 @@ def test_a_picture_is_found_by_typing() -> None:
     assert at.popup is None
 
 
+def test_a_flight_ends_in_the_view_that_was_asked_for() -> None:
+    from explorer.render.motion import between, orbit
+
+    at = controls()
+    opening = at.scene.view
+    at.key("v")
+    wanted = at.scene.view
+    assert at.flight is not None
+    assert at.moving
+    while at.flight is not None:
+        assert at.poll()
+        assert np.isfinite(at.scene.view.position).all()
+    assert at.scene.view == wanted
+    assert not at.poll()
+    at.key("r")
+    while at.flight is not None:
+        at.poll()
+    assert at.scene.views.chosen is None
+    assert at.scene.view == opening
+    for turned in (orbit(opening, 0.3, 0.1), orbit(opening, 1.0, 0.0)):  # the second by half a turn
+        half = between(opening, turned, 0.5)
+        rows = half.basis()
+        np.testing.assert_allclose(rows @ rows.T, np.eye(3), atol=1e-9)
+        cosines = [float(np.dot(rows[2], other.basis()[2])) for other in (opening, turned)]
+        np.testing.assert_allclose(*cosines, atol=1e-6)
+        np.testing.assert_allclose(between(opening, turned, 0.999999).basis(), turned.basis(), atol=1e-4)
+
+
+def test_the_resting_mouse_shows_what_is_under_it() -> None:
+    at = wide()
+    spot = next(p for p in (at.scene.pixel(row) for row in range(48)) if p is not None)
+    row = at.scene.pick(*spot)
+    plain = np.asarray(at.picture())
+    assert at.move(*spot)
+    assert not at.move(spot[0], spot[1])  # nothing new
+    assert at.hover is not None
+    assert at.hover.at == at.scene.state.position_of(row or 0)
+    assert (np.asarray(at.picture()) != plain).any()
+    left, top, right, bottom = at.scene.page(at.size, interactive=True).shown[1].box(2, 3)
+    at.move((left + right) / 2, (top + bottom) / 2)
+    assert at.hover.at == (0, 2, 3)
+    cloud = at.layout.cloud
+    own = at.scene.pixel(11)  # the row of image 0, row 2, column 3
+    assert own is not None
+    marked = np.asarray(at.picture())
+    near = (slice(round(own[1]) - 12, round(own[1]) + 13), slice(round(own[0]) - 12, round(own[0]) + 13))
+    assert (marked[near] != plain[near]).any()
+    assert cloud.contains(*own)
+    at.move(2, 2)
+    assert at.hover is None
+
+
 def test_exports_are_written_where_the_window_was_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

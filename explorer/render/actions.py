@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from explorer.errors import ExplorerError
 from explorer.render import exports_menu, motion
+from explorer.render.camera import Camera
 from explorer.render.layout import Layout, lay_out
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
@@ -18,6 +21,17 @@ from explorer.render.tools import SAYS
 from explorer.render.words import method_name
 
 PAUSE = 1.0  # seconds between two looks at a map that is still unfolding
+FLIGHT = 0.35  # seconds from one view to another
+
+
+@dataclass(frozen=True)
+class Flight:
+    """On the way from one view to another; `ends_open` where the last is the opening one."""
+
+    before: Camera
+    after: Camera
+    began: float
+    ends_open: bool
 
 
 class Actions:
@@ -33,6 +47,7 @@ class Actions:
         how: what becomes of what was selected before: "replace", "add", "remove" or "keep".
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
+        flight: the way from one view to another, or None at rest.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
@@ -45,6 +60,7 @@ class Actions:
         self.how = "replace"
         self.visible = False
         self.making: Making | None = None
+        self.flight: Flight | None = None
         self._preset = 0
         self._unfolded = (0, 0.0)
 
@@ -114,8 +130,28 @@ class Actions:
 
     def reset(self) -> None:
         """Back to the opening view."""
-        self.scene.view = None
         self._preset = 0
+        before = self.scene.view
+        self.scene.view = None
+        self._fly(before, self.scene.view, ends_open=True)
+
+    def _fly(self, before: Camera, after: Camera, *, ends_open: bool = False) -> None:
+        """Go from one view to another in a moment, where frames are asked for meanwhile."""
+        self.flight = Flight(before, after, time.monotonic(), ends_open)
+
+    def _flown(self) -> bool:
+        """Go on with a flight; says whether there is one."""
+        flight = self.flight
+        if flight is None:
+            return False
+        part = (time.monotonic() - flight.began) / FLIGHT
+        if part >= 1:
+            self.scene.view = None if flight.ends_open else flight.after
+            self.flight = None
+        else:
+            eased = part * part * (3 - 2 * part)
+            self.scene.view = motion.between(flight.before, flight.after, eased)
+        return True
 
     def preset(self) -> None:
         """Look along the projection's axes in turn."""
@@ -124,7 +160,9 @@ class Actions:
             self.reset()
             return
         basis = np.array(motion.PRESETS[self._preset % 3], float)
-        self.scene.view = self.scene.views.along(basis, place.width / place.height)
+        before, after = self.scene.view, self.scene.views.along(basis, place.width / place.height)
+        self.scene.view = after
+        self._fly(before, after)
         self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
         self._preset += 1
 
@@ -152,10 +190,10 @@ class Actions:
         self.making, self._unfolded = Making(self.scene.state.run, choice), (0, 0.0)
 
     def poll(self) -> bool:
-        """Look after the map that is being made; says whether the picture changes."""
-        making = self.making
+        """Look after what goes on by itself, a flight or a map; says whether the picture changes."""
+        flown, making = self._flown(), self.making
         if making is None:
-            return False
+            return flown
         if not making.done:
             choice = making.choice
             steps = f", iteration {count(making.iteration)}" if making.iteration else ""
@@ -163,7 +201,7 @@ class Actions:
             words = f"making {name}: {making.seconds:.0f} s{steps} · Esc takes it as it is"
             changed = making.seconds > 0.5 and words != self.message
             self.message = words if changed else self.message
-            return self._unfold(making) or changed
+            return self._unfold(making) or changed or flown
         self.making, self.message = None, making.error
         result = making.result
         if result is not None:

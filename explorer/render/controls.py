@@ -11,6 +11,7 @@ from explorer.render import marks, motion
 from explorer.render.actions import Actions
 from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
+from explorer.render.hover import Hover, draw_hover, hovered
 from explorer.render.linked_scene import Scene
 from explorer.render.menus import buttons, found_images, menu
 from explorer.render.state import State
@@ -29,11 +30,13 @@ class Controls(Actions):
 
     Attributes:
         popup: the open list, or None.
+        hover: what is under the resting mouse, or None.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
         super().__init__(scene, size)
         self.popup: Popup | None = None
+        self.hover: Hover | None = None
         self._hot_button = ""
         self._hot_item: Item | None = None
         self._drag: str | None = None
@@ -43,8 +46,8 @@ class Controls(Actions):
 
     @property
     def moving(self) -> bool:
-        """Whether the camera is being dragged."""
-        return self._drag in ("orbit", "pan", "zoom") and self._moved
+        """Whether the camera is being dragged, or on its way to another view."""
+        return self.flight is not None or (self._drag in ("orbit", "pan", "zoom") and self._moved)
 
     def placed(self) -> tuple[Placed, ...]:
         """The buttons that have room in the bar, and where they lie."""
@@ -56,6 +59,8 @@ class Controls(Actions):
         layout, colours = self.layout, theme(self.scene.theme)
         down = "" if self.popup is None else self.popup.name
         draw_buttons(canvas, layout, colours, placed=self.placed(), hot=self._hot_button, down=down)
+        if self.hover is not None and not rough and self.popup is None and self._stroke is None:
+            draw_hover(canvas, layout, colours, scene=self.scene, hover=self.hover)
         if self._stroke is not None:
             draw_stroke(canvas, layout, colours, stroke=self._stroke)
         if self.message:
@@ -70,7 +75,8 @@ class Controls(Actions):
 
     def press(self, button: str, x: float, y: float, *, shift: bool = False, control: bool = False) -> None:
         """A mouse button ("left", "middle" or "right") went down at a pixel from the left and top."""
-        self._from, self._moved, self._stroke = (x, y), False, None
+        self._from, self._moved, self._stroke, self.hover = (x, y), False, None, None
+        self.flight = None
         if self.popup is not None or any(one.place.contains(x, y) for one in self.placed()):
             self._drag = "button"
             return
@@ -109,11 +115,13 @@ class Controls(Actions):
 
     def _hover(self, x: float, y: float) -> bool:
         """Light up what is under the mouse; says whether that changed."""
-        layout, before = self.layout, (self._hot_button, self._hot_item)
+        layout, before = self.layout, (self._hot_button, self._hot_item, self.hover and self.hover.at)
         self._hot_item = None if self.popup is None else self.popup.item(layout, x, y)
         over = None if self._hot_item is not None else self._button_at(x, y)
         self._hot_button = "" if over is None else over.button.name
-        return before != (self._hot_button, self._hot_item)
+        free = self.popup is None and over is None and not self.helping
+        self.hover = hovered(self.scene, x, y) if free else None
+        return before != (self._hot_button, self._hot_item, self.hover and self.hover.at)
 
     def _button_at(self, x: float, y: float) -> Placed | None:
         return next((one for one in self.placed() if one.place.contains(x, y)), None)
@@ -212,6 +220,7 @@ class Controls(Actions):
         if self.making is not None and name == "Escape":
             self.making.stop()
             return True
+        self.hover = None
         found = next((key for key in KEYS if name in key.names), None)
         if found is None:
             return False

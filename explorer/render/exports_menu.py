@@ -23,6 +23,8 @@ def items(controls: Actions) -> list[Item]:
         Item("Picture, as large as the window", partial(picture, controls), detail=".png"),
         Item("Picture, 3840 × 2160", partial(picture, controls, LARGE), detail=".png"),
         Item("Camera", partial(camera, controls), detail=".json"),
+        Item("State: map, camera, colours, selection", partial(state, controls), detail=".json"),
+        Item("Lines of Python that show this", partial(code, controls), detail=".py"),
         Item(f"Selection: {plural(n, 'position')}", None),
     ]
     if n:
@@ -43,6 +45,18 @@ def picture(controls: Actions, size: tuple[int, int] | None = None) -> None:
 def camera(controls: Actions) -> None:
     """Write the camera into the current folder."""
     controls.message = f"saved {controls.scene.save_camera(free_name(stem(controls) + '-camera', '.json'))}"
+
+
+def state(controls: Actions) -> None:
+    """Write the scene's state into the current folder."""
+    controls.message = f"saved {controls.scene.save_state(free_name(stem(controls) + '-state', '.json'))}"
+
+
+def code(controls: Actions) -> None:
+    """Write lines of Python that bring the view back into the current folder."""
+    path = free_name(stem(controls), ".py")
+    path.write_text(controls.scene.code(), encoding="utf-8")
+    controls.message = f"saved {path}"
 
 
 def selection(controls: Actions, suffix: str) -> None:

@@ -19,6 +19,7 @@ from explorer.render.colouring import Colouring, colouring
 from explorer.render.colours import theme as theme_named
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
+from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
@@ -38,7 +39,7 @@ SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene(Viewed, Selecting, Adjusting):
+class Scene(Viewed, Selecting, Keeping, Adjusting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:

@@ -225,6 +225,16 @@ class State(Steps):
         self.looking = False
 
     @property
+    def kept_selection(self) -> Selection:
+        """The selection on the grid where it was made."""
+        return self._selection
+
+    @kept_selection.setter
+    def kept_selection(self, selection: Selection) -> None:
+        selection.to(self.values.grid_shape)  # refuses another run's
+        self._selection, self.looking = selection, False
+
+    @property
     def wide(self) -> bool:
         """Whether more than one position was selected: then the rest is greyed, and clicks leave it."""
         return len(self._selection) > 1

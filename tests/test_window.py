@@ -361,6 +361,26 @@ def test_a_drag_over_a_heatmap_selects_cells_and_the_brush_paints_them() -> None
     assert sorted(at.scene.selection) == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 2, 2)]
 
 
+def test_channels_and_components_are_chosen_from_lists() -> None:
+    at = wide()
+    push(at, "colour")
+    click(at, *line(at, "component 2"))
+    assert (at.scene.colour, at.scene.state.component) == ("component", 1)
+    push(at, "colour")
+    click(at, *line(at, "another channel …"))
+    assert at.popup is not None
+    at.picture()
+    at.key("1", "1")
+    assert [item.text for item in at.popup.items] == ["channel 1"]
+    at.key("Return")
+    assert (at.scene.colour, at.scene.channel) == ("channel", 1)
+    at.scene.inspect(0, 2, 2)
+    push(at, "colour")
+    click(at, *line(at, "another channel …"))
+    strongest = int(at.scene.state.run.read("conv")[0, 2, 2].argmax())
+    assert at.popup.items[0].text == f"channel {strongest}"
+
+
 def test_a_picture_is_found_by_typing() -> None:
     at = wide()
     at.key("slash", "/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
 from explorer.render.hover import Hover, draw_hover, hovered
 from explorer.render.linked_scene import Scene
-from explorer.render.menus import buttons, found_images, menu
+from explorer.render.menus import SEARCHES, buttons, menu
 from explorer.render.state import State
 from explorer.render.text import count
 from explorer.render.tools import SAYS, Stroke, begin, draw_stroke, finish
@@ -186,11 +187,14 @@ class Controls(Actions):
         """Push a button by its name."""
         items = menu(self, name)
         if items:
-            anchor = next((one.place for one in self.placed() if one.button.name == name), None)
+            owner = {"channel": "colour"}.get(name, name)
+            anchor = next((one.place for one in self.placed() if one.button.name == owner), None)
             more = next((one.place for one in self.placed() if one.button.name == "more"), None)
             place = anchor or more
             if place is not None:
-                self.popup = Popup(name, items, place, query="" if name == "find" else None)
+                search, hint = SEARCHES.get(name, (None, ""))
+                typed = None if search is None else partial(search, self)
+                self.popup = Popup(name, items, place, search=typed, hint=hint)
             return
         self.popup = None
         if name in SAYS:
@@ -243,9 +247,9 @@ class Controls(Actions):
             first = next((item for item in popup.items if item.does is not None), None)
             if first is not None:
                 self.guarded(lambda: self.choose(first))
-        elif popup.query is not None and (name == "BackSpace" or (text and text.isprintable())):
+        elif popup.search is not None and (name == "BackSpace" or (text and text.isprintable())):
             popup.query = popup.query[:-1] if name == "BackSpace" else popup.query + text
-            popup.items, popup.first = tuple(found_images(self, popup.query)), 0
+            popup.items, popup.first = tuple(popup.search(popup.query)), 0
         else:
             return False
         return True

@@ -15,7 +15,7 @@ from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
-from explorer.render.colouring import Colouring, colouring
+from explorer.render.colouring import Colouring, colouring, with_size
 from explorer.render.colours import theme as theme_named
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
@@ -151,14 +151,14 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
         state, colours = self.state, theme_named(self.state.theme)
         found = self.colouring()
         shapes = (size, interactive, state.theme, state.image, state.channel, state.map, state.component)
-        marked = (state.overlaid, state.focus, state.selection, state.size, id(state.projection))
-        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), id(found))
+        marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
+        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
             mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
                 panels=panels(state, colours, self.basis),
-                legend=found.legend,
+                legend=with_size(found.legend, state),
                 info=info(state, interactive=interactive),
                 cell=cell_of(state),
                 mask=None if mask is None else plane(state, mask),

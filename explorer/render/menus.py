@@ -7,12 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
-from explorer.render import exports_menu
-from explorer.render.colouring import hide, isolate
-from explorer.render.colours import QUALITATIVE
+from explorer.render import colour_menus, exports_menu
 from explorer.render.maps import Choice, choices, layers_of
 from explorer.render.near import find_images, typical
-from explorer.render.quantities import METADATA, Clustering
 from explorer.render.selection import HOWS
 from explorer.render.text import count, number
 from explorer.render.tools import TOOLS
@@ -22,19 +19,7 @@ from explorer.render.words import method_name
 if TYPE_CHECKING:
     from explorer.render.controls import Controls
 
-SEQUENTIAL = ("viridis", "cividis", "magma", "turbo", "gray")
-DIVERGING = ("diverging", "PuOr", "RdBu_r", "coolwarm")
-SIZES = ("norm", "channel", "component", "trust", "similarity")
-CLUSTERINGS = (
-    ("k-means, 4 groups", Clustering("kmeans", "features", 4)),
-    ("k-means, 8 groups", Clustering("kmeans", "features", 8)),
-    ("k-means, 16 groups", Clustering("kmeans", "features", 16)),
-    ("HDBSCAN, features", Clustering("hdbscan", "features")),
-    ("HDBSCAN, map", Clustering("hdbscan", "map")),
-)
 MOST_FOUND = 200
-NAMED = (("Classes", QUALITATIVE),)
-SCALES = (("Sequential", SEQUENTIAL), ("Centred on zero", DIVERGING))
 HOW_WORDS = {
     "replace": ("Replace", "what was selected"),
     "add": ("Add", "shift"),
@@ -51,7 +36,7 @@ def buttons(controls: Controls) -> tuple[Button, ...]:
     ]
     if len(layers_of(state.run)) > 1:
         found.append(Button("layer", state.values.layer, opens=True))
-    found.append(Button("colour", f"Colour: {shown(state.colour)}", opens=True))
+    found.append(Button("colour", f"Colour: {colour_menus.shown(state.colour)}", opens=True))
     if scene.colouring().names:
         found.append(Button("classes", "Classes", opens=True, lit=bool(state.hidden.get(state.colour))))
     found.append(Button("palette", "Palette", opens=True))
@@ -68,12 +53,6 @@ def buttons(controls: Controls) -> tuple[Button, ...]:
     found.append(Button("help", "?"))
     found.append(Button("more", "More", opens=True))
     return tuple(found)
-
-
-def shown(mode: str) -> str:
-    """How a colouring is written in a list."""
-    named = {"rgb": "PCA→RGB", "norm": "norm", "mask": "mask class"}
-    return named.get(mode, mode.removeprefix(METADATA))
 
 
 def menu(controls: Controls, name: str) -> tuple[Item, ...]:
@@ -107,89 +86,6 @@ def _layer(controls: Controls) -> list[Item]:
         here = layer == state.values.layer
         found.append(Item(layer, partial(controls.show_map, choice), chosen=here, detail=words))
     return found
-
-
-def _colour(controls: Controls) -> list[Item]:
-    state = controls.scene.state
-    found = [
-        Item(
-            shown(mode),
-            partial(controls.colour, mode),
-            chosen=mode == state.colour,
-            detail="column" if mode.startswith(METADATA) else _key_of(mode),
-        )
-        for mode in state.colours
-    ]
-    if state.focus is None:
-        found.append(Item("similarity", None, detail="click a point first"))
-    found.append(Item("Clusters", None))
-    for words, how in CLUSTERINGS:
-        now = state.colour == "cluster" and state.clustering == how
-        found.append(Item(words, partial(controls.cluster, how), chosen=now))
-    return found
-
-
-def _key_of(mode: str) -> str:
-    from explorer.render.keys import COLOUR_KEYS
-
-    return COLOUR_KEYS.get(mode, "")
-
-
-def _classes(controls: Controls) -> list[Item]:
-    """Every class with its count; a click hides or shows it, a right click shows it alone."""
-    scene, state = controls.scene, controls.scene.state
-    found, gone = scene.colouring(), state.hidden.get(state.colour, frozenset())
-    colours = {swatch.name: swatch.colour for swatch in found.legend.swatches}
-    quantity = state.quantity(state.colour)
-    sizes = [int((quantity.values == code).sum()) for code in range(len(quantity.names))]
-    items = [Item("Show all", partial(controls.show_all_classes), detail="right click: one alone")]
-    for name, size in zip(quantity.names, sizes, strict=True):
-        items.append(
-            Item(
-                name,
-                partial(hide, state, name, hidden=name not in gone),
-                chosen=name not in gone,
-                detail=count(size),
-                colour=colours.get(name),
-                stays=True,
-                other=partial(isolate, state, name),
-            )
-        )
-    return items
-
-
-def _palette(controls: Controls) -> list[Item]:
-    state = controls.scene.state
-
-    def choose(name: str | None) -> None:
-        state.colour_map = name
-
-    classes = bool(controls.scene.colouring().names)
-    groups = (
-        (("Classes", QUALITATIVE),)
-        if classes
-        else (("Sequential", SEQUENTIAL), ("Centred on zero", DIVERGING))
-    )
-    found = [Item("the one that fits", partial(choose, None), chosen=state.colour_map is None)]
-    for heading, names in groups:
-        found.append(Item(heading, None))
-        found += [Item(name, partial(choose, name), chosen=state.colour_map == name) for name in names]
-    return found
-
-
-def _size(controls: Controls) -> list[Item]:
-    state = controls.scene.state
-
-    def choose(name: str | None) -> None:
-        state.size = name
-
-    numbers = [
-        mode
-        for mode in state.colours
-        if mode in SIZES or (mode.startswith(METADATA) and not state.quantity(mode).names)
-    ]
-    found = [Item("all alike", partial(choose, None), chosen=state.size is None)]
-    return found + [Item(shown(mode), partial(choose, mode), chosen=state.size == mode) for mode in numbers]
 
 
 def _how(controls: Controls) -> list[Item]:
@@ -256,13 +152,18 @@ def _more(controls: Controls) -> list[Item]:
     ]
 
 
+SEARCHES = {
+    "find": (found_images, "type a name or a label"),
+    "channel": (colour_menus.found_channels, "type a number"),
+}
 MENUS: dict[str, Callable[[Controls], list[Item]]] = {
     "map": _map,
     "layer": _layer,
-    "colour": _colour,
-    "classes": _classes,
-    "palette": _palette,
-    "size": _size,
+    "colour": colour_menus.colour_items,
+    "channel": colour_menus.channel_items,
+    "classes": colour_menus.class_items,
+    "palette": colour_menus.palette_items,
+    "size": colour_menus.size_items,
     "how": _how,
     "find": _find,
     "export": exports_menu.items,

@@ -139,14 +139,18 @@ class Popup:
         items: its lines.
         anchor: the button's place.
         first: the first line that is seen.
-        query: what was typed to narrow it down; None where nothing can be typed.
+        search: gives the lines for what was typed; None where nothing can be typed.
+        hint: what is written where nothing was typed yet.
+        query: what was typed.
     """
 
     name: str
     items: tuple[Item, ...]
     anchor: Rect
     first: int = 0
-    query: str | None = None
+    search: Callable[[str], list[Item]] | None = None
+    hint: str = ""
+    query: str = ""
 
     def rows(self, layout: Layout) -> int:
         """How many lines are seen at once."""
@@ -154,7 +158,7 @@ class Popup:
         return max(1, min(len(self.items), MOST_ROWS, room // layout.px(ROW)))
 
     def _head(self, layout: Layout) -> int:
-        return layout.px(32) if self.query is not None else 0
+        return layout.px(32) if self.search is not None else 0
 
     def place(self, layout: Layout) -> Rect:
         """Where the list lies."""
@@ -187,8 +191,8 @@ class Popup:
         draw, px, place = ImageDraw.Draw(canvas), layout.px, self.place(layout)
         box = (place.left, place.top, place.width, place.height)
         rounded(canvas, box, px(8), fill=theme.page, outline=theme.muted)
-        if self.query is not None:
-            words = self.query + "▏" if self.query else "type a name or a label ▏"
+        if self.search is not None:
+            words = (self.query or self.hint) + " ▏"
             at = (place.left + px(14), place.top + px(20))
             ink = theme.text if self.query else theme.muted
             write(draw, at, words, face=font(px(12)), fill=ink, anchor="lm", limit=place.width - px(28))

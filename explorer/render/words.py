@@ -190,6 +190,4 @@ def caveat(state: State, *, n: int, thinned: int | None, outside: int, hidden: i
         parts.append(f"{count(outside)} of {plural(n, 'point')} far off, outside this view")
     if state.isolated:
         parts.append(f"only {state.run.image_names[state.image]} in colour")
-    if state.size is not None:
-        parts.append(f"size: {state.quantity(state.size).title}")
     return " · ".join(parts)

@@ -37,6 +37,7 @@ def shown(mode: str) -> str:
 
 
 def colour_items(controls: Controls) -> list[Item]:
+    """What the points can be coloured by, and ways of finding clusters."""
     state = controls.scene.state
     found = [
         Item(
@@ -83,6 +84,7 @@ def found_channels(controls: Controls, query: str) -> list[Item]:
 
 
 def channel_items(controls: Controls) -> list[Item]:
+    """All channels."""
     return found_channels(controls, "")
 
 
@@ -134,6 +136,7 @@ def class_items(controls: Controls) -> list[Item]:
 
 
 def palette_items(controls: Controls) -> list[Item]:
+    """Colour maps for what is shown: for classes, or for numbers from low to high and about zero."""
     state = controls.scene.state
 
     def choose(name: str | None) -> None:
@@ -153,6 +156,7 @@ def palette_items(controls: Controls) -> list[Item]:
 
 
 def size_items(controls: Controls) -> list[Item]:
+    """What the points' sizes can mean."""
     state = controls.scene.state
 
     def choose(name: str | None) -> None:

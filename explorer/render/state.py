@@ -186,7 +186,9 @@ class State(Steps):
             "similarity": "look at a position first: select(image, *position)",
             "mask": "this run holds no masks",
         }
-        raise InputError(f"{what} {name!r}: {reasons.get(name) or suggest(name, known)}")
+        raise InputError(
+            f"{what} {name!r}: {reasons.get(name) or suggest(name, dict.fromkeys(('label', *known)))}"
+        )
 
     def quantity(self, name: str) -> Quantity:
         """What a colouring shows of every projected position."""

@@ -15,7 +15,7 @@ from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
-from explorer.render.colouring import Colouring, colouring, with_size
+from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import theme as theme_named
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
@@ -112,8 +112,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
             self._basis = layer, fit_rgb(run, layer)
         return self._basis[1]
 
-    def colouring(self) -> Colouring:
-        """The points' colours and their legend as the state asks."""
+    def _colouring_key(self) -> tuple[Any, ...]:
+        """What the colouring depends on."""
         state = self.state
         depends = {
             "channel": state.channel,
@@ -122,7 +122,17 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
             "cluster": state.clustering,
         }.get(state.colour)
         hidden = state.hidden.get(state.colour, frozenset())
-        key = (state.colour, state.theme, depends, hidden, state.colour_map)
+        return (state.colour, state.theme, depends, hidden, state.colour_map)
+
+    def pending(self) -> str:
+        """What takes long and is to be computed before the next picture, in words; empty for nothing."""
+        if self._colouring is not None and self._colouring[0] == self._colouring_key():
+            return ""
+        return takes_long(self.state)
+
+    def colouring(self) -> Colouring:
+        """The points' colours and their legend as the state asks."""
+        state, key = self.state, self._colouring_key()
         if self._colouring is None or self._colouring[0] != key:
             self._colouring = key, colouring(state, theme_named(state.theme), self.basis)
         return self._colouring[1]

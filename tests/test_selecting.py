@@ -256,7 +256,8 @@ def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
 
     shown = made()
     shown.selection = [[4, 0, 0], [4, 0, 1], [2, 0, 0]]
-    strip = strips(shown.state)[0]
+    assert strips(shown.state, most=0, half=0) == ()
+    strip = strips(shown.state, most=8, half=4)[0]
     assert [thumb.at for thumb in strip.thumbs] == [(4,), (2,)]
     assert [thumb.caption for thumb in strip.thumbs] == ["8 %", "4 %"]
     assert "2 of 6 pictures" in strip.title

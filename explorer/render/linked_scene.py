@@ -27,6 +27,7 @@ from explorer.render.plane import cell_of, plane, position_at
 from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
+from explorer.render.strip_drawing import room
 from explorer.render.strips import strips
 from explorer.render.values import RunLike
 from explorer.render.views import Viewed, Views
@@ -164,6 +165,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
         marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
+            layout = lay_out(size, picture_aspect(state), bar=interactive)
             mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
@@ -172,9 +174,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
                 info=info(state, interactive=interactive),
                 cell=cell_of(state),
                 mask=None if mask is None else plane(state, mask),
-                strips=strips(state),
+                strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
             )
-            layout = lay_out(size, picture_aspect(state), bar=interactive)
             self._page = key, compose(content, layout, colours)
         return self._page[1]
 

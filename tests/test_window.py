@@ -361,6 +361,28 @@ def test_a_drag_over_a_heatmap_selects_cells_and_the_brush_paints_them() -> None
     assert sorted(at.scene.selection) == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 2, 2)]
 
 
+def test_selecting_at_once_by_list() -> None:
+    at = wide()
+    push(at, "how")
+    click(at, *line(at, "this image"))
+    assert at.scene.selection.ranked() == [(0, 1.0)]
+    assert at.message == "16 positions selected"
+    push(at, "how")
+    click(at, *line(at, "the others instead"))
+    assert at.scene.selection.images.tolist() == [1, 2]
+    push(at, "how")
+    click(at, *line(at, "Add"))
+    at.scene.inspect(0, 1, 1)
+    push(at, "how")
+    click(at, *line(at, "similar to the ring, at least 0.9"))
+    alike = at.scene.similarity() >= 0.9
+    assert at.scene.selection.masks()[0][alike[0]].all()
+    assert len(at.scene.selection) == 32 + alike[0].sum()
+    push(at, "how")
+    click(at, *line(at, "everything shown"))
+    assert len(at.scene.selection) == 48
+
+
 def test_channels_and_components_are_chosen_from_lists() -> None:
     at = wide()
     push(at, "colour")

@@ -327,6 +327,7 @@ def test_tools_select_by_dragging_and_modifiers_add_and_remove(tool: str) -> Non
     stroke()
     n = len(at.scene.selection)
     assert 0 < n < 48
+    assert at.scene.image in at.scene.selection.images
     assert at.message == f"{n} positions selected"
     assert at.scene.camera == before
     rest = ~at.scene.selection

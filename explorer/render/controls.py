@@ -145,6 +145,10 @@ class Controls(Actions):
         stroke.add(*at)
         n = finish(self.scene, stroke)
         self.message = "" if n is None else f"{count(n)} positions selected"
+        ranked = self.scene.selection.ranked()
+        if n and self.scene.image not in {image for image, _ in ranked}:
+            # Where do they come from? The picture that holds most of them says so.
+            self.scene.image = ranked[0][0]
 
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""

@@ -362,6 +362,24 @@ def test_a_drag_over_a_heatmap_selects_cells_and_the_brush_paints_them() -> None
     assert sorted(at.scene.selection) == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 2, 2)]
 
 
+def test_a_click_on_a_name_in_the_cloud_selects_its_class() -> None:
+    at = wide()
+    place, centre = at.scene.names()[0]
+    middle = place.left + place.width / 2, place.top + place.height / 2
+    at.move(*middle)
+    assert at.hover is not None
+    assert at.hover.name == centre.name
+    at.picture()
+    click(at, *middle)
+    mine = [image for image in range(3) if TinyRun.labels[image] == centre.name]
+    assert at.scene.selection.images.tolist() == mine
+    assert len(at.scene.selection) == 16 * len(mine)
+    at.picture()
+    at.scene.named = False
+    at.picture()
+    assert at.scene.names() == ()
+
+
 def test_selecting_at_once_by_list() -> None:
     at = wide()
     push(at, "how")

@@ -34,6 +34,11 @@ class Rect:
         """Whether a pixel lies inside."""
         return self.left <= x < self.right and self.top <= y < self.bottom
 
+    def meets(self, other: Rect) -> bool:
+        """Whether two rectangles share a pixel."""
+        across = self.left < other.right and other.left < self.right
+        return across and self.top < other.bottom and other.top < self.bottom
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -20,7 +20,7 @@ from explorer.render.colours import theme as theme_named
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
-from explorer.render.layout import Layout, lay_out
+from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.plane import cell_of, plane, position_at
@@ -198,8 +198,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
         picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
         canvas.paste(Image.fromarray(np.ascontiguousarray(picture)), (place.left, place.top))
-        if self.named:
-            marks.draw_names(canvas, layout, colours, camera=self.view, named=self.centres())
+        marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
         marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
         at = None if state.focus is None or state.focus.nearest is None else self.pixel(state.focus.nearest)
@@ -228,6 +227,10 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
         if self._centres is None or self._centres[0] is not look:
             self._centres = look, centres(self.cloud, found, look)
         return self._centres[1]
+
+    def names(self) -> tuple[tuple[Rect, Centre], ...]:
+        """Where classes are named in the cloud on the last picture."""
+        return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
 
     def pixel(self, row: int) -> tuple[float, float] | None:
         """Where a row of the projection is on the last picture, from left and top; None out of sight."""

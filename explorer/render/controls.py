@@ -23,6 +23,7 @@ from explorer.render.widgets import Item, Placed, Popup, draw_buttons, place_but
 if TYPE_CHECKING:
     from PIL import Image
 
+FEWER = 4  # a picture with so many times less of a selection than another gives way to that
 STILL = 4.0  # pixels at 1600 × 900 that a click may slip
 
 
@@ -154,10 +155,10 @@ class Controls(Actions):
 
     def _selected(self, words: str) -> None:
         """Say what was selected, and show a picture that holds some of it."""
-        self.message, ranked = words, self.scene.selection.ranked()
-        if ranked and self.scene.image not in {image for image, _ in ranked}:
+        self.message, shares = words, self.scene.selection.shares()
+        if shares.max() > FEWER * shares[self.scene.image]:
             # Where do they come from? The picture that holds most of them says so.
-            self.scene.image = ranked[0][0]
+            self.scene.image = int(shares.argmax())
 
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""

@@ -78,7 +78,7 @@ def explore(
 
     Args:
         model: a model.toml, or a file that stands alone.
-        images: folder, picture or .npy; may be left out where the model brings its own.
+        images: folder, file, table of files, or arrays; may be left out where the model brings its own.
         layer: the layer; by default the one the model.toml suggests, else the last spatial one.
         method: how positions are projected.
         components: dimensions of the map.
@@ -116,6 +116,7 @@ def capture(
     *,
     layer: Layers = None,
     out: Path,
+    masks: Path | None = None,
     memory: float = 0.5,
     overwrite: Flag = False,
 ) -> None:
@@ -125,9 +126,10 @@ def capture(
 
     Args:
         model: a model.toml, or a file that stands alone.
-        images: folder, picture or .npy.
+        images: folder, file, table of files (.csv, .parquet), or arrays (.npy, .npz).
         layer: a layer; may be given several times.
         out: the run folder.
+        masks: folder of class maps named as the images are, or .npy (default: masks/ beside images/).
         memory: gigabytes that captured values may take while they wait to be written.
         overwrite: replace a run of something else that is in the way.
     """
@@ -136,7 +138,7 @@ def capture(
     if not 0 < memory < 1e6:
         raise InputError(f"--memory {memory}: expected more than 0 gigabytes")
     size = int(memory * 2**30)
-    run = capture_layers(model, images, layers=layer, out=out, memory=size, overwrite=overwrite)
+    run = capture_layers(model, images, layers=layer, out=out, masks=masks, memory=size, overwrite=overwrite)
     for name in run.layers:
         shape = " × ".join(str(axis) for axis in (*run.grid_shape(name), run.channels(name)))
         print(f"{name}: {shape}")
@@ -153,11 +155,12 @@ def project(
     seed: int = 0,
     sample: str | None = None,
     standardise: Flag = False,
+    whiten: Flag = False,
     perplexity: float = 30.0,
     neighbours: Annotated[int, Parameter(name=["--neighbours", "--neighbors"])] = 15,
     min_dist: float = 0.1,
     metric: Literal["euclidean", "cosine"] = "euclidean",
-    engine: Literal["explorer", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
+    engine: Literal["explorer", "jax", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
     coordinates: Path | None = None,
 ) -> None:
     """Project the positions of a captured layer and keep the result in the run folder.
@@ -172,11 +175,12 @@ def project(
         seed: random state of the projection and of the sampling.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
+        whiten: of PCA, divide each component by its standard deviation.
         perplexity: of t-SNE, the effective number of neighbours.
         neighbours: of UMAP, the number of neighbours.
         min_dist: of UMAP, the smallest distance between points of the map.
         metric: of t-SNE and UMAP, what tells neighbours apart.
-        engine: another library's t-SNE or UMAP, to compare with.
+        engine: jax for t-SNE on an accelerator; or another library's t-SNE or UMAP, to compare with.
         coordinates: a .npy of coordinates of your own, one row a position, instead of a method.
     """
     from explorer.capture import open_run
@@ -192,6 +196,7 @@ def project(
         random_state=seed,
         sample=sample,
         standardise=standardise,
+        whiten=whiten,
         perplexity=perplexity,
         n_neighbors=neighbours,
         min_dist=min_dist,

@@ -151,7 +151,7 @@ def _project_run(
         from explorer.reduce.fit import fit
         from explorer.reduce.rows import read_samples
 
-        keep = _neighbours_file(run, layer, settings)
+        keep = neighbours_file(run, layer, settings)
         ended = _Ended(watch)
         projection = fit(read_samples(run, layer, rows), settings, keep=keep, watch=ended)
         if ended.early:
@@ -177,7 +177,7 @@ class _Ended:
         return self.early
 
 
-def _neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
+def neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
     """Where a run keeps the neighbours of these rows, for every method to share."""
     rows = (settings.sample, settings.standardise, settings.metric)
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]

@@ -77,7 +77,7 @@ def kept(path: Path) -> dict[str, list[Result]]:
 def table(results: list[Result]) -> str:
     """A Markdown table."""
     lines = [
-        "| what | ours | against | theirs | times faster | at least | quality: ours, theirs |",
+        "| what | ours | against | theirs | times faster | it should be | quality: ours, theirs |",
         "|---|---|---|---|---|---|---|",
     ]
     for result in results:
@@ -86,7 +86,7 @@ def table(results: list[Result]) -> str:
         quality = f"{result.quality} {scores}" if result.quality else ""
         lines.append(
             f"| {result.what} | {seconds(result.ours)} | {result.against} | {seconds(result.theirs)} "
-            f"| {times(result.faster)}{mark} | {times(result.target)} | {quality} |"
+            f"| {ratio(result.faster)}{mark} | {ratio(result.target)} | {quality} |"
         )
     return "\n".join(lines)
 
@@ -94,6 +94,11 @@ def table(results: list[Result]) -> str:
 def seconds(value: float) -> str:
     """Seconds with two or three digits."""
     return f"{value:.0f} s" if value >= 100 else f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
+
+
+def ratio(faster: float) -> str:
+    """How many times faster; where that is less than once by design, how many times the other's time."""
+    return times(faster) if faster >= 0.85 else f"{times(1 / faster)} × its time"
 
 
 def times(value: float) -> str:

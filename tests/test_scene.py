@@ -1,5 +1,6 @@
 """The scene: a point, its pixel in the heatmaps and its row in the projection are one thing."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from PIL import Image
 
 from explorer.errors import InputError, LayerError
 from explorer.reduce.projection import Projection
+from explorer.reduce.rgb_basis import rgb
 from explorer.render import scene
 from explorer.render.camera import Camera, frame
 from explorer.render.layout import Rect, lay_out
@@ -91,7 +93,9 @@ def test_picking_a_points_pixel_gives_the_frontmost_point_there(components: int)
     shown = made(components=components)
     place = shown.page(SMALL).layout.cloud
     pixels, depth = shown.view.project(shown.cloud.points, (place.width, place.height))
-    radius = shown.cloud.point_size((place.width, place.height)) / 2
+    size = (place.width, place.height)
+    away = shown.cloud.on_screen(shown.view, size).depth
+    radius = shown.cloud.point_size(size) / 2 * shown.cloud.larger(shown.view, away)
     for row in range(0, len(pixels), 7):
         x, y = pixels[row]
         near = np.flatnonzero(np.hypot(*(pixels - pixels[row]).T) <= radius)
@@ -200,6 +204,7 @@ def test_the_ring_lies_on_the_selected_point() -> None:
 
 def test_points_are_drawn_where_they_are_picked() -> None:
     shown = made(colour="image")
+    shown.named = False  # a name may lie over a point
     picture = np.asarray(shown.frame(SMALL))
     page = np.array([255, 255, 255])
     for row in range(0, 144, 11):
@@ -387,3 +392,16 @@ def test_cells_narrower_than_a_pixel_can_be_selected(spatial: tuple[int, ...]) -
     shown = scene(run, Projection("pca", coordinates, "block2", (2, *spatial)))
     shown.select(1, *(3,) * len(spatial))
     assert shown.page(SMALL).canvas.size
+
+
+def test_colours_of_another_run_are_used_and_held_against_the_channels() -> None:
+    run, other = run_of(), rgb(run_of(images=3))
+    shown = made(run, colour="rgb")
+    own = np.asarray(shown.frame(SMALL))
+    swapped = dataclasses.replace(other, low=other.high, high=other.high + 1)
+    shown.use_rgb(swapped)
+    assert shown.basis() is swapped
+    assert (np.asarray(shown.frame(SMALL)) != own).any()
+    narrow = ArrayRun(run.values[..., :4])
+    with pytest.raises(InputError, match="has 4 channels, the colours are of 5"):
+        scene(narrow, projected(narrow), rgb=other)

@@ -8,6 +8,7 @@ from explorer.render.grids import grid
 
 if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
+    from explorer.reduce.rgb_basis import RgbBasis
     from explorer.render.linked_scene import Scene
     from explorer.render.values import RunLike
 
@@ -22,6 +23,7 @@ def scene(
     channel: int | None = None,
     colour: str = "label",
     theme: str = "light",
+    rgb: RgbBasis | None = None,
 ) -> Scene:
     """Tie a run's heatmaps to a projection of one of its layers.
 
@@ -30,9 +32,11 @@ def scene(
         projection: 2D or 3D coordinates of positions of one of the run's layers.
         image: which input's heatmaps are shown first.
         channel: the channel the map shows; None for the norm over all channels.
-        colour: "label", "image", "row", "column", "norm", "channel", "component" or "rgb";
-            "label" becomes "image" where the run has no labels.
+        colour: "label" ("image" where the run has no labels), "image", "row", "column", "norm",
+            "channel", "component", "rgb", "trust", "cluster"; "mask" where the run has masks, and
+            "metadata:NAME" for a column of its metadata. `scene.state.colours` lists what there is.
         theme: "light" or "dark".
+        rgb: PCA→RGB colours of another run in place of this one's own.
 
     Raises:
         InputError: an image, channel, colour or theme that there is not, or a projection of another run.
@@ -40,4 +44,7 @@ def scene(
     """
     from explorer.render.linked_scene import Scene
 
-    return Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
+    made = Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
+    if rgb is not None:
+        made.use_rgb(rgb)
+    return made

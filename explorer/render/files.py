@@ -1,4 +1,4 @@
-"""Writing pictures to files."""
+"""Writing pictures and words to files."""
 
 from __future__ import annotations
 
@@ -43,6 +43,20 @@ def save_picture(picture: Image.Image, path: str | Path, *, compress_level: int 
             picture.save(target, compress_level=compress_level)
         else:
             picture.save(target, quality=95)
+    except OSError as error:
+        raise RenderError(f"{target}: cannot be written ({error})") from None
+    return target
+
+
+def save_text(text: str, path: str | Path) -> Path:
+    """Write text to a file.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RenderError(f"{target}: cannot be written ({error})") from None
     return target

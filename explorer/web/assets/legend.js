@@ -1,0 +1,71 @@
+// The legend: what the colours mean, which of them are shown, and the choice of another meaning.
+
+class Legend {
+  constructor(view) {
+    this.view = view;
+    this.choice = el("select", { class: "choice", "aria-label": "colour by", onchange: () => view.colourBy(this.choice.value) });
+    this.title = el("div", { class: "legend-title" });
+    this.body = el("div", { class: "legend-body" });
+    this.element = el("section", { class: "legend card-like", "aria-label": "legend" }, el("label", { class: "field" }, el("span", {}, "Colour by"), this.choice), this.title, this.body);
+  }
+
+  /** List what the points can be coloured by. */
+  options() {
+    const { view } = this, groups = new Map();
+    for (const { name, title, group } of view.colours()) {
+      if (!groups.has(group)) groups.set(group, el("optgroup", { label: group }));
+      groups.get(group).append(el("option", { value: name }, title));
+    }
+    this.choice.replaceChildren(...groups.values());
+    this.choice.value = view.colour;
+  }
+
+  update() {
+    const { view } = this, own = view.colouring;
+    this.choice.value = view.colour;
+    this.title.textContent = own.kind === "classes" ? "" : own.title;
+    this.title.hidden = own.kind === "classes";
+    if (own.kind === "classes") this.classes(own);
+    else if (own.kind === "scale") this.scale(own);
+    else this.body.replaceChildren(el("div", { class: "swatches" }, ...["PC 1", "PC 2", "PC 3"].map((name, k) => el("span", {}, swatch([[214, 48, 49], [38, 166, 91], [52, 104, 219]][k]), name))));
+  }
+
+  scale(own) {
+    const { low, high, map, clipped } = own.scale, bar = el("div", { class: "bar wide" });
+    bar.style.background = this.view.inks.gradient(map, this.view.theme);
+    const sign = clipped ? ["≤ ", "≥ "] : ["", ""];
+    this.body.replaceChildren(bar, el("div", { class: "ends" }, el("span", {}, sign[0] + figure(low)), el("span", {}, map === "diverging" ? "0" : figure((low + high) / 2)), el("span", {}, sign[1] + figure(high))));
+  }
+
+  classes(own) {
+    const { view } = this, counts = new Uint32Array(own.names.length);
+    for (const code of own.codes) counts[code]++;
+    const rows = own.names.map((name, code) => {
+      const hidden = view.hidden.has(code), item = el("button", {
+        type: "button", class: `class${hidden ? " off" : ""}`, "aria-pressed": String(!hidden), "data-code": code,
+        title: "click: hide or show · double-click: show only this", onclick: (event) => this.clicked(code, event),
+      }, swatch(view.inks.one(code, view.theme)), el("span", { class: "class-name" }, name), el("span", { class: "class-count" }, count(counts[code])));
+      const take = el("button", { type: "button", class: "take", title: `select all ${name}`, "aria-label": `select all ${name}`, onclick: () => view.takeClass(code, "replace") });
+      take.append(icon("target"));
+      return el("div", { class: "class-row" }, item, take);
+    });
+    const all = view.hidden.size ? el("button", { type: "button", class: "link", onclick: () => view.showClasses() }, `show all ${count(own.names.length)}`) : null;
+    const scrolled = this.body.querySelector(".classes");
+    const list = el("div", { class: "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
+    this.body.replaceChildren(...[list, all].filter(Boolean));
+    list.scrollTop = top;
+  }
+
+  /** One click hides or shows, two in a row show this class alone. */
+  clicked(code, event) {
+    const { view } = this;
+    if (event.detail >= 2) { view.isolate(code); return; }
+    view.toggleClass(code);
+  }
+}
+
+function swatch([r, g, b]) {
+  const dot = el("i", { class: "swatch" });
+  dot.style.background = `rgb(${r},${g},${b})`;
+  return dot;
+}

@@ -1,0 +1,379 @@
+// The viewer: what is shown, chosen and hidden, and who has to be told when that changes.
+
+class Viewer {
+  /** Build the page inside an element. @param {HTMLElement} root @param source where everything is read from */
+  constructor(root, source) {
+    this.root = root;
+    this.source = source;
+    this.font = getComputedStyle(root).fontFamily || "sans-serif";
+    this.pointScale = 1;
+    this.overlay = 0.62;
+    this.hidden = new Set();
+    this.linked = [];
+    this.hovered = null;
+    this.focus = null;
+    this.similarity = null;
+    this.slice = 0;
+    this.hiddenCount = 0;
+    this.inkCache = new Map();
+  }
+
+  async start() {
+    this.meta = await this.source.meta();
+    const asked = new URLSearchParams(location.hash.slice(1)).get("theme");
+    this.setTheme(asked || this.meta.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"), false);
+    this.inks = new Inks(this.meta);
+    this.stage = new Stage(this);
+    this.legend = new Legend(this);
+    this.side = new Side(this);
+    this.strip = new Strip(this);
+    this.frame = new Frame(this);
+    this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
+    await this.load();
+    this.root.removeAttribute("aria-busy");
+    this.ready = true;
+  }
+
+  /** Take the cloud that the source now gives; what was chosen stays chosen. */
+  async load() {
+    const meta = (this.meta = await this.source.meta()), cloud = await this.source.cloud();
+    this.inks = new Inks(meta);
+    this.points = cloud.points;
+    this.places = cloud.places;
+    this.each = Math.max(1, meta.spatial.reduce((a, b) => a * b, 1));
+    const rank = meta.spatial.length;
+    this.cells = rank === 0 ? [1, 1] : rank === 1 ? [1, meta.spatial[0]] : meta.spatial.slice(-2);
+    this.shape = clamp(meta.pictures ? meta.pictures.width / meta.pictures.height : this.cells[1] / this.cells[0], 0.4, 3);
+    this.index = meta.sampled ? indexOf(this.places, meta.nPositions) : null;
+    if (!this.selection || this.selection.mask.length !== meta.nImages * this.each) this.selection = new Selection(meta.nImages, this.each);
+    this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
+    this.image = clamp(this.image ?? meta.image ?? 0, 0, meta.nImages - 1);
+    this.map = this.maps().some(({ name }) => name === this.map) ? this.map : "norm";
+    this.linked = [];
+    this.stage.load(this.points, meta);
+    this.frame.describe();
+    this.legend.options();
+    this.side.options();
+    const wanted = this.colours().some(({ name }) => name === this.colour) ? this.colour : meta.colour;
+    await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
+    await this.side.update();
+    this.side.describe();
+    this.chosenChanged();
+  }
+
+  // ---- places: one number for image and position, the same under every projection of a layer
+
+  placeOf(image, cell) { return image * this.each + this.slice * this.cells[0] * this.cells[1] * (this.meta.spatial.length === 3 ? 1 : 0) + cell; }
+  cellOf(place) { return (place % this.each) % (this.cells[0] * this.cells[1]); }
+  rowOf(place) { return this.index ? this.index[place] : place; }
+  focusRow() { return this.focus === null ? -1 : this.rowOf(this.focus); }
+  labelOf(image) { return this.meta.labels ? this.meta.classes[this.meta.labels[image]] : null; }
+
+  positionOf(place) {
+    let rest = place % this.each;
+    return [...this.meta.spatial].reverse().map((size) => { const at = rest % size; rest = Math.floor(rest / size); return at; }).reverse();
+  }
+
+  focusCell() {
+    if (this.focus === null || Math.floor(this.focus / this.each) !== this.image) return null;
+    const cell = this.focus - this.placeOf(this.image, 0);
+    return cell >= 0 && cell < this.cells[0] * this.cells[1] ? cell : null;
+  }
+
+  // ---- colours
+
+  /** What the points can be coloured by: {name, title, group}. */
+  colours() {
+    const { meta } = this, list = [...meta.colours];
+    if (this.similarity) list.push({ name: "similarity", title: "similarity to the chosen position", group: "Activation" });
+    return list;
+  }
+
+  maps() { return this.meta.maps; }
+
+  async colourBy(name) {
+    const turn = (this.colourTurn = (this.colourTurn || 0) + 1);
+    const made = await this.frame.during(colouringOf(this, name), "colours");
+    if (turn !== this.colourTurn) return;
+    if (this.colour !== name) this.hidden.clear();
+    this.colour = name;
+    this.colouring = made;
+    this.anchor();
+    this.legend.options();
+    this.legend.update();
+    this.paint();
+    this.frame.composition();
+  }
+
+  /** Middles of the classes, for their names. */
+  anchor() {
+    this.stage.anchors = [];
+    if (this.colouring.kind !== "classes" || this.colouring.names.length > 40) return;
+    const rows = this.colouring.names.map(() => []);
+    this.colouring.codes.forEach((code, row) => rows[code].push(row));
+    this.stage.anchors = rows.map((own, code) => ({ code, name: this.colouring.names[code], point: middleOf(this.points, own), weight: own.length })).filter(({ point }) => point);
+  }
+
+  hiddenRow(row) { return this.hidden.size > 0 && this.colouring.kind === "classes" && this.hidden.has(this.colouring.codes[row]); }
+
+  /** Give every point its colour: the class's or the scale's, grey outside a selection, none when hidden. */
+  paint() {
+    const n = this.places.length, faint = this.bytes("--faint"), colours = this.inks.rows(this.colouring, this.theme, faint);
+    const out = new Uint8Array(4 * n), any = this.selection.size > 0;
+    let hidden = 0;
+    for (let i = 0; i < n; i++) {
+      const on = !any || this.selection.mask[this.places[i]] === 1;
+      out[4 * i] = on ? colours[3 * i] : faint[0];
+      out[4 * i + 1] = on ? colours[3 * i + 1] : faint[1];
+      out[4 * i + 2] = on ? colours[3 * i + 2] : faint[2];
+      const off = this.hiddenRow(i);
+      hidden += off ? 1 : 0;
+      out[4 * i + 3] = off ? 0 : any ? (on ? 255 : 128) : 200;
+    }
+    this.hiddenCount = hidden;
+    this.painted = out;
+    this.stage.cloud.paint(out);
+    this.stage.request();
+  }
+
+  toggleClass(code) {
+    if (this.hidden.has(code)) this.hidden.delete(code); else this.hidden.add(code);
+    this.legend.update();
+    this.paint();
+  }
+
+  isolate(code) {
+    this.hidden = new Set(this.colouring.names.map((_, i) => i).filter((i) => i !== code));
+    this.legend.update();
+    this.paint();
+  }
+
+  showClasses() {
+    this.hidden.clear();
+    this.legend.update();
+    this.paint();
+  }
+
+  // ---- the selection
+
+  take(places, mode, how) {
+    this.selection.take(places, mode);
+    this.selection.how = how;
+    this.chosenChanged();
+  }
+
+  takeClass(code, mode) {
+    const places = [];
+    this.colouring.codes.forEach((own, row) => { if (own === code) places.push(this.places[row]); });
+    this.take(places, mode, `all of ${this.colouring.names[code]}`);
+  }
+
+  /** Select cells of the picture that is shown, as they are painted. */
+  paintCells(cells, mode, held) {
+    if (!held.before) held.before = mode === "replace" ? new Uint32Array(0) : this.selection.places();
+    this.selection.take(held.before, "replace");
+    this.selection.take(cells.map((cell) => this.placeOf(this.image, cell)), mode === "remove" ? "remove" : "add");
+    this.selection.how = "painted in a picture";
+    this.chosenChanged(true);
+  }
+
+  clear() {
+    if (!this.selection.size) return;
+    this.selection.clear();
+    this.chosenChanged();
+  }
+
+  chosenChanged(soon = false) {
+    this.paint();
+    this.side.draw();
+    this.frame.chosen();
+    clearTimeout(this.later);
+    if (soon) this.later = setTimeout(() => this.strip.update(), 120);
+    else this.strip.update();
+    if (!soon && this.selection.size && !this.selection.perImage[this.image]) this.showImage(this.selection.ranking()[0]);
+  }
+
+  // ---- one position
+
+  async focusPlace(place) {
+    this.focus = place;
+    this.linked = [];
+    if (place === null) {
+      this.similarity = null;
+      if (this.colour === "similarity") await this.colourBy(this.meta.colour);
+      else this.legend.options();
+    } else {
+      const image = Math.floor(place / this.each);
+      if (this.meta.spatial.length === 3) this.slice = Math.floor((place % this.each) / (this.cells[0] * this.cells[1]));
+      if (image !== this.image) this.showImage(image);
+    }
+    this.side.describe();
+    this.side.draw();
+    this.stage.request(true);
+    if (place === null) return;
+    const near = await this.frame.during(this.source.similarity(place), "similarity").catch(() => null);
+    if (this.focus !== place) return;
+    this.similarity = near;
+    if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
+    this.side.draw();
+  }
+
+  moveFocus(down, right) {
+    const [tall, wide] = this.cells, cell = this.focusCell() ?? Math.floor(tall / 2) * wide + Math.floor(wide / 2);
+    const row = clamp(Math.floor(cell / wide) + down, 0, tall - 1), column = clamp((cell % wide) + right, 0, wide - 1);
+    this.focusPlace(this.placeOf(this.image, row * wide + column));
+  }
+
+  link(original, map) {
+    this.linked = [...map, ...original];
+    this.stage.request(true);
+  }
+
+  // ---- pictures and maps
+
+  showImage(image) {
+    if (image === this.image) return;
+    this.image = image;
+    this.hovered = null;
+    this.side.update();
+    this.strip.mark();
+    this.strip.reveal(image);
+  }
+
+  stepImage(by) {
+    const order = this.strip.order.length ? this.strip.order : [this.image], at = order.indexOf(this.image);
+    this.showImage(order[(at + by + order.length) % order.length]);
+  }
+
+  showMap(name) {
+    this.map = name;
+    this.side.map.value = name;
+    return this.side.update();
+  }
+
+  showSlice(slice) {
+    this.slice = slice;
+    this.side.draw();
+  }
+
+  async rgbGrid() { return this.meta.hasRgb ? this.source.rgb().catch(() => null) : null; }
+
+  /** A picture of the layer's own colours, where the run keeps none. */
+  async insteadOfPicture(image) {
+    const rgb = await this.rgbGrid(), [tall, wide] = this.cells, out = new Uint8ClampedArray(4 * tall * wide).fill(128);
+    for (let i = 0; i < tall * wide; i++) {
+      if (rgb) for (let k = 0; k < 3; k++) out[4 * i + k] = rgb[3 * (image * this.each + i) + k];
+      out[4 * i + 3] = 255;
+    }
+    return createImageBitmap(new ImageData(out, wide, tall));
+  }
+
+  /** Figures of a position: [words, value]. */
+  async figuresOf(place, row) {
+    const out = [], norm = await this.source.grid("norm").catch(() => null);
+    if (norm) out.push(["norm", figure(norm.at(place))]);
+    if (row >= 0) {
+      for (const { name, title } of this.meta.figures) {
+        const own = await this.source.rows(name);
+        out.push([title, own.kind === "classes" ? own.names[own.codes[row]] : figure(own.values[row], 2)]);
+      }
+      const at = [...this.points.subarray(3 * row, 3 * row + this.meta.components)];
+      out.push([this.meta.method, at.map((v) => figure(v)).join(", ")]);
+    }
+    return out;
+  }
+
+  // ---- hovering
+
+  hover(row, at) {
+    if (row < 0) {
+      if (this.hovered) { this.hovered = null; this.side.draw(); }
+      this.stage.tip.hidden = true;
+      return;
+    }
+    if (this.hovered && this.hovered.row === row) { this.frame.moveTip(at); return; }
+    const place = this.places[row];
+    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: true };
+    this.frame.showTip(row, at);
+    if (this.hovered.image === this.image) this.side.draw();
+  }
+
+  hoverRow(row) {
+    const place = this.places[row];
+    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: false };
+    this.stage.request(true);
+    if (this.hovered.image === this.image) this.side.draw();
+  }
+
+  hoverCell(cell) {
+    if (cell === null) { if (this.hovered) { this.hovered = null; this.side.draw(); this.stage.request(true); } return; }
+    const row = this.rowOf(this.placeOf(this.image, cell));
+    if (this.hovered && this.hovered.cell === cell && this.hovered.image === this.image) return;
+    this.hovered = { row, image: this.image, cell, fromCloud: false };
+    this.side.draw();
+    this.stage.request(true);
+  }
+
+  // ---- the page
+
+  setTheme(theme, redraw = true) {
+    this.theme = theme;
+    document.documentElement.dataset.theme = theme;
+    this.inkCache.clear();
+    if (!redraw) return;
+    this.legend.update();
+    this.paint();
+    this.side.draw();
+    this.side.describe();
+    this.strip.update();
+    this.frame.composition();
+  }
+
+  /** A colour of the style sheet. */
+  ink(name) {
+    if (!this.inkCache.has(name)) this.inkCache.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+    return this.inkCache.get(name);
+  }
+
+  bytes(name) {
+    const text = this.ink(name).slice(1);
+    return [0, 2, 4].map((at) => parseInt(text.slice(at, at + 2), 16));
+  }
+
+  numbers(name) { return this.bytes(name).map((v) => v / 255); }
+
+  get mapHeight() { return window.innerHeight < 800 ? 150 : 210; }
+
+  toolsChanged() { this.frame.tools(); }
+}
+
+/** Row of every place, or -1. */
+function indexOf(places, n) {
+  const out = new Int32Array(n).fill(-1);
+  places.forEach((place, row) => { out[place] = row; });
+  return out;
+}
+
+/** Camera, colours and selection as plain values, and back. */
+Viewer.prototype.state = function state() {
+  const camera = this.stage.camera.copy();
+  return {
+    format: 1, layer: this.meta.layer, method: this.meta.methodKey, components: this.meta.components, camera, colour: this.colour, map: this.map, image: this.image, theme: this.theme,
+    hidden: [...this.hidden], focus: this.focus, selection: [...this.selection.places()],
+  };
+};
+
+Viewer.prototype.restore = async function restore(state) {
+  const whole = (v, most) => Number.isInteger(v) && v >= 0 && v < most;
+  if (!state || state.format !== 1 || state.layer !== this.meta.layer) throw new Error(`expected a view of ${this.meta.layer} that this page saved`);
+  if (state.theme === "light" || state.theme === "dark") this.setTheme(state.theme);
+  if (this.colours().some(({ name }) => name === state.colour)) await this.colourBy(state.colour);
+  if (this.maps().some(({ name }) => name === state.map)) await this.showMap(state.map);
+  this.hidden = new Set((state.hidden || []).filter((code) => whole(code, 1e6)));
+  this.legend.update();
+  this.take((state.selection || []).filter((place) => whole(place, this.selection.mask.length)), "replace", "from a saved view");
+  if (whole(state.image, this.meta.nImages)) this.showImage(state.image);
+  await this.focusPlace(whole(state.focus, this.selection.mask.length) ? state.focus : null);
+  const c = state.camera;
+  if (c && [...c.focus, ...c.basis.flat(), c.field, c.flatness, c.reach].every(Number.isFinite) && c.reach > 0) this.stage.fly(c);
+};

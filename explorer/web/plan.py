@@ -178,7 +178,7 @@ def add_neighbours(plan: Plan, material: Material, *, wanted: bool) -> None:
     if not plan.add(made):
         plan.left(f"nearest neighbours in the layer of {plural(n, 'position')}")
         return
-    recall = "" if found.recall is None else f"found with recall {found.recall:.2f}"
+    recall = "" if found.recall is None else f"{found.recall:.0%} of the true ones were found"
     plan.meta["near"] = {"k": found.k, "note": recall}
     plan.note(f"{found.k} nearest neighbours of every point in {plan.meta['layer']}")
 

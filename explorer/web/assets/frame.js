@@ -96,8 +96,6 @@ class Frame {
       tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), this.seen, el("hr"),
       this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.button("deep", "view that shows most (Home)", () => stage.preset("opening")),
       this.names = this.button("names", "names (N)", () => this.toggleNames()));
-    const size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", title: "point size", oninput: () => { this.view.pointScale = Number(size.value); stage.request(); } });
-    this.toolbar.append(el("div", { class: "size" }, size));
   }
 
   /** Show which tool is in the hand. */

@@ -6,7 +6,10 @@ class Legend {
     this.choice = el("select", { class: "choice", "aria-label": "colour by", onchange: () => view.colourBy(this.choice.value) });
     this.title = el("div", { class: "legend-title" });
     this.body = el("div", { class: "legend-body" });
-    this.element = el("section", { class: "legend card-like", "aria-label": "legend" }, el("label", { class: "field" }, el("span", {}, "Colour by"), this.choice), this.title, this.body);
+    this.size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", oninput: () => view.sizePoints(Number(this.size.value)) });
+    this.element = el("section", { class: "legend card-like", "aria-label": "legend" },
+      el("label", { class: "field" }, el("span", {}, "Colour by"), this.choice), this.title, this.body,
+      el("label", { class: "field point-size" }, el("span", {}, "Point size"), this.size));
   }
 
   /** List what the points can be coloured by. */

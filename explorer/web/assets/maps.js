@@ -191,7 +191,7 @@ class MapPanel {
       context.textAlign = "center";
       wrapped(context, note, width / 2, height / 2, width - 24, 16);
     }
-    this.marks(context, width / wide, height / tall);
+    if (!note || picture) this.marks(context, width / wide, height / tall);
     this.showScale(scale, values);
   }
 

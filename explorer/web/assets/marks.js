@@ -57,7 +57,7 @@ class Marks {
     context.font = `600 12.5px ${view.font}`;
     const wanted = [];
     for (const anchor of stage.anchors) {
-      if (view.hidden.has(anchor.code)) continue;
+      if (view.hidden.has(anchor.code) || (view.chosenCodes && !view.chosenCodes.has(anchor.code))) continue;
       const [x, y, depth] = stage.camera.project(anchor.point, width, height);
       if (!(depth > 0) || x < 0 || y < 0 || x > width || y > height) continue;
       const text = anchor.name.length > 24 ? `${anchor.name.slice(0, 23)}…` : anchor.name;
@@ -96,7 +96,7 @@ class Marks {
 
   /** A small cross of axes, so that a turn is seen as one. */
   axes(context) {
-    const { view, camera, width } = this.stage, x0 = width - 46, y0 = 50, long = 26;
+    const { view, camera, width } = this.stage, x0 = width - 48, y0 = 66, long = 26;
     const word = view.meta.method;
     context.font = `11px ${view.font}`;
     context.textBaseline = "middle";

@@ -32,7 +32,9 @@ void main() {
   float r = dot(d, d);
   if (r > 1.0) discard;
   float lit = 1.0 + 0.10 * (dot(d, vec2(-0.5, -0.6))) - 0.16 * r * r;
-  colour = vec4(mix(tint.rgb * lit, page, haze * haze * fog), 1.0);
+  // Greyed points are shaded less: they are the ground on which the selected ones stand.
+  bool greyed = tint.a < 0.6;
+  colour = vec4(mix(greyed ? tint.rgb : tint.rgb * lit, page, haze * haze * fog), greyed ? 0.3 : 1.0);
   name = vec4(float(who & 255u), float((who >> 8) & 255u), float((who >> 16) & 255u), float(who >> 24)) / 255.0;
 }`;
 
@@ -61,7 +63,8 @@ vec4 one(ivec2 at, ivec2 size) {
     }
     if (fine == 0) { sum *= 2.0; break; }
   }
-  return vec4(texelFetch(colours, at, 0).rgb * exp(-strength * sum), 1.0);
+  vec4 tint = texelFetch(colours, at, 0);
+  return vec4(tint.rgb * exp(-strength * tint.a * sum), 1.0);
 }
 void main() {
   ivec2 size = textureSize(colours, 0);
@@ -208,7 +211,7 @@ class Points {
     gl.uniform3fv(names.centre, camera.bounds.centre);
     gl.uniform3fv(names.normal, camera.bounds.flat[2]);
     gl.uniform3fv(names.page, look.page);
-    const numbers = { distance_: camera.distance, tangent: Math.tan(camera.field / 2), aspect: width / height, press: camera.flatness * (1 - KEPT_DEPTH), near, far, size: size * zoom, fog: (look.light ? 0.42 : 0.55) * (1 - camera.flatness) };
+    const numbers = { distance_: camera.distance, tangent: Math.tan(camera.field / 2), aspect: width / height, press: camera.flatness * (1 - KEPT_DEPTH), near, far, size: size * zoom, fog: (look.light ? 0.34 : 0.45) * (1 - camera.flatness) };
     for (const [name, value] of Object.entries(numbers)) gl.uniform1f(names[name], value);
     gl.bindVertexArray(this.array);
     gl.drawArrays(gl.POINTS, 0, shown);
@@ -234,7 +237,7 @@ class Points {
     gl.uniform2f(names.scale, factor, factor);
     gl.uniform3fv(names.page, look.page);
     const kept = mix(1, KEPT_DEPTH, camera.flatness);
-    const numbers = { near, far, radius: camera.bounds.radius * kept, strength: look.light ? 1.5 : 1.9, opaque: look.opaque === false ? 0 : 1 };
+    const numbers = { near, far, radius: camera.bounds.radius * kept, strength: look.light ? 1.25 : 1.9, opaque: look.opaque === false ? 0 : 1 };
     for (const [name, value] of Object.entries(numbers)) gl.uniform1f(names[name], value);
     gl.bindVertexArray(this.nothing);
     gl.drawArrays(gl.TRIANGLES, 0, 3);

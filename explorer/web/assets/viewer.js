@@ -131,9 +131,17 @@ class Viewer {
       out[4 * i + 3] = off ? 0 : any ? (on ? 255 : 128) : 200;
     }
     this.hiddenCount = hidden;
+    this.chosenCodes = any && this.colouring.kind === "classes" ? this.codesChosen() : null;
     this.painted = out;
     this.stage.cloud.paint(out);
     this.stage.request();
+  }
+
+  /** Classes of which something is selected: only those are named. */
+  codesChosen() {
+    const out = new Set();
+    this.colouring.codes.forEach((code, row) => { if (this.selection.mask[this.places[row]]) out.add(code); });
+    return out;
   }
 
   toggleClass(code) {
@@ -190,7 +198,7 @@ class Viewer {
     clearTimeout(this.later);
     if (soon) this.later = setTimeout(() => this.strip.update(), 120);
     else this.strip.update();
-    if (!soon && this.selection.size && !this.selection.perImage[this.image]) this.showImage(this.selection.ranking()[0]);
+    if (!soon && this.selection.size) this.showImage(this.selection.ranking()[0]);
   }
 
   // ---- one position
@@ -342,7 +350,12 @@ class Viewer {
 
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
-  get mapHeight() { return window.innerHeight < 800 ? 150 : 210; }
+  get mapHeight() { return window.innerHeight < 800 ? 160 : 250; }
+
+  sizePoints(scale) {
+    this.pointScale = scale;
+    this.stage.request();
+  }
 
   toolsChanged() { this.frame.tools(); }
 }

@@ -91,7 +91,9 @@ def test_picking_a_points_pixel_gives_the_frontmost_point_there(components: int)
     shown = made(components=components)
     place = shown.page(SMALL).layout.cloud
     pixels, depth = shown.view.project(shown.cloud.points, (place.width, place.height))
-    radius = shown.cloud.point_size((place.width, place.height)) / 2
+    size = (place.width, place.height)
+    away = shown.cloud.on_screen(shown.view, size).depth
+    radius = shown.cloud.point_size(size) / 2 * shown.cloud.larger(shown.view, away)
     for row in range(0, len(pixels), 7):
         x, y = pixels[row]
         near = np.flatnonzero(np.hypot(*(pixels - pixels[row]).T) <= radius)

@@ -153,7 +153,8 @@ def test_a_drag_turns_and_keeps_the_distance() -> None:
         np.testing.assert_allclose(view.basis() @ view.basis().T, np.eye(3), atol=1e-9)
     distances = [np.linalg.norm(np.subtract(view.position, view.focal_point)) for view in (before, after)]
     np.testing.assert_allclose(*distances)
-    assert at.scene.selection is None
+    assert at.scene.focus is None
+    assert not at.scene.selection
 
 
 @pytest.mark.parametrize(
@@ -193,10 +194,11 @@ def test_a_click_selects_and_a_drag_does_not() -> None:
     at.press("left", *pixel)
     at.move(pixel[0] + 1, pixel[1])
     at.release("left", pixel[0] + 1, pixel[1])
-    assert at.scene.selection is not None
-    assert at.scene.selection.row == row
+    assert at.scene.focus is not None
+    assert at.scene.focus.row == row
+    assert list(at.scene.selection) == [at.scene.state.position_of(row)]
     at.key("n")
-    assert at.scene.selection is None
+    assert at.scene.focus.row == row
 
 
 def test_without_a_screen_the_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +240,7 @@ scene = controls().scene
 window = Window(scene, (800, 600))
 window.controls.picture().save("expected.png")
 window.run()
-print(scene.image, scene.theme, scene.selection.row if scene.selection else None, scene.camera["position"])
+print(scene.image, scene.theme, scene.focus.row if scene.focus else None, scene.camera["position"])
 """
 
 

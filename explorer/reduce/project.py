@@ -148,8 +148,7 @@ def _project_run(
         from explorer.reduce.fit import fit
         from explorer.reduce.rows import read_samples
 
-        own = (settings.sample, settings.random_state, settings.standardise, settings.metric)
-        keep = neighbours_file(run, layer, own)
+        keep = neighbours_file(run, layer, settings)
         ended = _Ended(watch)
         projection = fit(read_samples(run, layer, rows), settings, keep=keep, watch=ended)
         if ended.early:
@@ -175,14 +174,9 @@ class _Ended:
         return self.early
 
 
-def neighbours_file(run: Run, layer: str, rows: tuple[int | None, int | None, bool, str]) -> Path:
-    """Where a run keeps the neighbours of rows, for every method and the viewer to share.
-
-    Args:
-        run: the run.
-        layer: which of its layers.
-        rows: which rows and how they are compared: sample, random_state, standardise, metric.
-    """
+def neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
+    """Where a run keeps the neighbours of these rows, for every method to share."""
+    rows = (settings.sample, settings.random_state, settings.standardise, settings.metric)
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
     return run.path / "neighbours" / f"{quote(layer, safe=' ')} {digest}.npz"
 

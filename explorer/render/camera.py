@@ -16,6 +16,7 @@ from explorer.errors import InputError, RenderError
 
 ANGLE = 26.0
 MARGIN = 0.94
+FAR, SHARE = 2.0, 0.95
 CANDIDATES = 96
 TURNS = 6
 GLANCED_AT, LOOKED_AT = 600, 3000
@@ -144,14 +145,17 @@ def frame(points: NDArray[Any], basis: NDArray[Any], aspect: float) -> Camera:
     """The perspective camera of this orientation (rows right, up, back) that points (n, 3) just fill."""
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     local = (points - middle) @ basis.T
+    some = local[:: -(-len(local) // 50_000)]
     tall = math.tan(math.radians(ANGLE / 2)) * MARGIN
     slopes = np.array([tall * aspect, tall])
     shift = np.zeros(2)
     distance = 0.0
-    for _ in range(12):
-        across = np.abs(local[:, :2] - shift) / slopes + local[:, 2:]
+    for turn in range(12):
+        # Most of the way with some of them, and the last of it with all.
+        held = some if turn < 10 else local
+        across = np.abs(held[:, :2] - shift) / slopes + held[:, 2:]
         distance = max(float(across.max()), 1e-9)
-        seen = (local[:, :2] - shift) / np.maximum(distance - local[:, 2:], 1e-9)
+        seen = (held[:, :2] - shift) / np.maximum(distance - held[:, 2:], 1e-9)
         # Move towards the middle of what is seen, so that all four margins grow alike.
         shift = shift + (seen.min(axis=0) + seen.max(axis=0)) / 2 * distance
     focus = middle + shift @ basis[:2]
@@ -159,13 +163,34 @@ def frame(points: NDArray[Any], basis: NDArray[Any], aspect: float) -> Camera:
     return Camera(vector(eye), vector(focus), vector(basis[1]))
 
 
-def face_on(points: NDArray[Any], aspect: float) -> Camera:
-    """The parallel camera in front of a flat cloud (n, 3), x to the right and y up."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle, span = (low + high) / 2, high - low
+def face_on(points: NDArray[Any], aspect: float, basis: NDArray[Any] | None = None) -> Camera:
+    """The parallel camera that points (n, 3) just fill: x to the right and y up, or this orientation."""
+    basis = np.eye(3) if basis is None else basis
+    local = points @ basis.T
+    low, high = local.min(axis=0), local.max(axis=0)
+    middle, span = (low + high) / 2 @ basis, high - low
     half = max(span[1] / 2, span[0] / 2 / aspect, 1e-9) / MARGIN
-    eye = middle + np.array([0, 0, 4 * half])
-    return Camera(vector(eye), vector(middle), (0.0, 1.0, 0.0), parallel_scale=float(half))
+    eye = middle + max(4 * half, span[2]) * basis[2]
+    return Camera(vector(eye), vector(middle), vector(basis[1]), parallel_scale=float(half))
+
+
+def principal(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Right, up and back along the directions in which points (n, 3) spread most, next and least."""
+    centred = points - points.mean(axis=0)
+    axes = np.linalg.eigh(centred.T @ centred)[1].T[::-1]
+    # Signs that do not depend on the solver: the largest entry is positive.
+    axes *= np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])[:, None]
+    return np.stack([axes[0], axes[1], np.cross(axes[0], axes[1])])
+
+
+def core(points: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which points (n, 3) a view is fitted to: those within twice the distance that holds 95 % of them.
+
+    The distance is from the median. Some far points, or a small far island, then leave the frame filled.
+    """
+    apart = np.linalg.norm(points - np.median(points[:: -(-len(points) // 100_000)], axis=0), axis=1)
+    within = apart <= FAR * np.quantile(apart, SHARE)
+    return within if within.any() else np.ones(len(points), bool)
 
 
 def opening(points: NDArray[Any], groups: NDArray[Any], aspect: float) -> NDArray[np.float64]:

@@ -9,10 +9,12 @@ import numpy as np
 from explorer.render.camera import Camera
 from explorer.render.colours import Colour, Theme
 from explorer.render.layout import Layout
-from explorer.render.text import font, width, write
+from explorer.render.text import disc, elide, font, width, write
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
+
+    from explorer.render.centres import Centre
 
 FINE = 4  # drawn this much larger and reduced, for smooth edges
 
@@ -25,8 +27,8 @@ def draw_axes(
 
     px, arm, face = layout.px, layout.px(20), font(layout.px(11))
     place = layout.axes
-    base = place.bottom - px(8)
     centre = np.array([place.left + place.width / 2, place.top + arm + px(11)], float)
+    base = centre[1] + arm + px(24)
     ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
     ahead = camera.basis()[2][:n]
     half = arm + px(4)
@@ -80,6 +82,69 @@ def paste_inside(
     if left < right and top < bottom:
         part = mask.crop((left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]))
         canvas.paste(colour, (left, top), part)
+
+
+def draw_names(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, camera: Camera, named: tuple[Centre, ...]
+) -> None:
+    """Write classes' names at their centres, the largest first; one that finds no free place is left out."""
+    from PIL import ImageDraw
+
+    if not named:
+        return
+    draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
+    face, tall = font(px(13), "Bold"), px(20)
+    pixels, depth = camera.project(np.array([centre.place for centre in named]), (place.width, place.height))
+    taken: list[tuple[float, float, float, float]] = []
+    for centre, (x, y), far in zip(named, pixels, depth, strict=True):
+        if not (far > 0 and 0 <= x < place.width and 0 <= y < place.height):
+            continue
+        name = elide(centre.name, face, px(150))
+        wide = width(name, face) + px(22)
+        for dx, dy in ((0, 0), (0, -1), (0, 1), (0.6, 0), (-0.6, 0), (0, -2), (0, 2)):
+            left, top = x + dx * wide - wide / 2, y + dy * tall - tall / 2
+            left = min(max(left, px(4)), place.width - wide - px(4))
+            top = min(max(top, px(4)), place.height - tall - px(4))
+            box = (left, top, left + wide, top + tall)
+            if all(box[0] >= b[2] or b[0] >= box[2] or box[1] >= b[3] or b[1] >= box[3] for b in taken):
+                taken.append(box)
+                corner = (place.left + left, place.top + top)
+                _name(canvas, draw, layout, theme, name=name, colour=centre.colour, corner=corner)
+                break
+
+
+def _name(
+    canvas: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    layout: Layout,
+    theme: Theme,
+    *,
+    name: str,
+    colour: Colour,
+    corner: tuple[float, float],
+) -> None:
+    """One name after a disc of its colour, with the page's colour round both."""
+    px, face = layout.px, font(layout.px(13), "Bold")
+    middle = (corner[0] + px(8), corner[1] + px(10))
+    disc(canvas, middle, px(7), colour=theme.page)
+    disc(canvas, middle, px(5), colour=colour)
+    at = (round(middle[0] + px(9)), round(middle[1]))
+    halo, fill = px(2), theme.text
+    draw.text(at, name, font=face, fill=fill, anchor="lm", stroke_width=halo, stroke_fill=theme.page)
+
+
+def draw_note(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
+    """Say what the picture leaves out, at the bottom of the cloud."""
+    from PIL import ImageDraw
+
+    if not words:
+        return
+    draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
+    face, room = font(px(12)), place.width - px(56)
+    wide = min(width(words, face), room)
+    left, top = place.left + px(28), place.bottom - px(24)
+    draw.rectangle((left - px(4), top, left + wide + px(4), top + px(20)), fill=theme.page)
+    write(draw, (left, top + px(10)), words, face=face, fill=theme.warning, anchor="lm", limit=room)
 
 
 def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:

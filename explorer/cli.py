@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
-from explorer.commands import making, showing
+from explorer.commands import making, publishing, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or a file that stands alone (.npz or .npy of activations).
@@ -35,6 +35,7 @@ for command in (
     showing.view,
     showing.screenshot,
     showing.grid,
+    publishing.export,
     making.doctor,
 ):
     app.command(command)

@@ -22,6 +22,7 @@ ROOMS = {
     "capture": {"activations", "errors", "samples", "progress"},
     "reduce": {"activations", "errors", "samples", "progress", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "progress"},
+    "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "adapters": {"activations", "errors", "capture.protocol"},
 }

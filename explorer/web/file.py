@@ -11,32 +11,12 @@ from explorer.errors import InputError, RenderError
 from explorer.progress import progress
 from explorer.web.material import Material
 from explorer.web.page import script, standalone, style
-from explorer.web.plan import Plan, pieces
+from explorer.web.plan import STEPS, Options, Plan
 
 if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
 
 MEGABYTE = 1_000_000
-STEPS = 6
-
-
-@dataclass(frozen=True)
-class Options:
-    """What goes into a file.
-
-    Attributes:
-        megabytes: the most it may weigh; what does not fit is left out and said.
-        pictures: keep small versions of the run's pictures.
-        neighbours: keep each point's nearest neighbours in the layer.
-        similarity: keep shortened vectors, from which the page computes similarities.
-        channels: at most so many channels' maps; None for as many as fit.
-    """
-
-    megabytes: float = 15.0
-    pictures: bool = True
-    neighbours: bool = True
-    similarity: bool = True
-    channels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +57,11 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
         raise InputError(f"{target}: the projection of {scene.state.projection.layer} has no positions")
     # Names, ranges and markup take what their own text takes; the rest is for numbers and pictures.
     room = options.megabytes * MEGABYTE - len(script().encode()) - len(style().encode())
-    with progress(f"{target.name}", STEPS, "parts") as advance:
-        for plan in pieces(Material(scene), room * 0.98, options):
+    material = Material(scene)
+    plan = Plan(room * 0.98, {**material.meta(), "grids": {}, "rows": {}})
+    with progress(f"{target.name}", len(STEPS), "parts") as advance:
+        for step in STEPS:
+            step(plan, material, options)
             advance(1)
     text = standalone(plan.meta, plan.blocks)
     weight = len(text.encode("utf-8"))

@@ -1,18 +1,16 @@
-"""What a page shows of a run and one of its projections, read as it is asked for: the same for file and server."""
+"""What a page shows of a run and one of its projections, the same for a file and for a server."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.camera import spatial
-from explorer.render.colouring import MOST_CLASSES, TRUST_OF_RANDOM, natural
 from explorer.render.colours import categorical, table
+from explorer.render.quantities import METADATA, MOST_CLASSES, natural
 from explorer.render.text import plural
 from explorer.render.words import METHODS, QUALITIES, header, method_name
 from explorer.web.packing import Bytes, to_bytes
@@ -22,27 +20,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 TABLES = ("viridis", "diverging-light", "diverging-dark", "gray")
+OTHERS = ("trust", "cluster", "mask")
+MOST_COLOURS = 64
+"""Classes that get a colour of their own; more of them come round again."""
 Told = dict[str, Any]
-Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One number or class for every projected position.
-
-    Attributes:
-        title: what it is.
-        numbers: (n_samples,) float32, or None.
-        codes: (n_samples,) uint16 into `names`, or None.
-        names: the classes.
-        ends: where a colour bar begins and ends, or None for what fits.
-    """
-
-    title: str
-    numbers: NDArray[np.float32] | None = None
-    codes: NDArray[np.uint16] | None = None
-    names: tuple[str, ...] = ()
-    ends: tuple[float, float] | None = None
 
 
 class Material:
@@ -65,7 +46,7 @@ class Material:
     @property
     def places(self) -> NDArray[np.int64]:
         """Each projected position's place in the layer's grid, (n_samples,), increasing."""
-        return self.projection.samples.grid_rows()
+        return self.scene.state.rows
 
     def norms(self) -> Bytes:
         """Euclidean length of every position's vector, (n_images, each) as bytes."""
@@ -83,14 +64,10 @@ class Material:
             self._rgb = values.reduced(basis.colours, grid).reshape(-1, 3)
         return self._rgb
 
-    def columns(self) -> dict[str, Callable[[], Column]]:
-        """What else is known of every projected position, made when it is asked for."""
-        trust = self.projection.trust
-        if trust is None:
-            return {}
-        title = "trust: 1 neighbours are true, 0.5 as in a random map"
-        ends = (TRUST_OF_RANDOM, 1.0)
-        return {"trust": lambda: Column(title, numbers=np.asarray(trust, np.float32), ends=ends)}
+    def columns(self) -> tuple[str, ...]:
+        """What else can be told of every projected position: trust, clusters, masks, metadata."""
+        others = [name for name in self.scene.state.colours if name in OTHERS or name.startswith(METADATA)]
+        return tuple(others)
 
     def classes(self) -> tuple[str, ...]:
         """The labels, as legends order them."""
@@ -102,7 +79,14 @@ class Material:
         names = ["label"] if self.run.labels is not None else []
         names += ["image"] + ["row"] * (spatial_axes > 1) + ["column"] * (spatial_axes > 0)
         told = [{"name": name, "title": name, "group": "Where it is"} for name in names]
-        told += [{"name": name, "title": name, "group": "This map"} for name in self.columns()]
+        told += [
+            {
+                "name": name,
+                "title": name.removeprefix(METADATA),
+                "group": "Metadata" if name.startswith(METADATA) else "This map",
+            }
+            for name in self.columns()
+        ]
         told += [
             {"name": f"component:{axis}", "title": f"component {axis + 1}", "group": "This map"}
             for axis in range(self.projection.n_components)
@@ -118,6 +102,12 @@ class Material:
         """Channels as a page lists them."""
         return [{"name": f"channel:{k}", "title": f"channel {k}", "group": group} for k in channels]
 
+    def colour(self) -> str:
+        """What the points are coloured by first, as the page names it."""
+        state = self.scene.state
+        own = {"component": f"component:{state.component}", "channel": f"channel:{state.channel}"}
+        return own.get(state.colour, state.colour)
+
     def maps(self) -> list[Told]:
         """What the heatmap can show."""
         channels = self.scene.state.values.channels
@@ -132,7 +122,7 @@ class Material:
         told = header(state)
         classes = self.classes()
         number = {name: index for index, name in enumerate(classes)}
-        most = max(len(classes), MOST_CLASSES, 24)
+        most = min(MOST_COLOURS, max(len(classes), 2 * MOST_CLASSES))
         picture = self.run.picture(0) if self.run.n_images else None
         return {
             "format": FORMAT,
@@ -151,17 +141,16 @@ class Material:
             "names": list(self.run.image_names),
             "labels": None if self.run.labels is None else [number[label] for label in self.run.labels],
             "classes": list(classes),
-            "pictures": None
-            if picture is None
-            else {"width": picture.shape[1], "height": picture.shape[0]},
+            "pictures": None if picture is None else {"width": picture.shape[1], "height": picture.shape[0]},
             "palette": {name: categorical(most, name).tolist() for name in ("light", "dark")},
             "tables": {name: _encoded(table(name)) for name in TABLES},
             "opening": self.scene.view.basis().tolist(),
             "flat": principal(projection.coordinates).tolist(),
+            "mostClasses": MOST_CLASSES,
             "colours": self.colours(),
-            "colour": state.colour if state.colour != "component" else "component:0",
+            "colour": self.colour(),
             "maps": self.maps(),
-            "figures": [{"name": name, "title": name} for name in self.columns()],
+            "figures": [{"name": name, "title": name.removeprefix(METADATA)} for name in self.columns()],
             "quality": quality(projection.quality, projection.method),
             "theme": state.theme,
             "image": state.image,

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
-from explorer.reduce.graph import NeighbourStore
-from explorer.reduce.neighbours import Neighbours
+from explorer.reduce.neighbours import Metric, Neighbours, find_neighbours
 from explorer.web.packing import to_signed
 
 if TYPE_CHECKING:
@@ -35,30 +34,23 @@ class Short:
     error: float
 
 
-def neighbour_store(material: Material) -> NeighbourStore:
-    """The rows of a projection and their neighbours, kept beside the run as every method shares them."""
-    from explorer.reduce.project import neighbours_file
-    from explorer.reduce.rows import check_spread, read_samples, to_unit
-
-    run: Any = material.run
-    projection, parameters = material.projection, material.projection.parameters
-    samples = read_samples(run, projection.layer, projection.rows)
-    standardise = bool(parameters.get("standardise", False))
-    unit = check_spread(samples, to_unit(samples.features, standardise=standardise), 2)
-    metric = parameters.get("metric", "euclidean")
-    own = (parameters.get("sample"), parameters.get("random_state", 0), standardise, metric)
-    known = projection.rows is None or parameters.get("sample") is not None
-    path = neighbours_file(run, projection.layer, own) if hasattr(run, "path") and known else None
-    return NeighbourStore(unit.rows, metric=metric, path=path)
-
-
 def original_neighbours(material: Material, k: int) -> Neighbours:
     """The k nearest rows of every row of the projection, by the layer's own values.
 
+    They come from the graph that the run keeps, where it keeps one of these rows.
+
     Raises:
-        ReductionError: positions that are all the same.
+        ReductionError: values that are not finite.
     """
-    return neighbour_store(material)(k)
+    state = material.scene.state
+    graph = state.graph()
+    if graph is not None and graph.k >= min(k, len(state.rows) - 1):
+        return graph.take(min(k, graph.k))
+    rows = state.values.vectors(state.rows)
+    if not np.isfinite(rows).all():
+        raise ReductionError(f"layer {state.values.layer}: some values are not finite")
+    metric: Metric = "cosine" if state.projection.parameters.get("metric") == "cosine" else "euclidean"
+    return find_neighbours(rows, k, metric=metric)
 
 
 def shortened(material: Material, width: int) -> Short:

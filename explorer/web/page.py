@@ -14,7 +14,19 @@ from typing import Any
 from explorer.web.packing import Block
 
 ASSETS = Path(__file__).resolve().parent / "assets"
-SCRIPTS = ("colour", "space", "source", "points", "choosing", "maps", "strip", "legend", "side", "marks", "stage")
+SCRIPTS = (
+    "colour",
+    "space",
+    "source",
+    "points",
+    "choosing",
+    "maps",
+    "strip",
+    "legend",
+    "side",
+    "marks",
+    "stage",
+)
 LAST = ("frame", "viewer", "start")
 
 

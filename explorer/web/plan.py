@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from explorer.render.text import count, plural
 from explorer.web.packing import Block, Bytes, block, raw_block, to_bytes, to_whole
 
 if TYPE_CHECKING:
-    from explorer.web.material import Column, Material, Told
+    from explorer.render.quantities import Quantity
+    from explorer.web.material import Material, Told
 
 SIZES = (512, 384, 256, 192, 128, 96, 64, 48, 32)
 TRIED = 24
@@ -25,6 +26,25 @@ NEIGHBOURS = 8
 VECTORS_SHARE = 0.7
 WIDTHS = (64, 48, 32, 24, 16, 12, 8)
 """Numbers kept of each vector for similarities, the most that fit."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What goes into a file.
+
+    Attributes:
+        megabytes: the most it may weigh; what does not fit is left out and said.
+        pictures: keep small versions of the run's pictures.
+        neighbours: keep each point's nearest neighbours in the layer.
+        similarity: keep shortened vectors, from which the page computes similarities.
+        channels: at most so many channels' maps; None for as many as fit.
+    """
+
+    megabytes: float = 15.0
+    pictures: bool = True
+    neighbours: bool = True
+    similarity: bool = True
+    channels: int | None = None
 
 
 @dataclass
@@ -58,7 +78,7 @@ class Plan:
         self.meta["left"].append(words)
 
 
-def add_cloud(plan: Plan, material: Material) -> None:
+def add_cloud(plan: Plan, material: Material, options: Options) -> None:
     """Coordinates in 16 bits each, and the places they belong to."""
     projection = material.projection
     whole, low, high = to_whole(projection.coordinates)
@@ -71,10 +91,14 @@ def add_cloud(plan: Plan, material: Material) -> None:
     plan.note(f"coordinates in 16 bits: {count(projection.n_samples)} points, axes from {ends}")
 
 
-def add_pictures(plan: Plan, material: Material) -> None:
+def add_pictures(plan: Plan, material: Material, options: Options) -> None:
     """Pictures as WebP, as large as fits."""
     n, shown = material.run.n_images, plan.meta["pictures"]
     if shown is None:
+        return
+    if not options.pictures:
+        plan.meta["pictures"] = None
+        plan.left(f"all {plural(n, 'picture')}, as asked for")
         return
     longest = max(shown["width"], shown["height"])
     sizes = [longest] if longest <= SIZES[-1] else [min(longest, size) for size in SIZES]
@@ -109,7 +133,7 @@ def webp(material: Material, image: int, size: int) -> bytes:
     return out.getvalue()
 
 
-def add_grids(plan: Plan, material: Material) -> None:
+def add_grids(plan: Plan, material: Material, options: Options) -> None:
     """The norm and PCA→RGB of every position."""
     kept = []
     if add_map(plan, "norm", material.norms(), f"norm of {plural(plan.meta['channels'], 'channel')}"):
@@ -139,11 +163,11 @@ def _short(values: NDArray[np.float32]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def add_columns(plan: Plan, material: Material) -> None:
-    """Trust and whatever else is known of the projected positions."""
-    for index, (name, make) in enumerate(material.columns().items()):
-        column, identifier = make(), f"column-{index}"
-        made, told = _column(column, identifier)
+def add_columns(plan: Plan, material: Material, options: Options) -> None:
+    """Trust, clusters and whatever else is known of the projected positions."""
+    for index, name in enumerate(material.columns()):
+        identifier = f"column-{index}"
+        made, told = packed_column(material.scene.state.quantity(name), identifier)
         if plan.add(made):
             plan.meta["rows"][name] = told
             continue
@@ -152,28 +176,34 @@ def add_columns(plan: Plan, material: Material) -> None:
         _without(plan, "figures", {name})
 
 
-def _column(column: Column, identifier: str) -> tuple[Block, Told]:
-    told: Told = {"block": identifier, "title": column.title}
-    if column.codes is not None:
-        return block(identifier, column.codes), {**told, "kind": "classes", "names": list(column.names)}
-    assert column.numbers is not None  # a column is one or the other
-    made = to_bytes(column.numbers[None])
+def packed_column(quantity: Quantity, identifier: str) -> tuple[Block, Told]:
+    """One number or class a row, and how the page reads it."""
+    told: Told = {"block": identifier, "title": quantity.title, "note": quantity.note}
+    if quantity.names:
+        codes = np.asarray(quantity.values, np.uint16)
+        return block(identifier, codes), {**told, "kind": "classes", "names": list(quantity.names)}
+    made = to_bytes(np.asarray(quantity.values)[None])
     told |= {"kind": "scale", "low": float(made.low[0]), "high": float(made.high[0])}
-    if column.ends is not None:
-        told["scale"] = {"low": column.ends[0], "high": column.ends[1], "map": "viridis"}
+    told["signed"] = quantity.signed
+    if quantity.limits is not None and not quantity.signed:
+        told["scale"] = {"low": quantity.limits[0], "high": quantity.limits[1], "map": "viridis"}
     return block(identifier, made.values[0]), told
 
 
-def add_neighbours(plan: Plan, material: Material, *, wanted: bool) -> None:
+def add_neighbours(plan: Plan, material: Material, options: Options) -> None:
     """Nearest rows in the layer's own space."""
     from explorer.web.near import original_neighbours
 
     n = len(material.places)
     plan.meta["near"] = None
-    if not wanted or n < 2:
+    if not options.neighbours or n < 2:
         plan.left(f"nearest neighbours in the layer of {plural(n, 'position')}, as asked for")
         return
-    found = original_neighbours(material, NEIGHBOURS)
+    try:
+        found = original_neighbours(material, NEIGHBOURS)
+    except ReductionError as error:
+        plan.left(f"nearest neighbours in the layer: {error}")
+        return
     made = block("near", found.indices.astype(np.uint32))
     if not plan.add(made):
         plan.left(f"nearest neighbours in the layer of {plural(n, 'position')}")
@@ -183,7 +213,7 @@ def add_neighbours(plan: Plan, material: Material, *, wanted: bool) -> None:
     plan.note(f"{found.k} nearest neighbours of every point in {plan.meta['layer']}")
 
 
-def add_vectors(plan: Plan, material: Material, *, wanted: bool) -> None:
+def add_vectors(plan: Plan, material: Material, options: Options) -> None:
     """Every position's vector, shortened, so that similarities can be computed in the page."""
     from explorer.web.near import shortened
 
@@ -192,7 +222,7 @@ def add_vectors(plan: Plan, material: Material, *, wanted: bool) -> None:
     share = plan.room * VECTORS_SHARE
     fits = [width for width in (channels, *WIDTHS) if width <= channels and width * n * 4 / 3 <= share]
     fits = [width for width in fits if width <= WIDTHS[0] or width == channels]
-    if not wanted or not fits:
+    if not options.similarity or not fits:
         plan.left(f"vectors of {plural(n, 'position')}, so no similarity to a chosen position")
         return
     try:
@@ -212,10 +242,10 @@ def add_vectors(plan: Plan, material: Material, *, wanted: bool) -> None:
     )
 
 
-def add_channels(plan: Plan, material: Material, *, most: int | None) -> None:
+def add_channels(plan: Plan, material: Material, options: Options) -> None:
     """As many channels as fit, those that vary most first."""
     values = material.scene.state.values
-    order = by_variance(material)[: values.channels if most is None else most]
+    order = by_variance(material)[: values.channels if options.channels is None else options.channels]
     room = plan.room
     # What one channel takes is learnt from the first; a slow end of many that do not fit is not tried.
     kept = []
@@ -230,7 +260,9 @@ def add_channels(plan: Plan, material: Material, *, most: int | None) -> None:
     _without(plan, "maps", names)
     if names:
         chosen = "those that vary most are kept"
-        plan.left(f"{count(len(names))} of {plural(values.channels, 'channel')} ({chosen}: {count(len(kept))})")
+        plan.left(
+            f"{count(len(names))} of {plural(values.channels, 'channel')} ({chosen}: {count(len(kept))})"
+        )
     if kept:
         plan.note(f"maps in one byte a position, from each picture's lowest to its highest: {len(kept) + 1}")
 
@@ -250,23 +282,13 @@ def _without(plan: Plan, which: str, names: set[str]) -> None:
     plan.meta[which] = [told for told in plan.meta[which] if told["name"] not in names]
 
 
-def pieces(material: Material, room: float, options: Any) -> Iterator[Plan]:
-    """Fill a plan step by step; yields it after each step, so that progress can be told."""
-    plan = Plan(room, {**material.meta(), "grids": {}, "rows": {}})
-    add_cloud(plan, material)
-    yield plan
-    if options.pictures:
-        add_pictures(plan, material)
-    elif plan.meta["pictures"] is not None:
-        plan.left(f"all {plural(material.run.n_images, 'picture')}, as asked for")
-        plan.meta["pictures"] = None
-    yield plan
-    add_grids(plan, material)
-    add_columns(plan, material)
-    yield plan
-    add_neighbours(plan, material, wanted=options.neighbours)
-    yield plan
-    add_vectors(plan, material, wanted=options.similarity)
-    yield plan
-    add_channels(plan, material, most=options.channels)
-    yield plan
+STEPS: tuple[Callable[[Plan, Material, Options], None], ...] = (
+    add_cloud,
+    add_pictures,
+    add_grids,
+    add_columns,
+    add_neighbours,
+    add_vectors,
+    add_channels,
+)
+"""What fills a plan, most useful first."""

@@ -1,6 +1,5 @@
 // What colours mean: classes, numbers on a scale, or colours as they are. Tables and palettes come with the data.
 
-const MOST_CLASSES = 14; // pictures that get a colour of their own
 const CLIP = 0.005; // share of values beyond either end of a colour bar
 
 /** Words for a number: short, without false digits. */
@@ -116,7 +115,7 @@ async function colouringOf(view, name) {
     return { name, kind: "classes", title: "label", names: meta.classes, codes, n };
   }
   if (name === "image") {
-    if (meta.nImages <= MOST_CLASSES) return { name, kind: "classes", title: "picture", names: meta.names, codes: images(), n };
+    if (meta.nImages <= meta.mostClasses) return { name, kind: "classes", title: "picture", names: meta.names, codes: images(), n };
     return { name, kind: "scale", title: "picture, in the run's order", values: images(), scale: { low: 0, high: meta.nImages - 1, map: "viridis" }, n };
   }
   if (name === "row" || name === "column") {
@@ -145,7 +144,7 @@ async function colouringOf(view, name) {
     return { name, kind: "scale", title: grid.title, values, scale: scaleOf(values, { clip: CLIP }), n };
   }
   const own = await source.rows(name);
-  if (own.kind === "classes") return { name, kind: "classes", title: own.title, names: own.names, codes: own.codes, n };
+  if (own.kind === "classes") return { name, kind: "classes", title: own.title, note: own.note, names: own.names, codes: own.codes, n };
   const scale = own.scale || scaleOf(own.values, { clip: CLIP, signed: own.signed });
-  return { name, kind: "scale", title: own.title, values: own.values, scale, n };
+  return { name, kind: "scale", title: own.title, note: own.note, values: own.values, scale, n };
 }

@@ -26,8 +26,10 @@ class Legend {
   update() {
     const { view } = this, own = view.colouring;
     this.choice.value = view.colour;
-    this.title.textContent = own.kind === "classes" ? "" : own.title;
-    this.title.hidden = own.kind === "classes";
+    // A class is named beside its colour; what the classes are is said where their heading does not.
+    const said = own.kind === "classes" && (own.name === "label" || own.name === "image") ? "" : own.title;
+    this.title.textContent = [said, own.note].filter(Boolean).join(" · ");
+    this.title.hidden = !this.title.textContent;
     if (own.kind === "classes") this.classes(own);
     else if (own.kind === "scale") this.scale(own);
     else this.body.replaceChildren(el("div", { class: "swatches" }, ...["PC 1", "PC 2", "PC 3"].map((name, k) => el("span", {}, swatch([[214, 48, 49], [38, 166, 91], [52, 104, 219]][k]), name))));

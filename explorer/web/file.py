@@ -16,6 +16,8 @@ from explorer.web.plan import STEPS, Options, Plan
 if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
 
+__all__ = ["Options", "Written", "export_html"]
+
 MEGABYTE = 1_000_000
 
 

@@ -22,7 +22,8 @@ SIZES = (512, 384, 256, 192, 128, 96, 64, 48, 32)
 TRIED = 24
 """Pictures that are packed to tell how large all of them become."""
 PICTURES_SHARE = 0.4
-NEIGHBOURS = 8
+NEIGHBOURS, FEWEST_NEIGHBOURS = 8, 4
+NEIGHBOURS_SHARE = 0.5
 VECTORS_SHARE = 0.7
 WIDTHS = (64, 48, 32, 24, 16, 12, 8)
 """Numbers kept of each vector for similarities, the most that fit."""
@@ -204,8 +205,13 @@ def add_neighbours(plan: Plan, material: Material, options: Options) -> None:
     except ReductionError as error:
         plan.left(f"nearest neighbours in the layer: {error}")
         return
-    made = block("near", found.indices.astype(np.uint32))
-    if not plan.add(made):
+    share = plan.room * NEIGHBOURS_SHARE
+    for k in dict.fromkeys((found.k, min(found.k, FEWEST_NEIGHBOURS))):
+        found = found.take(k)
+        made = block("near", found.indices.astype(np.uint32))
+        if len(made.text) <= share and plan.add(made):
+            break
+    else:
         plan.left(f"nearest neighbours in the layer of {plural(n, 'position')}")
         return
     recall = "" if found.recall is None else f"{found.recall:.0%} of the true ones were found"

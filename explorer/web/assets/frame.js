@@ -272,15 +272,11 @@ class Frame {
   /** The cloud with names and legend, at twice the screen's resolution. */
   savePicture() {
     const { view } = this, { stage } = view, { width, height } = stage, factor = 2, out = el("canvas");
-    const kept = [stage.canvas.width, stage.canvas.height];
-    stage.canvas.width = width * factor;
-    stage.canvas.height = height * factor;
-    stage.render(false);
+    stage.render(false, factor);
     out.width = width * factor;
     out.height = height * factor;
     const context = out.getContext("2d");
     context.drawImage(stage.canvas, 0, 0);
-    [stage.canvas.width, stage.canvas.height] = kept;
     stage.render(false);
     context.drawImage(stage.over, 0, 0, out.width, out.height);
     context.scale(factor, factor);

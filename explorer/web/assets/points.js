@@ -75,7 +75,8 @@ void main() {
   } else result = one(clamp(at, ivec2(0), size - 1), size);
 }`;
 
-const FEWEST = 4000; // points that are always drawn while the cloud moves
+const FEW = 30000; // points while the cloud moves before the picture gets coarser still
+const FEWEST = 8000; // points that are always drawn while it moves
 
 class Points {
   /** @param {HTMLCanvasElement} canvas */
@@ -172,7 +173,8 @@ class Points {
       gl.framebufferTexture2D(gl.FRAMEBUFFER, at, gl.TEXTURE_2D, texture, 0);
       made.textures.push(texture);
     }
-    gl.drawBuffers([gl.COLOR_ATTACHMENT0, gl.COLOR_ATTACHMENT1]);
+    // Who is where is asked only of the full picture.
+    gl.drawBuffers([gl.COLOR_ATTACHMENT0, kind === "rough" ? gl.NONE : gl.COLOR_ATTACHMENT1]);
     this.frames.set(kind, made);
     return made;
   }
@@ -185,13 +187,17 @@ class Points {
   /**
    * Draw. Returns how many points were drawn.
    * @param {Camera} camera
-   * @param {{page: number[], rough: boolean, scale: number, light: boolean, opaque?: boolean}} look
+   * @param {{page: number[], rough: boolean, scale: number, light: boolean, ratio: number, opaque?: boolean}} look
    */
   draw(camera, look) {
-    const gl = this.gl, canvas = this.canvas, ratio = canvas.width / Math.max(1, canvas.clientWidth);
+    const gl = this.gl, canvas = this.canvas;
+    // While it moves, a slow machine draws fewer pixels too; the browser stretches them.
+    const ratio = look.ratio * (look.rough ? this.coarse : 1);
+    const across = Math.max(2, Math.round(canvas.clientWidth * ratio)), down = Math.max(2, Math.round(canvas.clientHeight * ratio));
+    if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
     const shown = look.rough ? Math.min(this.n, Math.round(this.budget)) : this.n;
     const large = canvas.width * canvas.height > 4_500_000;
-    const factor = look.rough ? this.coarse : (ratio >= 1.9 || large ? 1 : 2);
+    const factor = look.rough || ratio >= 1.9 || large ? 1 : 2;
     const width = Math.max(2, Math.round(canvas.width * factor)), height = Math.max(2, Math.round(canvas.height * factor));
     const frame = this.frame(look.rough ? "rough" : "fine", width, height), [near, far] = camera.range();
     const thin = look.rough && shown < this.n ? Math.min(1.9, Math.sqrt(Math.sqrt(this.n / shown))) : 1;
@@ -200,7 +206,7 @@ class Points {
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame.buffer);
     gl.viewport(0, 0, width, height);
     gl.clearBufferfv(gl.COLOR, 0, [...look.page, 1]);
-    gl.clearBufferfv(gl.COLOR, 1, [0, 0, 0, 0]);
+    if (!look.rough) gl.clearBufferfv(gl.COLOR, 1, [0, 0, 0, 0]);
     gl.clearBufferfv(gl.DEPTH, 0, [1]);
     gl.enable(gl.DEPTH_TEST);
     gl.disable(gl.BLEND);
@@ -244,16 +250,16 @@ class Points {
     gl.bindVertexArray(null);
   }
 
-  /** Fewer points when frames come slowly, more when there is time to spare. */
+  /** Fewer pixels and points when frames come slowly, more when there is time to spare. */
   adapt(milliseconds) {
-    if (milliseconds > 48) {
-      if (this.budget <= 20000 && this.coarse > 0.5) this.coarse = Math.max(0.5, this.coarse * 0.8);
-      this.budget = Math.max(FEWEST, this.budget * clamp(40 / milliseconds, 0.45, 0.9));
-    } else if (milliseconds < 26 && this.budget < this.n) {
-      this.budget = Math.min(this.n, this.budget * 1.12);
-    } else if (milliseconds < 22 && this.coarse < 1) {
-      this.coarse = Math.min(1, this.coarse * 1.05);
-    }
+    const slow = milliseconds > 45, spare = milliseconds < 24;
+    if (slow && this.coarse > 0.6) this.coarse = Math.max(0.6, this.coarse * 0.8);
+    else if (slow && this.budget > FEW) this.budget = Math.max(FEW, this.budget * clamp(40 / milliseconds, 0.5, 0.9));
+    else if (slow && this.coarse > 0.4) this.coarse = Math.max(0.4, this.coarse * 0.85);
+    else if (slow) this.budget = Math.max(FEWEST, this.budget * 0.85);
+    else if (spare && this.budget < FEW) this.budget *= 1.15;
+    else if (spare && this.coarse < 1) this.coarse = Math.min(1, this.coarse * 1.08);
+    else if (spare && this.budget < this.n) this.budget = Math.min(this.n, this.budget * 1.12);
   }
 
   /** Rows whose points are seen in a rectangle of CSS pixels of the last full picture, by the pixel: {rows, width, height}. */

@@ -78,11 +78,7 @@ class Stage {
   }
 
   resize() {
-    const ratio = Math.min(2, window.devicePixelRatio || 1), { width, height } = this;
-    if (!width || !height) return;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    this.request();
+    if (this.width && this.height) this.request();
   }
 
   listen() {
@@ -319,9 +315,12 @@ class Stage {
     if (this.motion) this.request();
   }
 
-  render(rough) {
+  /** Pixels of the screen for one of the page. */
+  get ratio() { return Math.min(2, window.devicePixelRatio || 1); }
+
+  render(rough, ratio = this.ratio) {
     const page = this.view.numbers("--page");
-    const shown = this.cloud.draw(this.camera, { page, rough, scale: this.view.pointScale, light: this.view.theme === "light" });
+    const shown = this.cloud.draw(this.camera, { page, rough, scale: this.view.pointScale, light: this.view.theme === "light", ratio });
     this.drawn = (this.drawn || 0) + 1;
     const n = this.cloud.n, hidden = this.view.hiddenCount;
     this.status.textContent = shown < n ? `moving: ${count(shown)} of ${count(n)} points drawn` : `${hidden ? `${count(n - hidden)} of ${count(n)}` : count(n)} points`;

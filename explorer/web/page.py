@@ -15,25 +15,16 @@ from explorer.web.packing import Block
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 SCRIPTS = (
-    "colour",
-    "space",
-    "source",
-    "points",
-    "choosing",
-    "maps",
-    "strip",
-    "legend",
-    "side",
-    "marks",
-    "stage",
+    *("colour", "space", "source", "points", "choosing", "maps", "strip", "legend", "side", "marks"),
+    *("stage", "frame", "viewer"),
 )
-LAST = ("frame", "viewer", "start")
 
 
 @cache
-def script() -> str:
-    """The front end's script: its files one after the other."""
-    parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in (*SCRIPTS, *LAST)]
+def script(live: bool = False) -> str:
+    """The front end's script: its files one after the other, for a file or for the live page."""
+    names = (*SCRIPTS, *(["live"] if live else []), "start")
+    parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n"
 
 

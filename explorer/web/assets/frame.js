@@ -62,7 +62,8 @@ class Frame {
     document.title = `${meta.title} · ${meta.layer} · ${meta.method}`;
     this.title.textContent = meta.title;
     const points = meta.sampled ? `${count(meta.nRows)} of ${count(meta.nPositions)} positions` : plural(meta.nRows, "position");
-    this.crumbs.replaceChildren(...[meta.layer, `${meta.method} ${meta.components}D`, points, plural(meta.nImages, "picture")].map((words) => el("span", {}, words)));
+    const shown = this.view.source.live ? [] : [meta.layer, `${meta.method} ${meta.components}D`];
+    this.crumbs.replaceChildren(...[...shown, points, plural(meta.nImages, "picture")].map((words) => el("span", {}, words)));
     this.crumbs.title = meta.facts;
     this.quality.replaceChildren(...meta.quality.slice(0, 1).map((own) => this.meter(own)));
     const rows = meta.quality.map(({ title, value, beside }) => [title, figure(value) + (beside ? ` (${beside})` : "")]);
@@ -114,6 +115,14 @@ class Frame {
   toggleVisible() { const { stage } = this.view; stage.visible = !stage.visible; this.tools(); this.say(stage.visible ? "Selecting only the points that are visible" : "Selecting all points within, also those behind"); }
   toggleNames() { const { stage } = this.view; stage.named = !stage.named; this.tools(); stage.request(true); }
   toggleTheme() { this.view.setTheme(this.view.theme === "light" ? "dark" : "light"); }
+
+  /** Tell what went wrong, until it is read. */
+  tell(words) {
+    const box = this.dialog("That did not work", el("p", {}, words));
+    box.addEventListener("close", () => box.remove());
+    this.view.root.append(box);
+    box.showModal();
+  }
 
   /** Tell something in passing. */
   say(words) {

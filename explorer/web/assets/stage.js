@@ -64,6 +64,19 @@ class Stage {
     this.anchors = [];
   }
 
+  /** Take other coordinates for the same points, and go on looking from where the eye is. */
+  unfold(points) {
+    const bounds = boundsOf(points, this.camera.bounds.flat), grown = bounds.radius / this.camera.bounds.radius;
+    this.points = points;
+    this.camera.reach *= grown;
+    this.camera.focus = bounds.centre;
+    this.camera.bounds = bounds;
+    this.anchors = [];
+    this.cloud.load(points);
+    this.cloud.paint(this.view.painted);
+    this.request();
+  }
+
   /** The view that shows most; for two components the view from the front. */
   home() {
     const flat = this.view.meta.components === 2;
@@ -74,7 +87,8 @@ class Stage {
   framed(basis, flatness) {
     const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
     // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    return this.camera.framed(this.points, rows, Math.max(0.4, (this.width - 60) / this.height), flatness, 0.86);
+    const taken = Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
+    return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 
   resize() {

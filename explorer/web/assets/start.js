@@ -20,6 +20,4 @@ async function openViewer(root, source) {
   return viewer;
 }
 
-window.activationExplorer = { openViewer, Grid };
-
 if (document.getElementById("data-meta")) openViewer(document.getElementById("explorer"), new FileSource(document));

@@ -29,7 +29,9 @@ class Viewer {
     this.strip = new Strip(this);
     this.frame = new Frame(this);
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
+    if (this.source.live) this.switches = new Switches(this);
     await this.load();
+    if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");
     this.ready = true;
   }
@@ -45,7 +47,12 @@ class Viewer {
     this.cells = rank === 0 ? [1, 1] : rank === 1 ? [1, meta.spatial[0]] : meta.spatial.slice(-2);
     this.shape = clamp(meta.pictures ? meta.pictures.width / meta.pictures.height : this.cells[1] / this.cells[0], 0.4, 3);
     this.index = meta.sampled ? indexOf(this.places, meta.nPositions) : null;
+    const before = this.selection ? this.selection.how : "";
     if (!this.selection || this.selection.mask.length !== meta.nImages * this.each) this.selection = new Selection(meta.nImages, this.each);
+    if (this.source.live) this.selection.take(await this.source.selection());
+    this.selection.how = before;
+    this.focus = this.source.live ? meta.focus : null;
+    this.similarity = null;
     this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
     this.image = clamp(this.image ?? meta.image ?? 0, 0, meta.nImages - 1);
     this.map = this.maps().some(({ name }) => name === this.map) ? this.map : "norm";
@@ -58,7 +65,13 @@ class Viewer {
     await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
     await this.side.update();
     this.side.describe();
-    this.chosenChanged();
+    this.chosenShown();
+    if (this.focus !== null) this.focusPlace(this.focus);
+  }
+
+  /** The same points elsewhere, while a map is still being made. */
+  unfold(points) {
+    this.stage.unfold(points);
   }
 
   // ---- places: one number for image and position, the same under every projection of a layer
@@ -191,7 +204,15 @@ class Viewer {
     this.chosenChanged();
   }
 
+  /** The hand has chosen: show it, and tell the server. */
   chosenChanged(soon = false) {
+    this.chosenShown(soon);
+    if (!this.source.live) return;
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => this.source.select(this.selection.places()), 150);
+  }
+
+  chosenShown(soon = false) {
     this.paint();
     this.side.draw();
     this.frame.chosen();

@@ -1,0 +1,200 @@
+"""What the server answers: the same questions that a file answers from what is embedded in it, from the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import InputError, suggest
+from explorer.render.near import neighbourhood
+from explorer.render.selection import Selection
+from explorer.render.words import method_name
+from explorer.web.material import Material, Told
+from explorer.web.packing import KINDS, Bytes
+
+if TYPE_CHECKING:
+    from explorer.capture import Run
+    from explorer.reduce import Projection
+    from explorer.render.linked_scene import Scene
+
+NEIGHBOURS = 8
+METHODS = ("pca", "umap", "tsne")
+
+
+def wire(numbers: NDArray[Any]) -> Told:
+    """An array as the page reads it: its type and its bytes."""
+    array = np.ascontiguousarray(numbers)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return {"kind": KINDS[array.dtype.str], "bytes": array.tobytes()}
+
+
+class Answers:
+    """Answers about one run, one at a time: whoever asks from several threads takes turns.
+
+    Attributes:
+        scene: what is shown, with the selection.
+        run: the run.
+    """
+
+    def __init__(self, scene: Scene, run: Run) -> None:
+        self.scene = scene
+        self.run = run
+        self.material = Material(scene)
+        self._saved: dict[str, Projection] = {}
+        self._known: dict[str, Callable[..., Any]] = {
+            "meta": self.meta,
+            "cloud": self.cloud,
+            "grid": self.grid,
+            "rgb": lambda: wire(self.material.rgb()),
+            "rows": self.rows,
+            "similarity": self.similarity,
+            "neighbours": self.neighbours,
+            "picture": self.picture,
+            "show": self.show,
+            "select": self.select,
+            "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
+            "clusters": self.clusters,
+        }
+
+    def __call__(self, question: str, arguments: list[Any]) -> Any:
+        """Answer a question of the page.
+
+        Raises:
+            InputError: a question that there is not, or arguments that it cannot take.
+        """
+        if question not in self._known:
+            raise InputError(f"question {question!r}: {suggest(question, self._known)}")
+        try:
+            return self._known[question](*arguments)
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise InputError(f"question {question!r} with {len(arguments)} arguments: {error}") from None
+
+    def meta(self) -> Told:
+        """Words and few numbers, with what the page can switch to."""
+        own, focus = self.material.meta(), self.scene.focus
+        own.update(
+            layers=list(self.run.layers),
+            methods=[{"key": key, "title": method_name(key)} for key in METHODS],
+            projections=self.projections(),
+            shown=identifier(self.material.projection),
+            focus=None if focus is None else self._place(focus.image, focus.position),
+        )
+        return own
+
+    def projections(self) -> list[Told]:
+        """The run's kept projections, and the one that is shown."""
+        from explorer.reduce import saved_projections
+
+        shown = self.material.projection
+        self._saved = {identifier(one): one for one in saved_projections(self.run).values()}
+        self._saved[identifier(shown)] = shown
+        return [
+            {
+                "id": key,
+                "layer": one.layer,
+                "method": one.method,
+                "components": one.n_components,
+                "title": f"{method_name(one.method)} {one.n_components}D",
+            }
+            for key, one in self._saved.items()
+        ]
+
+    def cloud(self) -> Told:
+        """Coordinates as they are, and the places they belong to."""
+        projection = self.material.projection
+        places = None if projection.rows is None else wire(projection.rows.astype(np.uint32))
+        return {"coordinates": wire(projection.coordinates.astype(np.float32)), "places": places}
+
+    def grid(self, name: str) -> Told:
+        """A number of every position of the layer: "norm", or "channel:3"."""
+        if name == "norm":
+            made, title = self.material.norms(), f"norm of {self.material.scene.state.values.channels} channels"
+        else:
+            channel = int(name.removeprefix("channel:"))
+            if not 0 <= channel < self.scene.state.values.channels:
+                raise InputError(f"{name}: the layer has channels to {self.scene.state.values.channels - 1}")
+            made, title = self.material.channel(channel), f"channel {channel}"
+        return {"title": title, **_ranges(made)}
+
+    def rows(self, name: str) -> Told:
+        """A number or class of every projected position."""
+        quantity = self.scene.state.quantity(name)
+        told: Told = {"title": quantity.title, "note": quantity.note, "names": list(quantity.names)}
+        if quantity.names:
+            return {**told, "numbers": wire(np.asarray(quantity.values, np.uint16))}
+        limits = None if quantity.limits is None or quantity.signed else list(quantity.limits)
+        numbers = wire(np.asarray(quantity.values, np.float32))
+        return {**told, "numbers": numbers, "limits": limits, "signed": quantity.signed}
+
+    def similarity(self, place: int) -> Told:
+        """Cosine of every position of every picture with one, exactly; the position is looked at from now on."""
+        image, *position = self._position(place)
+        self.scene.inspect(image, *position)
+        return {"numbers": wire(self.scene.state.values.similarity(image, tuple(position)).reshape(-1))}
+
+    def neighbours(self, row: int) -> Told:
+        """The nearest of a projected position in the original space, and what found them."""
+        self.scene.inspect(*self.scene.state.position_of(row))
+        found = neighbourhood(self.scene.state, NEIGHBOURS)
+        recall = found.truth.recall
+        note = "" if recall >= 1 else f"{recall:.0%} of the true ones were found"
+        distances = [float(f"{one:.4g}") for one in found.truth.distances]
+        return {"original": found.truth.rows.tolist(), "distances": distances, "note": note}
+
+    def picture(self, image: int) -> Told | None:
+        """An input as PNG, or None where the run keeps no pictures."""
+        import io
+
+        from PIL import Image
+
+        pixels = self.run.picture(image)
+        if pixels is None:
+            return None
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "PNG", compress_level=3)
+        return {"type": "image/png", "bytes": out.getvalue()}
+
+    def show(self, name: str) -> None:
+        """Show another kept projection; what is selected and looked at stays."""
+        if name not in self._saved:
+            raise InputError(f"projection {name!r}: the run keeps no such projection any more")
+        self.take(self._saved[name])
+
+    def take(self, projection: Projection) -> None:
+        """Show a projection of the run."""
+        self._saved[identifier(projection)] = projection
+        self.scene.projection = projection
+        self.material = Material(self.scene)
+
+    def select(self, places: list[int]) -> int:
+        """Take the page's selection, so that `scene.selection` is it; returns how many it holds."""
+        chosen = Selection(self.scene.state.values.grid_shape, np.asarray(places, np.int64))
+        self.scene.selection = chosen
+        return len(chosen)
+
+    def clusters(self, method: str, on: str, n: int) -> None:
+        """Find other clusters from now on."""
+        from explorer.render.quantities import Clustering
+
+        self.scene.state.clustering = Clustering(method, on, n)  # type: ignore[arg-type]
+
+    def _position(self, place: int) -> tuple[int, ...]:
+        return tuple(int(at) for at in np.unravel_index(int(place), self.scene.state.values.grid_shape))
+
+    def _place(self, image: int, position: tuple[int, ...]) -> int:
+        return int(np.ravel_multi_index((image, *position), self.scene.state.values.grid_shape))
+
+
+def identifier(projection: Projection) -> str:
+    """A short name of a projection: of what it was asked for."""
+    asked = json.dumps([projection.layer, dict(projection.parameters)], sort_keys=True, default=str)
+    return hashlib.sha256(asked.encode("utf-8")).hexdigest()[:12]
+
+
+def _ranges(made: Bytes) -> Told:
+    return {"values": wire(made.values), "low": made.low.tolist(), "high": made.high.tolist()}

@@ -39,12 +39,15 @@ class Answers:
     Attributes:
         scene: what is shown, with the selection.
         run: the run.
+        material: what is shown as numbers and words.
+        shown: the name of the map that is shown.
     """
 
     def __init__(self, scene: Scene, run: Run) -> None:
         self.scene = scene
         self.run = run
         self.material = Material(scene)
+        self.shown = identifier(self.material.projection)
         self._saved: dict[str, Projection] = {}
         self._known: dict[str, Callable[..., Any]] = {
             "meta": self.meta,
@@ -61,12 +64,19 @@ class Answers:
             "clusters": self.clusters,
         }
 
-    def __call__(self, question: str, arguments: list[Any]) -> Any:
+    def __call__(self, question: str, arguments: list[Any], shown: str | None = None) -> Any:
         """Answer a question of the page.
 
+        Args:
+            question: one of those known here.
+            arguments: what it takes.
+            shown: the map that the page means; None for questions that are of no map.
+
         Raises:
-            InputError: a question that there is not, or arguments that it cannot take.
+            InputError: a question that there is not, arguments that it cannot take, or another map by now.
         """
+        if shown is not None and shown != self.shown:
+            raise InputError(f"question {question!r}: of a map that is no longer shown")
         if question not in self._known:
             raise InputError(f"question {question!r}: {suggest(question, self._known)}")
         try:
@@ -81,7 +91,9 @@ class Answers:
             layers=list(self.run.layers),
             methods=[{"key": key, "title": method_name(key)} for key in METHODS],
             projections=self.projections(),
-            shown=identifier(self.material.projection),
+            shown=self.shown,
+            # Clusters are found when they are asked for, not for the sake of one position.
+            figures=[told for told in own["figures"] if told["name"] != "cluster"],
             focus=None if focus is None else self._place(focus.image, focus.position),
         )
         return own
@@ -137,9 +149,9 @@ class Answers:
         self.scene.inspect(image, *position)
         return {"numbers": wire(self.scene.state.values.similarity(image, tuple(position)).reshape(-1))}
 
-    def neighbours(self, row: int) -> Told:
-        """The nearest of a projected position in the original space, and what found them."""
-        self.scene.inspect(*self.scene.state.position_of(row))
+    def neighbours(self, place: int) -> Told:
+        """The nearest of a position in the original space, and what found them."""
+        self.scene.inspect(*self._position(place))
         found = neighbourhood(self.scene.state, NEIGHBOURS)
         recall = found.truth.recall
         note = "" if recall >= 1 else f"{recall:.0%} of the true ones were found"
@@ -165,11 +177,17 @@ class Answers:
             raise InputError(f"projection {name!r}: the run keeps no such projection any more")
         self.take(self._saved[name])
 
+    def keep(self, projection: Projection) -> str:
+        """Know a projection of the run from now on; returns its name."""
+        self._saved[identifier(projection)] = projection
+        return identifier(projection)
+
     def take(self, projection: Projection) -> None:
         """Show a projection of the run."""
-        self._saved[identifier(projection)] = projection
+        self.keep(projection)
         self.scene.projection = projection
         self.material = Material(self.scene)
+        self.shown = identifier(projection)
 
     def select(self, places: list[int]) -> int:
         """Take the page's selection, so that `scene.selection` is it; returns how many it holds."""

@@ -42,13 +42,14 @@ class Service:
         self.jobs = Jobs(run)
         self._turns = ThreadPoolExecutor(1, "answers")
 
-    async def __call__(self, question: str, arguments: list[Any]) -> dict[str, Any]:
+    async def __call__(self, question: str, arguments: list[Any], shown: str | None) -> dict[str, Any]:
         """{"answer": …} or {"error": one line}."""
         loop = asyncio.get_running_loop()
         try:
             if question in ("start", "progress", "stop"):
                 return {"answer": getattr(self, question)(*arguments)}
-            return {"answer": await loop.run_in_executor(self._turns, self.answers, question, arguments)}
+            asked = loop.run_in_executor(self._turns, self.answers, question, arguments, shown)
+            return {"answer": await asked}
         except (ExplorerError, TypeError) as error:
             return {"error": str(error)}
 
@@ -58,12 +59,10 @@ class Service:
         return self.jobs.told()
 
     def progress(self) -> dict[str, Any]:
-        """How far it is; shows the projection once it is made."""
+        """How far it is; names the projection once it is made."""
         told, job = self.jobs.told(), self.jobs.job
         if job is not None and job.made is not None:
-            self._turns.submit(self.answers.take, job.made)
-            self.jobs.job = None
-            told["ready"] = True
+            told["made"] = self.answers.keep(job.made)
         elif job is not None and job.coordinates is not None:
             told["coordinates"], told["axes"] = wire(job.coordinates), job.coordinates.shape[1]
             job.coordinates = None
@@ -164,8 +163,8 @@ def _protocol(service: Service, key: str) -> Any:
             return guard.same_key(token, key)
 
         @register("explorer.ask")  # type: ignore[untyped-decorator]
-        async def ask(self, question: str, arguments: list[Any]) -> dict[str, Any]:
-            return await service(question, arguments)
+        async def ask(self, question: str, arguments: list[Any], shown: str | None) -> dict[str, Any]:
+            return await service(question, arguments, shown)
 
     return Questions()
 

@@ -1,17 +1,23 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
+const OF_NO_MAP = new Set(["meta", "show", "picture", "start", "progress", "stop"]);
+
 class LiveSource {
-  /** @param ask sends a question and its arguments, and gives {answer} or {error} */
+  /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */
   constructor(ask) {
     this.send = ask;
     this.live = true;
     this.forget();
   }
 
-  forget() { this.kept = new Map(); }
+  forget() {
+    this.kept = new Map();
+    this.shown = null;
+  }
 
   async ask(question, ...args) {
-    const { answer, error } = await this.send(question, args);
+    // What is asked of one map is not answered from another that is shown by now.
+    const { answer, error } = await this.send(question, args, OF_NO_MAP.has(question) ? null : this.shown);
     if (error) throw new Error(error);
     return answer;
   }
@@ -26,7 +32,13 @@ class LiveSource {
     return this.kept.get(key);
   }
 
-  meta() { return this.once("meta", () => this.ask("meta")); }
+  meta() {
+    return this.once("meta", async () => {
+      const meta = await this.ask("meta");
+      this.shown = meta.shown;
+      return meta;
+    });
+  }
 
   async cloud() {
     const [meta, { coordinates, places }] = await Promise.all([this.meta(), this.ask("cloud")]);
@@ -51,7 +63,7 @@ class LiveSource {
   }
 
   async similarity(place) { return { values: numbersOf((await this.ask("similarity", place)).numbers), note: "cosine" }; }
-  neighbours(row) { return this.ask("neighbours", row); }
+  neighbours(row, place) { return this.ask("neighbours", place); }
 
   async picture(image) {
     const own = await this.ask("picture", image);
@@ -110,6 +122,7 @@ class Switches {
   }
 
   async change() {
+    this.wanted = (this.wanted || 0) + 1;
     const { view } = this, [layer, method, components] = [this.layer.value, this.method.value, Number(this.axes.value)];
     const fits = view.meta.projections.filter((one) => one.layer === layer && one.method === method && one.components === components);
     try {
@@ -122,14 +135,19 @@ class Switches {
   }
 
   async show(id) {
-    const { view } = this;
-    await view.frame.during(view.source.show(id).then(() => view.load()), "opening the map");
-    this.describe();
+    const { view } = this, all = [this.layer, this.method, this.axes];
+    for (const choice of all) choice.disabled = true;
+    try {
+      await view.frame.during(view.source.show(id).then(() => view.load()), "opening the map");
+    } finally {
+      for (const choice of all) choice.disabled = false;
+      this.describe();
+    }
   }
 
   /** Make a projection and watch it unfold; everything else stays usable. */
   async make(layer, method, components) {
-    const { view } = this, { source, frame } = view;
+    const { view } = this, { source, frame } = view, turn = this.wanted;
     let told = await source.start(layer, method, components);
     this.stopButton.hidden = false;
     try {
@@ -140,9 +158,10 @@ class Switches {
         if (told.coordinates && layer === view.meta.layer && told.axes * view.places.length === numbersOf(told.coordinates).length) view.unfold(spread(numbersOf(told.coordinates), told.axes));
       }
       if (told.error) throw new Error(told.error);
-      if (!told.ready) await source.progress();
-      source.forget();
-      await view.load();
+      if (!told.made) told = await source.progress();
+      // Whoever has gone on to another map meanwhile stays there; this one is kept in the run.
+      if (turn === this.wanted && told.made) await this.show(told.made);
+      else if (turn !== this.wanted) frame.say(`${told.words} is made`);
     } finally {
       this.stopButton.hidden = true;
       frame.working(null);
@@ -159,7 +178,7 @@ window.activationExplorer = {
       template: '<div id="explorer" ref="page" aria-busy="true"></div>',
       mounted() {
         const session = this.trame.client.getConnection().getSession();
-        openViewer(this.$refs.page, new LiveSource((question, args) => session.call("explorer.ask", [question, args])));
+        openViewer(this.$refs.page, new LiveSource((...asked) => session.call("explorer.ask", asked)));
       },
     });
   },

@@ -63,6 +63,7 @@ class Side {
   /** What is known of the chosen position. */
   async describe() {
     const { view } = this, place = view.focus, turn = (this.told = (this.told || 0) + 1);
+    this.element.classList.toggle("told", place !== null);
     if (place === null) {
       this.facts.replaceChildren(this.hint());
       this.near.replaceChildren();
@@ -72,7 +73,7 @@ class Side {
     const items = [["position", at.map((v, i) => `${axes[i]} ${v}`).join(", ") || "the whole image"]];
     const label = view.labelOf(Math.floor(place / view.each));
     if (label !== null) items.push(["label", label]);
-    for (const [words, value] of await view.figuresOf(place, row)) items.push([words, value]);
+    for (const [words, value] of await view.figuresOf(place, row).catch(() => [])) items.push([words, value]);
     if (turn !== this.told) return;
     const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour the cloud by similarity") : null);
@@ -100,7 +101,8 @@ class Side {
   async neighbours(row, turn) {
     const { view } = this, k = 6;
     this.near.replaceChildren(el("h3", {}, "Nearest neighbours"), el("p", { class: "quiet" }, "…"));
-    const [found, onMap] = await Promise.all([view.source.neighbours(row), Promise.resolve(nearestOnMap(view.points, row, k))]);
+    const found = await view.source.neighbours(row, view.places[row]).catch((error) => ({ original: null, why: error.message }));
+    const onMap = nearestOnMap(view.points, row, k);
     if (turn !== this.told) return;
     const original = found.original ? found.original.slice(0, k) : null;
     view.link(original ? original.map((other) => [other, "original"]) : [], onMap.map((other) => [other, "map"]));

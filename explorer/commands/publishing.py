@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from explorer.commands.arguments import Colour, Components, Kept, Layer, Theme, find_projection, image_number
+from explorer.progress import say
 
 if TYPE_CHECKING:
     from explorer.capture import Run
+    from explorer.reduce import Projection
 
 OFF = Annotated[bool, Parameter(negative_bool=("no-",))]
 
@@ -72,6 +74,28 @@ def export(
     print(f"{written.path} ({written.megabytes:.1f} MB)")
     for words in written.left:
         print(f"left out: {words}")
+
+
+def serve_page(
+    run: Run, projection: Projection, *, colour: str | None, theme: str, host: str, port: int
+) -> None:
+    """Serve the live page until it is interrupted, and print the link to it."""
+    from explorer.render import scene
+    from explorer.web.guard import check_address, is_loopback
+    from explorer.web.server import serve
+
+    view = scene(run, projection, colour=colour or first_colour(run), theme=theme)
+    if not is_loopback(check_address(host)):
+        say(
+            f"--host {host}: everybody on that network who has the link can read {run.path}, "
+            "and the connection is not encrypted"
+        )
+
+    def tell(link: str) -> None:
+        print(f"open in a browser on this machine: {link}", flush=True)
+        print("Ctrl-C ends the server", flush=True)
+
+    serve(view, run, host=host, port=port, say=tell)
 
 
 def first_colour(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What the server answers: the same questions that a file answers from what is embedded in it, from the run."""
+"""What the server answers: the questions that a file answers from what it holds, answered from the run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError, suggest
 from explorer.render.near import neighbourhood
 from explorer.render.selection import Selection
+from explorer.render.text import plural
 from explorer.render.words import method_name
 from explorer.web.material import Material, Told
 from explorer.web.packing import KINDS, Bytes
@@ -125,7 +126,8 @@ class Answers:
     def grid(self, name: str) -> Told:
         """A number of every position of the layer: "norm", or "channel:3"."""
         if name == "norm":
-            made, title = self.material.norms(), f"norm of {self.material.scene.state.values.channels} channels"
+            title = f"norm of {plural(self.scene.state.values.channels, 'channel')}"
+            made = self.material.norms()
         else:
             channel = int(name.removeprefix("channel:"))
             if not 0 <= channel < self.scene.state.values.channels:
@@ -144,7 +146,7 @@ class Answers:
         return {**told, "numbers": numbers, "limits": limits, "signed": quantity.signed}
 
     def similarity(self, place: int) -> Told:
-        """Cosine of every position of every picture with one, exactly; the position is looked at from now on."""
+        """Exact cosine of every position of every picture with one, which is looked at from now on."""
         image, *position = self._position(place)
         self.scene.inspect(image, *position)
         return {"numbers": wire(self.scene.state.values.similarity(image, tuple(position)).reshape(-1))}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from explorer.errors import InputError, RenderError
 from explorer.progress import progress
 from explorer.web.material import Material
-from explorer.web.page import script, standalone, style
+from explorer.web.page import embedded, script, standalone, style
 from explorer.web.plan import STEPS, Options, Plan
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Options", "Written", "export_html"]
 
 MEGABYTE = 1_000_000
+MARKUP = 20_000
+"""Bytes kept for the markup around each block and for what the page says of it."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     n = scene.state.projection.n_samples
     if not n:
         raise InputError(f"{target}: the projection of {scene.state.projection.layer} has no positions")
-    # Names, ranges and markup take what their own text takes; the rest is for numbers and pictures.
-    room = options.megabytes * MEGABYTE - len(script().encode()) - len(style().encode())
     material = Material(scene)
-    plan = Plan(room * 0.98, {**material.meta(), "grids": {}, "rows": {}})
+    meta = {**material.meta(), "grids": {}, "rows": {}}
+    # Names and script take what their own text takes; the rest is for numbers and pictures.
+    taken = sum(len(text.encode("utf-8")) for text in (script(), style(), embedded(meta)))
+    plan = Plan(options.megabytes * MEGABYTE - taken - MARKUP, meta)
     with progress(f"{target.name}", len(STEPS), "parts") as advance:
         for step in STEPS:
             step(plan, material, options)

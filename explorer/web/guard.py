@@ -109,7 +109,6 @@ def middleware(hosts: Callable[[], frozenset[str]]) -> Any:
     """
     from aiohttp import web
 
-    @web.middleware
     async def guard(request: web.Request, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         refused = refusal(request.headers, hosts())
         if refused is None and request.method not in ("GET", "HEAD"):
@@ -125,4 +124,4 @@ def middleware(hosts: Callable[[], frozenset[str]]) -> Any:
             answer.headers.update(HEADERS)
         return answer
 
-    return guard
+    return web.middleware(guard)

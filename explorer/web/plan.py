@@ -153,15 +153,14 @@ def add_grids(plan: Plan, material: Material, options: Options) -> None:
 def add_map(plan: Plan, name: str, made: Bytes, title: str) -> bool:
     """A number of every position, with each image's range."""
     identifier = name.replace(":", "-")
-    if not plan.add(block(identifier, made.values)):
+    numbers = block(identifier, made.values)
+    ends = block(f"{identifier}-ends", np.concatenate([made.low, made.high]))
+    if len(numbers.text) + len(ends.text) > plan.room:
         return False
-    ranges = {"low": _short(made.low), "high": _short(made.high)}
-    plan.meta["grids"][name] = {"block": identifier, "title": title, **ranges}
+    plan.add(numbers)
+    plan.add(ends)
+    plan.meta["grids"][name] = {"block": identifier, "title": title}
     return True
-
-
-def _short(values: NDArray[np.float32]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
 
 
 def add_columns(plan: Plan, material: Material, options: Options) -> None:

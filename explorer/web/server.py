@@ -131,9 +131,7 @@ def _server(folder: str, title: str, key: str) -> Any:
         from trame.app import get_server
         from trame.ui.html import DivLayout
     except ImportError:
-        raise MissingExtraError(
-            "the live page needs trame: pip install 'activation-explorer[web]'"
-        ) from None
+        raise MissingExtraError("the live page needs trame: pip install 'activation-explorer[web]'") from None
     os.environ["WSLINK_READY_MSG"] = ""
     server = get_server(client_type="vue3")
     # trame would read our own command line for flags of its own; this machine needs no compression.

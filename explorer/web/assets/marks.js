@@ -10,7 +10,11 @@ class Marks {
     if (stage.named) this.names(context); else stage.labels = [];
     for (const [row, kind] of view.linked) this.link(context, row, kind);
     if (view.hovered && view.hovered.row >= 0 && (!view.hovered.fromCloud)) this.circle(context, view.hovered.row, "--text", 7);
-    if (view.focusRow() >= 0) this.circle(context, view.focusRow(), "--accent", 9);
+    if (view.focusRow() >= 0) {
+      if (view.rowOf(view.focus) < 0) context.setLineDash([3, 3]);
+      this.circle(context, view.focusRow(), "--accent", 9);
+      context.setLineDash([]);
+    }
     const { held } = stage;
     if (held && held.moved && (held.kind === "box" || held.kind === "lasso")) {
       const path = new Path2D();

@@ -79,12 +79,12 @@ class Side {
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour the cloud by similarity") : null);
     const list = el("dl", {}, ...items.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     this.facts.replaceChildren(head, list);
+    const standing = view.focusRow();
     if (row < 0) {
-      this.facts.append(el("p", { class: "warn" }, `Not among the ${count(view.meta.nRows)} positions that were projected; no point of the cloud stands for it.`));
-      this.near.replaceChildren();
-      return;
+      const where = standing < 0 ? "nor is any other of this picture" : `the dashed ring marks the nearest that is: ${view.positionOf(view.places[standing]).map((v, i) => `${axes[i]} ${v}`).join(", ")}`;
+      this.facts.append(el("p", { class: "warn" }, `Not among the ${count(view.meta.nRows)} positions that were projected; ${where}.`));
     }
-    this.neighbours(row, turn);
+    if (standing < 0) this.near.replaceChildren(); else this.neighbours(standing, turn);
   }
 
   hint() {

@@ -66,7 +66,8 @@ class FileSource {
     const { grids } = await this.meta();
     const own = grids[name];
     if (!own) throw new Error(`the map of ${name} is not kept in this file`);
-    return new Grid(await this.block(own.block), own.low, own.high, own.title);
+    const [numbers, ends] = await Promise.all([this.block(own.block), this.block(`${own.block}-ends`)]), n = ends.length / 2;
+    return new Grid(numbers, ends.subarray(0, n), ends.subarray(n), own.title);
   }
 
   rgb() { return this.block("rgb"); }

@@ -79,7 +79,24 @@ class Viewer {
   placeOf(image, cell) { return image * this.each + this.slice * this.cells[0] * this.cells[1] * (this.meta.spatial.length === 3 ? 1 : 0) + cell; }
   cellOf(place) { return (place % this.each) % (this.cells[0] * this.cells[1]); }
   rowOf(place) { return this.index ? this.index[place] : place; }
-  focusRow() { return this.focus === null ? -1 : this.rowOf(this.focus); }
+
+  /** The point that stands for the chosen position: its own, or the nearest of the same picture that was projected. */
+  focusRow() { return this.focus === null ? -1 : this.nearestRow(this.focus); }
+
+  nearestRow(place) {
+    const own = this.rowOf(place);
+    if (own >= 0) return own;
+    const from = place - (place % this.each), at = this.positionOf(place);
+    let best = -1, least = Infinity;
+    for (let other = from; other < from + this.each; other++) {
+      const row = this.rowOf(other);
+      if (row < 0) continue;
+      const gap = this.positionOf(other).reduce((sum, v, k) => sum + (v - at[k]) ** 2, 0);
+      if (gap < least) { least = gap; best = row; }
+    }
+    return best;
+  }
+
   labelOf(image) { return this.meta.labels ? this.meta.classes[this.meta.labels[image]] : null; }
 
   positionOf(place) {

@@ -128,7 +128,7 @@ async function colouringOf(view, name) {
   if (name.startsWith("component:")) {
     const axis = Number(name.slice(10)), values = new Float32Array(n);
     for (let i = 0; i < n; i++) values[i] = view.points[3 * i + axis];
-    return { name, kind: "scale", title: `component ${axis + 1} of the projection`, values, scale: scaleOf(values, { signed: false, clip: CLIP }), n };
+    return { name, kind: "scale", title: `component ${axis + 1} of the projection`, values, scale: scaleOf(values, { signed: meta.methodKey === "pca", clip: CLIP }), n };
   }
   if (name === "rgb") {
     const grid = await source.rgb(), colours = new Uint8Array(3 * n);

@@ -54,10 +54,11 @@ class Legend {
       take.append(icon("target"));
       return el("div", { class: "class-row" }, item, take);
     });
-    const all = view.hidden.size ? el("button", { type: "button", class: "link", onclick: () => view.showClasses() }, `show all ${count(own.names.length)}`) : null;
+    // Its place is kept while it has nothing to show: the classes must not move under the mouse.
+    const all = el("button", { type: "button", class: "link", disabled: view.hidden.size === 0, onclick: () => view.showClasses() }, view.hidden.size ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
     const scrolled = this.body.querySelector(".classes");
     const list = el("div", { class: "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
-    this.body.replaceChildren(...[list, all].filter(Boolean));
+    this.body.replaceChildren(list, all);
     list.scrollTop = top;
   }
 

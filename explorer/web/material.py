@@ -108,6 +108,17 @@ class Material:
         own = {"component": f"component:{state.component}", "channel": f"channel:{state.channel}"}
         return own.get(state.colour, state.colour)
 
+    def typical(self) -> list[float]:
+        """How far each image's mean vector lies from its label's, over the mean of that: 1 is usual."""
+        means = self.scene.state.values.means()
+        labels = np.array(self.run.labels or [""] * self.run.n_images)
+        apart = np.zeros(self.run.n_images)
+        for label in np.unique(labels):
+            own = labels == label
+            gaps = np.sqrt(((means[own] - means[own].mean(axis=0)) ** 2).sum(axis=1))
+            apart[own] = gaps / (gaps.mean() or 1.0)
+        return [round(float(one), 3) for one in np.nan_to_num(apart)]
+
     def maps(self) -> list[Told]:
         """What the heatmap can show."""
         channels = self.scene.state.values.channels
@@ -146,6 +157,7 @@ class Material:
             "tables": {name: _encoded(table(name)) for name in TABLES},
             "opening": self.scene.view.basis().tolist(),
             "flat": principal(projection.coordinates).tolist(),
+            "typical": self.typical(),
             "mostClasses": MOST_CLASSES,
             "colours": self.colours(),
             "colour": self.colour(),

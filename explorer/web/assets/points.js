@@ -187,7 +187,7 @@ class Points {
   /**
    * Draw. Returns how many points were drawn.
    * @param {Camera} camera
-   * @param {{page: number[], rough: boolean, scale: number, light: boolean, ratio: number, opaque?: boolean}} look
+   * @param {{page: number[], rough: boolean, scale: number, light: boolean, ratio: number, once?: boolean, opaque?: boolean}} look
    */
   draw(camera, look) {
     const gl = this.gl, canvas = this.canvas;
@@ -197,7 +197,7 @@ class Points {
     if (canvas.width !== across || canvas.height !== down) { canvas.width = across; canvas.height = down; }
     const shown = look.rough ? Math.min(this.n, Math.round(this.budget)) : this.n;
     const large = canvas.width * canvas.height > 4_500_000;
-    const factor = look.rough || ratio >= 1.9 || large ? 1 : 2;
+    const factor = look.rough || ratio >= 1.9 || large || this.plain ? 1 : 2;
     const width = Math.max(2, Math.round(canvas.width * factor)), height = Math.max(2, Math.round(canvas.height * factor));
     const frame = this.frame(look.rough ? "rough" : "fine", width, height), [near, far] = camera.range();
     const thin = look.rough && shown < this.n ? Math.min(1.9, Math.sqrt(Math.sqrt(this.n / shown))) : 1;
@@ -223,8 +223,27 @@ class Points {
     gl.drawArrays(gl.POINTS, 0, shown);
     this.shade(camera, look, frame, { near, far, size: size * zoom, factor });
     if (!look.rough) this.last = frame;
+    if (!look.rough && !look.once) this.watch();
     return shown;
   }
+
+  /** See how long a full picture takes; where that is long, the next ones are drawn with one sample a pixel. */
+  watch() {
+    const gl = this.gl, began = performance.now(), fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    this.fence = fence;
+    const look = () => {
+      if (this.fence !== fence) { gl.deleteSync(fence); return; }
+      if (!gl.isContextLost() && gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED) { setTimeout(look, 15); return; }
+      gl.deleteSync(fence);
+      this.fence = null;
+      if (performance.now() - began > 1200) this.plain = true;
+    };
+    setTimeout(look, 15);
+  }
+
+  /** Whether a full picture is still being drawn, so that asking what is seen in it would wait. */
+  get busy() { return Boolean(this.fence); }
 
   shade(camera, look, frame, { near, far, size, factor }) {
     const gl = this.gl, { program, names } = this.screen;

@@ -76,7 +76,7 @@ class Side {
     for (const [words, value] of await view.figuresOf(place, row).catch(() => [])) items.push([words, value]);
     if (turn !== this.told) return;
     const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
-      view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour the cloud by similarity") : null);
+      view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
     const list = el("dl", {}, ...items.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     this.facts.replaceChildren(head, list);
     const standing = view.focusRow();

@@ -219,6 +219,7 @@ class Stage {
     this.looking = requestAnimationFrame(() => {
       this.looking = 0;
       if (this.moving || this.held) return;
+      if (this.cloud.busy) { this.look(this.pointer.x, this.pointer.y, event); return; }
       const onLabel = this.labels.some((box) => this.pointer.x >= box.x && this.pointer.x <= box.x + box.w && this.pointer.y >= box.y && this.pointer.y <= box.y + box.h);
       const row = onLabel ? -1 : this.cloud.pick(this.pointer.x, this.pointer.y, 5);
       this.over.style.cursor = onLabel || row >= 0 ? "pointer" : this.tool === "turn" ? "grab" : "crosshair";
@@ -334,7 +335,7 @@ class Stage {
 
   render(rough, ratio = this.ratio) {
     const page = this.view.numbers("--page");
-    const shown = this.cloud.draw(this.camera, { page, rough, scale: this.view.pointScale, light: this.view.theme === "light", ratio });
+    const shown = this.cloud.draw(this.camera, { page, rough, scale: this.view.pointScale, light: this.view.theme === "light", ratio, once: ratio !== this.ratio });
     this.drawn = (this.drawn || 0) + 1;
     const n = this.cloud.n, hidden = this.view.hiddenCount;
     this.status.textContent = shown < n ? `moving: ${count(shown)} of ${count(n)} points drawn` : `${hidden ? `${count(n - hidden)} of ${count(n)}` : count(n)} points`;

@@ -5,9 +5,11 @@ class Strip {
     this.view = view;
     this.heading = el("span", { class: "strip-title" });
     this.detail = el("span", { class: "strip-detail" });
+    this.sort = el("select", { class: "choice small", "aria-label": "order of the pictures", onchange: () => this.update() },
+      ...[["run", "in the run's order"], ["typical", "most typical of their label first"], ["odd", "oddest of their label first"], ["name", "by name"]].map(([value, words]) => el("option", { value }, words)));
     this.list = el("div", { class: "strip-list", role: "listbox", "aria-label": "pictures", tabindex: "0" });
     this.scroller = el("div", { class: "strip-scroll" }, this.list);
-    this.element = el("section", { class: "strip", "aria-label": "pictures" }, el("header", {}, this.heading, this.detail), this.scroller);
+    this.element = el("section", { class: "strip", "aria-label": "pictures" }, el("header", {}, this.heading, this.detail, this.sort), this.scroller);
     this.cards = new Map();
     this.order = [];
     this.scroller.addEventListener("scroll", () => this.fill(), { passive: true });
@@ -43,15 +45,24 @@ class Strip {
       const others = view.meta.nImages - this.order.length;
       this.detail.textContent = `${plural(this.order.length, "picture")} by how much of them is selected${others ? ` · nothing of ${others === 1 ? "the other" : `the other ${count(others)}`}` : ""}`;
     } else {
-      this.order = view.filtered || Array.from({ length: view.meta.nImages }, (_, i) => i);
+      this.order = this.sorted(view.filtered || Array.from({ length: view.meta.nImages }, (_, i) => i));
       this.heading.textContent = view.filtered ? "Found" : "Pictures";
-      this.detail.textContent = view.filtered ? `${count(this.order.length)} of ${count(view.meta.nImages)} pictures` : `${plural(view.meta.nImages, "picture")} in the run's order`;
+      this.detail.textContent = view.filtered ? `${count(this.order.length)} of ${count(view.meta.nImages)} pictures` : `${count(view.meta.nImages)}`;
     }
+    this.sort.hidden = selection.size > 0;
     this.list.style.width = `${this.order.length * this.step}px`;
     this.list.replaceChildren();
     this.cards.clear();
     if (selection.size) this.scroller.scrollLeft = 0;
     this.fill();
+  }
+
+  /** Pictures in the order that is asked for. */
+  sorted(images) {
+    const { names, typical } = this.view.meta, order = this.sort.value;
+    if (order === "run") return images;
+    const by = { name: (a, b) => names[a].localeCompare(names[b], undefined, { numeric: true }), typical: (a, b) => typical[a] - typical[b], odd: (a, b) => typical[b] - typical[a] }[order];
+    return [...images].sort((a, b) => by(a, b) || a - b);
   }
 
   /** Make the cards that are in sight, and let the others go. */

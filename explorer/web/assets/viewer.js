@@ -388,7 +388,8 @@ class Viewer {
 
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
-  get mapHeight() { return window.innerHeight < 800 ? 160 : 250; }
+  /** As tall as leaves room for the facts and the first neighbours below. */
+  get mapHeight() { return clamp((window.innerHeight - 510) / 2, 150, 300); }
 
   sizePoints(scale) {
     this.pointScale = scale;

@@ -92,7 +92,7 @@ def take(shown: Scene, step: tuple[str, Any]) -> None:
 
 
 @given(st.lists(STEPS, max_size=12), st.sets(st.integers(0, 95), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_positions_keep_their_identity_through_filters_and_switches(
     steps: list[tuple[str, Any]], places: set[int]
 ) -> None:

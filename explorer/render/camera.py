@@ -150,12 +150,12 @@ def frame(points: NDArray[Any], basis: NDArray[Any], aspect: float) -> Camera:
     slopes = np.array([tall * aspect, tall])
     shift = np.zeros(2)
     distance = 0.0
-    for turn in range(12):
-        # Most of the way with some of them, and the last of it with all.
-        held = some if turn < 10 else local
-        across = np.abs(held[:, :2] - shift) / slopes + held[:, 2:]
-        distance = max(float(across.max()), 1e-9)
-        seen = (held[:, :2] - shift) / np.maximum(distance - held[:, 2:], 1e-9)
+    # How far the eye must be for the outermost points of either side, before the shift: they are
+    # looked for once, among all points. The margins are then evened out on some of them.
+    out = np.stack([(sign * local[:, :2] / slopes + local[:, 2:]).max(axis=0) for sign in (1, -1)])
+    for _ in range(12):
+        distance = max(float((out + np.stack([-shift, shift]) / slopes).max()), 1e-9)
+        seen = (some[:, :2] - shift) / np.maximum(distance - some[:, 2:], 1e-9)
         # Move towards the middle of what is seen, so that all four margins grow alike.
         shift = shift + (seen.min(axis=0) + seen.max(axis=0)) / 2 * distance
     focus = middle + shift @ basis[:2]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.cloud import Cloud
+from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import Colouring
 from explorer.render.colours import Colour
-from explorer.render.state import State
 
 MOST_POINTS = 20_000
 CELLS = 14
@@ -33,17 +32,19 @@ class Centre:
     n: int
 
 
-def centres(state: State, cloud: Cloud, found: Colouring) -> tuple[Centre, ...]:
-    """The centre of every class that has a colour of its own and shown points, the largest first.
+def centres(cloud: Cloud, found: Colouring, look: Look) -> tuple[Centre, ...]:
+    """The centre of every class that has a colour of its own and points in colour, the largest first.
 
     The centre is the middle of the densest part: the mean of a class in two clumps lies in neither.
     """
     if not found.names or not len(cloud.points):
         return ()
-    shown = state.shown[cloud.finite]
+    shown = np.ones(len(cloud.points), bool)
+    for which in (look.shown, look.emphasised):
+        shown &= True if which is None else which[cloud.finite]
     groups = found.groups[cloud.finite]
-    low = cloud.points.min(axis=0)
-    span = np.maximum(np.ptp(cloud.points, axis=0), 1e-12)
+    inner = cloud.points[cloud.core]
+    low, span = inner.min(axis=0), np.maximum(np.ptp(inner, axis=0), 1e-12)
     made = []
     for code, name in enumerate(found.names):
         rows = np.flatnonzero((groups == code) & shown)

@@ -9,21 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import RenderError
-from explorer.render.camera import Camera, spatial
+from explorer.render.blocks import Blocks
+from explorer.render.camera import Camera, core, spatial
 from explorer.render.colours import Theme
-from explorer.render.offscreen import NEEDS, quiet_display
 from explorer.render.onscreen import OnScreen
 from explorer.render.shading import shade
+from explorer.render.stage import LARGEST, NEARER, SMALLEST, Sight, Stage
 
 MOST_WHILE_MOVING = 60_000
 FINE_PIXELS = 14_000_000
 ROUGH_PIXELS = 640_000
-OFFSET = 40_000.0
 FEW = 1000  # points that never crowd
-PROGRAM_POINT_SIZE = 0x8642  # OpenGL's switch that lets a shader set the size of each point
-NEARER, SMALLEST, LARGEST = 1.5, 0.55, 1.9
-"""How sizes follow depth: (distance of the middle / own distance) to this power, within these limits."""
 SIZES = (
     0.55,
     0.8,
@@ -52,22 +48,13 @@ class Look:
     sizes: NDArray[np.intp] | None = None
 
 
-@dataclass
-class Part:
-    """Points that are drawn in one go: of one size, before the others or not."""
-
-    rows: NDArray[np.intp]
-    mesh: Any
-    actor: Any
-    factor: float
-
-
 class Cloud:
     """Points of a projection, drawn as discs.
 
     Attributes:
         points: (n, 3) finite coordinates of what can be drawn.
         finite: (n,) which rows of the projection these are.
+        core: (n,) the points that views are fitted to; the others lie far off.
         flat: whether the projection has two components.
     """
 
@@ -76,25 +63,29 @@ class Cloud:
         self.flat = coordinates.shape[1] == 2
         self.finite = np.flatnonzero(np.isfinite(points).all(axis=1))
         self.points = points[self.finite]
-        ends = self.points if len(self.points) else np.zeros((1, 3))
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        self._centre = (low + high) / 2
-        extent = float(np.linalg.norm(high - low))
+        self.core = core(self.points) if len(self.points) else np.zeros(0, bool)
+        low, high = _ends(self.points)
+        self._centre, extent = (low + high) / 2, float(np.linalg.norm(high - low))
         rng = np.random.default_rng(0)
         if self.flat:
             # A little depth in no order: overlapping points get an edge, and no class covers all others.
             order = rng.permutation(len(self.points))
             self.points[:, 2] = order / max(1, len(order)) * 0.05 * extent
         self._radius = extent / 2 or 1.0
-        self._spread = spread(self.points, flat=self.flat)
+        self._spread = spread(self.points[self.core], flat=self.flat)
         # Unit-sized and centred: coordinates far from zero would lose their digits in float32.
         self._unit = ((self.points - self._centre) / self._radius).astype(np.float32)
+        low, high = _ends(self._unit[self.core])
+        self._middle = (low + high).astype(np.float64) / 2
+        self._reach = float(np.linalg.norm(high - low)) / 2 or 1.0
         self._lot = rng.random(len(self.points), np.float32)
-        self._plotter: Any = None
-        self._parts: dict[tuple[bool, str], Part] = {}
+        self._stage = Stage(self._unit)
         self._filled: dict[bool, Look] = {}
+        self._factors: dict[tuple[bool, str], float] = {}
         self._seen: tuple[object, OnScreen] | None = None
-        self._depth: tuple[object, NDArray[np.float32]] | None = None
+        self._blocks: Blocks | None = None
+        self._painted: tuple[object, Look, NDArray[np.uint8]] | None = None
+        self._front: tuple[object, Look, NDArray[np.float32]] | None = None
 
     def point_size(self, size: tuple[int, int]) -> float:
         """The discs' diameter in pixels on a frame of `size`: smaller the more points share a place."""
@@ -115,7 +106,9 @@ class Cloud:
         Returns:
             (height, width, 3) uint8.
         """
-        theme = look.theme
+        theme, key_of = look.theme, (camera, size)
+        if not rough and self._painted is not None and self._painted[:2] == (key_of, look):
+            return self._painted[2]
         if not len(self.points):
             return np.full((size[1], size[0], 3), theme.page, np.uint8)
         zoom = zoom_for(size, rough)
@@ -124,34 +117,25 @@ class Cloud:
         self._fill(look, rough)
         thinner = math.sqrt(len(self.points) / max(1, self.drawn_while_moving())) if rough else 1.0
         grown = diameter * min(thinner, 1.8)
-        for (kind, _), part in self._parts.items():
-            self._show(part, camera, grown if kind == rough else None)
-        picture, depth = self._render(camera, inner, theme)
+        for key in self._stage.parts:
+            self._stage.show(key, grown * self._factors[key] if key[0] == rough else None)
+        sight = self._sight(camera)
+        picture, apart = self._stage.render(sight, inner, theme.page)
+        # Depth from 0 to 1 over the core: one far point must not flatten all the others.
+        depth = np.minimum((apart - (sight.middle_of_core - self._reach)) / (2 * self._reach), 1.4)
+        depth[np.isinf(apart)] = 2.0
         step = max(1, round(diameter / 5))
         lit = shade(picture, depth, theme, radii=(step,) if rough else (step, 3 * step), hazy=not self.flat)
-        return resized(lit, size)
-
-    def _show(self, part: Part, camera: Camera, diameter: float | None) -> None:
-        """Draw a part with discs of so many pixels at the middle's distance, or not at all."""
-        part.actor.SetVisibility(diameter is not None)
-        if diameter is None:
-            return
-        uniforms = part.actor.GetShaderProperty().GetVertexCustomUniforms()
-        uniforms.SetUniformf("discs", diameter * part.factor)
-        uniforms.SetUniformf("middle", self._middle(camera))
-
-    def _middle(self, camera: Camera) -> float:
-        """How far the cloud's middle lies before a camera, in radii; 1 where nearer is not larger."""
-        if camera.parallel_scale is not None:
-            return 1.0
-        eye = (np.array(camera.position) - self._centre) / self._radius
-        return max(float(np.dot(eye, camera.basis()[2])), 0.05)
+        done = resized(lit, size)
+        if not rough:
+            self._painted = key_of, look, done
+        return done
 
     def larger(self, camera: Camera, depth: NDArray[Any]) -> NDArray[np.float64]:
         """How much larger than `point_size` points are drawn at some depths, in radii: near ones are."""
         if camera.parallel_scale is not None:
             return np.ones(len(depth))
-        ratio = self._middle(camera) / np.maximum(np.asarray(depth, np.float64), 1e-9)
+        ratio = self._sight(camera).middle / np.maximum(np.asarray(depth, np.float64), 1e-9)
         return np.asarray(np.clip(ratio**NEARER, SMALLEST, LARGEST))
 
     def drawn_while_moving(self) -> int:
@@ -181,117 +165,33 @@ class Cloud:
                 f"emphasised {k}": (drawn & own & (steps == k), 1.2 * factor)
                 for k, factor in enumerate(SIZES)
             }
-        for kind, name in list(self._parts):
-            if kind == rough and name not in wanted:
-                self._drop((kind, name))
+        for key in [key for key in self._stage.parts if key[0] == rough and key[1] not in wanted]:
+            self._stage.drop(key)
         for name, (which, factor) in wanted.items():
-            self._part((rough, name), np.flatnonzero(which), colours, factor)
+            rows = np.flatnonzero(which)
+            self._factors[(rough, name)] = factor
+            self._stage.put((rough, name), rows, colours[rows])
         self._filled[rough] = look
 
-    def _drop(self, key: tuple[bool, str]) -> None:
-        self._window().remove_actor(self._parts.pop(key).actor, render=False)
-
-    def _part(
-        self, key: tuple[bool, str], rows: NDArray[np.intp], colours: NDArray[np.uint8], factor: float
-    ) -> None:
-        """Make or refill one mesh; the same rows only change their colours."""
-        import pyvista
-
-        held = self._parts.get(key)
-        if held is not None and np.array_equal(held.rows, rows):
-            held.factor = factor
-            held.mesh["colours"] = colours[rows]
-            return
-        if held is not None:
-            self._drop(key)
-        if not len(rows):
-            return
-        mesh = pyvista.PolyData(self._unit[rows])
-        mesh["colours"] = colours[rows]
-        actor = self._window().add_mesh(
-            mesh,
-            scalars="colours",
-            rgb=True,
-            style="points",
-            lighting=False,
-            render_points_as_spheres=True,
-            reset_camera=False,
-            render=False,
-        )
-        shader = actor.GetShaderProperty()
-        shader.AddVertexShaderReplacement(
-            "//VTK::PositionVC::Impl",
-            True,
-            "//VTK::PositionVC::Impl\n"
-            f"  gl_PointSize = discs * clamp(pow(middle / max(gl_Position.w, 1e-9), {NEARER}), "
-            f"{SMALLEST}, {LARGEST});\n",
-            False,
-        )
-        if key[1].startswith("emphasised"):
-            # Drawn before everything else: what is asked for must not be hidden inside the cloud.
-            actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
-            actor.mapper.SetRelativeCoincidentTopologyPointOffsetParameter(-OFFSET)
-        self._parts[key] = Part(rows, mesh, actor, factor)
-
-    def _window(self) -> Any:
-        """The off-screen window, made when it is first needed."""
-        if self._plotter is None:
-            quiet_display()
-            import pyvista
-
-            self._plotter = pyvista.Plotter(off_screen=True, window_size=(64, 64))
-            self._plotter.render_window.SetMultiSamples(0)
-            self._plotter.render_window.Render()
-            self._plotter.render_window.GetState().vtkglEnable(PROGRAM_POINT_SIZE)
-        return self._plotter
-
-    def _render(
-        self, camera: Camera, size: tuple[int, int], theme: Theme
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Colours (height, width, 3) and depth (height, width), 0 near to 1 far, 2 where nothing is."""
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkCommonCore import vtkFloatArray, vtkUnsignedCharArray
-
-        plotter = self._window()
-        window, renderer = plotter.render_window, plotter.renderer
-        if tuple(window.GetSize()) != size:
-            window.SetSize(*size)
-        renderer.SetBackground(*(part / 255 for part in theme.page))
-        near, far = self._aim(renderer.GetActiveCamera(), camera)
-        window.Render()
-        pixels, distances = vtkUnsignedCharArray(), vtkFloatArray()
-        window.GetPixelData(0, 0, size[0] - 1, size[1] - 1, 0, pixels, 0)
-        window.GetZbufferData(0, 0, size[0] - 1, size[1] - 1, distances)
-        shape = (size[1], size[0])
-        if pixels.GetNumberOfValues() != 3 * math.prod(shape):
-            raise RenderError(f"the graphics driver gave no picture of {size[0]} × {size[1]}; {NEEDS}")
-        picture = vtk_to_numpy(pixels).reshape(*shape, 3)[::-1]
-        raw = vtk_to_numpy(distances).reshape(shape)[::-1]
-        depth = raw if camera.parallel_scale is not None else near * raw / (far - raw * (far - near))
-        return picture, np.where(raw >= 1.0, np.float32(2.0), depth).astype(np.float32)
-
-    def _aim(self, active: Any, camera: Camera) -> tuple[float, float]:
-        """Set VTK's camera; return the distances of the nearest and farthest point, in its units."""
+    def _sight(self, camera: Camera) -> Sight:
+        """A camera in radii of the cloud about its centre."""
+        basis = camera.basis()
         eye = (np.array(camera.position) - self._centre) / self._radius
-        focus = (np.array(camera.focal_point) - self._centre) / self._radius
-        active.SetPosition(*eye)
-        active.SetFocalPoint(*focus)
-        active.SetViewUp(*camera.basis()[1])
-        active.SetViewAngle(camera.view_angle)
-        active.SetParallelProjection(camera.parallel_scale is not None)
-        if camera.parallel_scale is not None:
-            active.SetParallelScale(camera.parallel_scale / self._radius)
-        near, far = self._range(camera)
-        active.SetClippingRange(near, far)
-        return near, far
-
-    def _range(self, camera: Camera) -> tuple[float, float]:
-        """Distances of the nearest and farthest point before a camera, in radii of the cloud."""
-        eye = (np.array(camera.position) - self._centre) / self._radius
-        middle = float(np.dot(eye, camera.basis()[2]))
-        far = middle + 1.02
-        near = max(middle - 1.02, 0.002 * max(far, 1e-3))
-        return near, max(far, 2 * near)
+        ahead = float(np.dot(eye, basis[2]))
+        far = ahead + 1.02
+        near = max(ahead - 1.02, 0.002 * max(far, 1e-3))
+        middle = float(np.dot(eye - self._middle, basis[2]))
+        return Sight(
+            eye=eye,
+            focus=(np.array(camera.focal_point) - self._centre) / self._radius,
+            up=basis[1],
+            angle=camera.view_angle,
+            scale=None if camera.parallel_scale is None else camera.parallel_scale / self._radius,
+            near=near,
+            far=max(far, 2 * near),
+            middle=1.0 if camera.parallel_scale is not None else max(middle, 0.05 * self._reach),
+            middle_of_core=middle,
+        )
 
     def on_screen(self, camera: Camera, size: tuple[int, int]) -> OnScreen:
         """Where every point falls on a frame; kept for the last camera."""
@@ -299,6 +199,12 @@ class Cloud:
         if self._seen is None or self._seen[0] != key:
             self._seen = key, OnScreen.of(self._unit, camera, size, (self._centre, self._radius))
         return self._seen[1]
+
+    def prepare(self) -> Blocks:
+        """Sort the points into blocks, which picking needs; done once."""
+        if self._blocks is None:
+            self._blocks = Blocks(self.points)
+        return self._blocks
 
     def pick(
         self, camera: Camera, size: tuple[int, int], *, at: tuple[float, float], reach: float, look: Look
@@ -309,18 +215,18 @@ class Cloud:
         """
         if not len(self.points):
             return None
-        screen, radius = self.on_screen(camera, size), self.point_size(size) / 2
-        rough = screen.near(at, max(reach, LARGEST * radius) + 1)
+        radius = self.point_size(size) / 2
+        rough = self.prepare().near(camera, size, at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:
             rough = rough[look.shown[self.finite[rough]]]
         if not len(rough):
             return None
         pixels, depth = camera.project(self.points[rough], size)
-        distance = np.hypot(*(pixels - at).T)
+        distance, away = np.hypot(*(pixels - at).T), depth
         distance[depth <= 0] = np.inf
         if look.emphasised is not None:  # they are drawn before everything else
             depth = depth - np.where(look.emphasised[self.finite[rough]], np.ptp(depth) + 1, 0.0)
-        under = np.flatnonzero(distance <= radius * self.larger(camera, screen.depth[rough]))
+        under = np.flatnonzero(distance <= radius * self.larger(camera, away / self._radius))
         if len(under):
             return int(self.finite[rough[under[np.argmin(depth[under])]]])
         nearest = int(np.argmin(distance))
@@ -331,34 +237,33 @@ class Cloud:
 
         Discs less than a disc's radius apart in depth do not hide each other.
         """
-        key = (camera, size, id(look))
-        if self._depth is None or self._depth[0] != key:
-            plain = Look(look.colours, look.theme, look.shown)
-            self._fill(plain, rough=False)
-            for (kind, _), part in self._parts.items():
-                self._show(part, camera, None if kind else self.point_size(size))
-            self._depth = key, self._render(camera, size, look.theme)[1]
+        key = (camera, size)
+        if self._front is None or self._front[:2] != (key, look):
+            self._fill(Look(look.colours, look.theme, look.shown), rough=False)
+            for part in self._stage.parts:
+                self._stage.show(part, None if part[0] else self.point_size(size))
+            self._front = key, look, self._stage.render(self._sight(camera), size, look.theme.page)[1]
         screen = self.on_screen(camera, size)
         inside = screen.inside()
         x, y = screen.x[inside].astype(np.intp), screen.y[inside].astype(np.intp)
-        near, far = self._range(camera)
-        own = (screen.depth[inside] - near) / (far - near)
-        front = self._depth[1][np.clip(y, 0, size[1] - 1), np.clip(x, 0, size[0] - 1)]
-        tall = screen.half_height[inside]
-        disc = (
-            self.point_size(size) * self.larger(camera, screen.depth[inside]) / size[1] * tall / (far - near)
-        )
+        own, tall = screen.depth[inside], screen.half_height[inside]
+        disc = self.point_size(size) * self.larger(camera, own) / size[1] * tall
+        front = self._front[2][y, x]
         seen = np.zeros(len(self.points), bool)
         seen[np.flatnonzero(inside)[own <= front + disc]] = True
         return seen if look.shown is None else seen & look.shown[self.finite]
 
     def close(self) -> None:
         """Give the off-screen window back."""
-        if self._plotter is not None:
-            self._plotter.close()
-        self._plotter = None
-        self._parts.clear()
+        self._stage.close()
         self._filled.clear()
+
+
+def _ends(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The corners of the box about points (n, 3); zeros where there are none."""
+    if not len(points):
+        return np.zeros(3), np.zeros(3)
+    return points.min(axis=0), points.max(axis=0)
 
 
 def spread(points: NDArray[np.float64], *, flat: bool) -> float:

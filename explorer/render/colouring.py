@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,14 @@ def _rgb(state: State, basis: Any) -> Colouring:
     colours = state.values.reduced(basis.colours, grid).reshape(-1, 3)[state.rows]
     legend = Legend("PCA→RGB, first three principal components", rgb_swatches())
     return Colouring(colours, legend, (colours // 86 @ np.array([9, 3, 1])).astype(np.int64))
+
+
+def with_size(legend: Legend, state: State) -> Legend:
+    """A legend that also says what the points' sizes mean, where they mean something."""
+    if state.size is None:
+        return legend
+    words = f"larger points: more {state.quantity(state.size).title}"
+    return replace(legend, note=f"{legend.note} · {words}" if legend.note else words)
 
 
 def rgb_swatches() -> tuple[Swatch, ...]:

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 
 from explorer.reduce.projection import Projection
 from explorer.render import marks
+from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
-from explorer.render.colouring import Colouring, colouring
+from explorer.render.colouring import Colouring, colouring, with_size
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
+from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.plane import cell_of, plane, position_at
+from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
 from explorer.render.strips import strips
@@ -37,7 +40,7 @@ SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene(Viewed, Selecting, Exporting):
+class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -45,6 +48,7 @@ class Scene(Viewed, Selecting, Exporting):
         cloud: the points.
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
+        size: (width, height) of the last picture: pixels that are picked or clicked are those of it.
     """
 
     def __init__(
@@ -65,47 +69,9 @@ class Scene(Viewed, Selecting, Exporting):
         self._basis: tuple[str, Any] | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
         self._look: tuple[tuple[Any, ...], Look] | None = None
-        self._centres: tuple[Colouring, tuple[Centre, ...]] | None = None
+        self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
-        self._size, self._interactive = SIZE, False
-
-    @property
-    def image(self) -> int:
-        """The input whose heatmaps are shown."""
-        return self.state.image
-
-    @image.setter
-    def image(self, image: int) -> None:
-        self.state.image = image
-
-    @property
-    def channel(self) -> int | None:
-        """The channel the map shows, or None while it shows the norm or a component."""
-        return self.state.channel if self.state.map == "channel" else None
-
-    @channel.setter
-    def channel(self, channel: int | None) -> None:
-        if channel is not None:
-            self.state.channel = channel
-        self.state.map = "norm" if channel is None else "channel"
-
-    @property
-    def colour(self) -> str:
-        """What the points' colours mean."""
-        return self.state.colour
-
-    @colour.setter
-    def colour(self, colour: str) -> None:
-        self.state.colour = colour
-
-    @property
-    def theme(self) -> str:
-        """The colours around the data: light or dark."""
-        return self.state.theme
-
-    @theme.setter
-    def theme(self, name: str) -> None:
-        self.state.theme = name
+        self.size, self._interactive = SIZE, False
 
     @property
     def projection(self) -> Projection:
@@ -125,13 +91,13 @@ class Scene(Viewed, Selecting, Exporting):
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        return lay_out(self._size, picture_aspect(self.state), bar=self._interactive)
+        return lay_out(self.size, picture_aspect(self.state), bar=self._interactive)
 
     @property
     def view(self) -> Camera:
         """The camera; until it is set, the one that shows most, fitted to the last picture's size."""
         place = self.layout.cloud
-        return self.views.at(place.width / place.height, self.colouring().groups[self.cloud.finite])
+        return self.views.at(place.width / place.height, lambda: self.colouring().groups[self.cloud.finite])
 
     @view.setter
     def view(self, camera: Camera | None) -> None:
@@ -186,14 +152,14 @@ class Scene(Viewed, Selecting, Exporting):
         state, colours = self.state, theme_named(self.state.theme)
         found = self.colouring()
         shapes = (size, interactive, state.theme, state.image, state.channel, state.map, state.component)
-        marked = (state.overlaid, state.focus, state.selection, state.size, id(state.projection))
-        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), id(found))
+        marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
+        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
             mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
                 panels=panels(state, colours, self.basis),
-                legend=found.legend,
+                legend=with_size(found.legend, state),
                 info=info(state, interactive=interactive),
                 cell=cell_of(state),
                 mask=None if mask is None else plane(state, mask),
@@ -215,7 +181,7 @@ class Scene(Viewed, Selecting, Exporting):
         """
         from PIL import Image
 
-        self._size, self._interactive = size, interactive
+        self.size, self._interactive = size, interactive
         page, state = self.page(size, interactive=interactive), self.state
         colours = theme_named(state.theme)
         layout, place = page.layout, page.layout.cloud
@@ -248,9 +214,9 @@ class Scene(Viewed, Selecting, Exporting):
 
     def centres(self) -> tuple[Centre, ...]:
         """Where the classes that the colours show have their centres in the cloud."""
-        found = self.colouring()
-        if self._centres is None or self._centres[0] is not found:
-            self._centres = found, centres(self.state, self.cloud, found)
+        found, look = self.colouring(), self.look()
+        if self._centres is None or self._centres[0] is not look:
+            self._centres = look, centres(self.cloud, found, look)
         return self._centres[1]
 
     def pixel(self, row: int) -> tuple[float, float] | None:
@@ -280,7 +246,7 @@ class Scene(Viewed, Selecting, Exporting):
         row = self.pick(x, y)
         at = None if row is None else self.state.position_of(row)
         if at is None:
-            page = self.page(self._size, interactive=self._interactive)
+            page = self.page(self.size, interactive=self._interactive)
             cell = page.cell(x, y)
             at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
         if at is None:
@@ -305,13 +271,14 @@ class Scene(Viewed, Selecting, Exporting):
             RenderError: no picture can be made here, or the file cannot be written.
         """
         check_suffix(path)
-        kept = self.views.chosen
+        kept, last = self.views.chosen, (self.size, self._interactive)
         try:
             if camera is not None:
                 self.camera = dict(camera)
             picture = self.frame(size)
         finally:
             self.views.chosen = kept
+            self.size, self._interactive = last
         return save_picture(picture, path)
 
     def show(self) -> None:
@@ -327,13 +294,3 @@ class Scene(Viewed, Selecting, Exporting):
     def close(self) -> None:
         """Give graphics memory back; a later picture takes it again."""
         self.cloud.close()
-
-
-def steps_of(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Five steps, 0 to 4, evenly over the middle 98 % of values (n,); the smallest where not a number."""
-    finite = np.isfinite(values)
-    if not finite.any():
-        return np.zeros(len(values), np.intp)
-    low, high = np.percentile(values[finite], [1, 99])
-    unit = (np.where(finite, values, low) - low) / (high - low if high > low else 1.0)
-    return np.asarray(np.clip(unit * 5, 0, 4), np.intp)

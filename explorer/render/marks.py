@@ -9,7 +9,7 @@ import numpy as np
 from explorer.render.camera import Camera
 from explorer.render.colours import Colour, Theme
 from explorer.render.layout import Layout
-from explorer.render.text import disc, elide, font, width, write
+from explorer.render.text import disc, elide, font, rounded, width, write
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -155,7 +155,7 @@ def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: st
     face = font(px(13))
     room = min(width(words, face), place.width - px(80))
     left, top = place.left + px(28), place.top + px(6)
-    draw.rounded_rectangle((left, top, left + room + px(28), top + px(32)), px(6), fill=theme.text)
+    rounded(canvas, (left, top, room + px(28), px(32)), px(6), fill=theme.text)
     write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
 
 
@@ -175,13 +175,12 @@ def draw_help(canvas: Image.Image, layout: Layout, theme: Theme, *, keys: list[t
     left, top = (layout.size[0] - wide) // 2, max(0, (layout.size[1] - tall) // 2)
     canvas.paste(Image.blend(canvas, Image.new("RGB", canvas.size, theme.page), 0.72))
     draw = ImageDraw.Draw(canvas)
-    edge = (left, top, left + wide, top + tall)
-    draw.rounded_rectangle(edge, px(10), fill=theme.page, outline=theme.rule)
+    rounded(canvas, (left, top, wide, tall), px(10), fill=theme.page, outline=theme.rule)
     write(draw, (left + pad, top + px(44)), "Mouse and keys", face=font(px(17), "Bold"), fill=theme.text)
     for index, (key, words) in enumerate(keys):
         x = left + pad + (index // half) * (column + px(40))
         y = top + px(80) + (index % half) * step
-        draw.rounded_rectangle((x, y - px(10), x + caps, y + px(11)), px(4), fill=theme.panel)
+        rounded(canvas, (x, y - px(10), caps, px(21)), px(4), fill=theme.panel)
         write(draw, (x + caps / 2, y), key, face=strong, fill=theme.text, anchor="mm")
         room = left + wide - pad - x - caps - px(14)
         at = (x + caps + px(14), y)

@@ -58,11 +58,6 @@ class OnScreen:
         """Which points lie in the frame, (n,)."""
         return (self.x >= 0) & (self.x < self.size[0]) & (self.y >= 0) & (self.y < self.size[1])
 
-    def near(self, at: tuple[float, float], reach: float) -> NDArray[np.intp]:
-        """Which points lie in a square of `reach` pixels about a pixel."""
-        some = np.flatnonzero(np.abs(self.x - np.float32(at[0])) <= reach)
-        return np.asarray(some[np.abs(self.y[some] - np.float32(at[1])) <= reach], np.intp)
-
     def in_box(self, box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
         """Which points lie in a box (left, top, right, bottom), its corners in any order, (n,)."""
         left, right = sorted((box[0], box[2]))

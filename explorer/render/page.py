@@ -16,7 +16,7 @@ from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
 from explorer.render.strip_drawing import draw_strips
 from explorer.render.strips import Strip
-from explorer.render.text import disc, font, width, write
+from explorer.render.text import disc, font, rounded, width, write
 from explorer.render.words import Header, Info
 
 if TYPE_CHECKING:
@@ -181,6 +181,9 @@ def _fit(panel: Panel, square: Rect) -> Rect:
     source = panel.values if source is None else source
     assert source is not None
     tall, wide = source.shape[:2]
+    if panel.aspect is not None:
+        # A position stands for its share of the picture, whatever shape the grid has.
+        tall, wide = 1000, round(1000 * panel.aspect)
     if panel.cells is not None and panel.cells[0] == 1 and panel.cells[1] > 1 and tall == 1:
         tall, wide = 1, 4
     zoom = min(square.width / wide, square.height / tall)
@@ -210,8 +213,7 @@ def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info) -> N
     from PIL import ImageDraw
 
     draw, place, px = ImageDraw.Draw(canvas), layout.info, layout.px
-    edge = (place.left, place.top, place.right - 1, place.bottom - 1)
-    draw.rounded_rectangle(edge, px(8), fill=theme.panel)
+    rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
     inner, step = place.left + px(16), px(21)
     room = place.width - px(32)
     strong, plain = font(px(14), "Bold"), font(px(12))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Panel:
         swatches: named colours in place of a colour bar.
         under: a picture to lay the map over, (height, width, 3), or None.
         note: words shown in place of a picture.
+        aspect: width over height of what the grid is laid over; None for as many pixels as positions.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Panel:
     swatches: tuple[Swatch, ...] = ()
     under: NDArray[np.uint8] | None = None
     note: str = ""
+    aspect: float | None = None
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
@@ -52,12 +54,11 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         words = f"{state.values.layer} has no positions: one vector an image"
         empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
         return _image(state, picture), empty[0], empty[1], empty[2]
-    return (
-        _image(state, picture),
-        _map(state, theme, values=values, picture=picture),
-        _rgb(state, values, basis),
-        _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values),
-    )
+    last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
+    maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
+    aspect = None if picture is None else picture.shape[1] / picture.shape[0]
+    laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
+    return _image(state, picture), laid[0], laid[1], laid[2]
 
 
 def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
@@ -113,7 +114,7 @@ def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     one = state.values.image(at.image)[at.position]
     flat = np.asarray(plane(state, similarity(values, one)))
     scale = Scale(min(0.0, float(np.nanmin(flat, initial=0.0))), 1.0, "viridis")
-    return Panel("similarity", "cosine, to the ringed point", cells=cells(state), values=flat, scale=scale)
+    return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
 
 
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:

@@ -14,11 +14,13 @@ from explorer.render.text import plural
 
 if TYPE_CHECKING:
     from explorer.render.state import State
+    from explorer.render.values import RunLike
 
 COLOURS = (*("label", "image", "row", "column", "norm", "channel", "component", "rgb", "trust", "cluster"),)
 """Colourings of every run; "similarity", "mask" and "metadata:NAME" come with a focus, masks and columns."""
 MOST_CLASSES = 12
 METADATA = "metadata:"
+MISSING = "(none)"
 TRUST_OF_RANDOM = 0.5
 
 
@@ -70,10 +72,10 @@ class Quantity:
     note: str = ""
 
 
-def metadata(state: State) -> dict[str, NDArray[Any]]:
-    """The run's columns of one value an image, by name; empty where it has none."""
-    columns = getattr(state.run, "metadata", None) or {}
-    return {str(name): np.asarray(column) for name, column in columns.items()}
+def columns(run: RunLike) -> dict[str, NDArray[Any]]:
+    """A run's columns of one value an image, by name; empty where it has none."""
+    found = getattr(run, "metadata", None) or {}
+    return {str(name): np.asarray(column) for name, column in found.items()}
 
 
 def modes(state: State) -> tuple[str, ...]:
@@ -81,15 +83,8 @@ def modes(state: State) -> tuple[str, ...]:
     lacking = {"label": state.run.labels is None, "trust": state.projection.trust is None}
     found = [mode for mode in COLOURS if not lacking.get(mode, False)]
     found += [] if state.focus is None else ["similarity"]
-    found += [] if getattr(state.run, "mask_classes", None) is None or _masks(state) is None else ["mask"]
-    return (*found, *(METADATA + name for name in metadata(state)))
-
-
-def _masks(state: State) -> NDArray[Any] | None:
-    """The class of every position of the layer by the run's masks, (batch, *spatial), or None."""
-    find = getattr(state.run, "mask_classes", None)
-    found = None if find is None else find(state.values.layer)
-    return None if found is None else np.asarray(found)
+    found += ["mask"] if getattr(state.run, "mask_names", None) else []
+    return (*found, *(METADATA + name for name in state.columns))
 
 
 class Quantities:
@@ -220,24 +215,21 @@ def _cluster(state: State) -> Quantity:
 
 
 def _mask(state: State) -> Quantity:
-    marked = _masks(state)
-    assert marked is not None  # the state has looked
-    names = getattr(state.run, "mask_names", None)
-    codes = marked.reshape(-1)[state.rows]
-    known, values = np.unique(codes, return_inverse=True)
-    shown = [
-        str(names[code]) if names is not None and 0 <= code < len(names) else str(code) for code in known
-    ]
-    return Quantity("mask", values.astype(np.int64), tuple(shown))
+    """The class that the run's masks have at each position; those that occur, in the masks' order."""
+    run: Any = state.run
+    marked = np.asarray(run.mask_classes(state.values.layer)).reshape(-1)[state.rows]
+    known, values = np.unique(marked, return_inverse=True)
+    names = tuple(str(run.mask_names.get(int(code), int(code))) for code in known)
+    return Quantity("mask class", values.astype(np.int64), names)
 
 
 def _column(state: State, name: str) -> Quantity:
     """A column of the run's metadata: classes where it is words or a few whole numbers, else numbers."""
-    column = metadata(state)[name]
+    column = state.columns[name]
     few = column.dtype.kind in "iub" and len(np.unique(column)) <= MOST_CLASSES
     if column.dtype.kind in "iufb" and not few:
         return Quantity(name, column[state.image_of_row])
-    return _classes(name, [str(value) for value in column.tolist()], state.image_of_row)
+    return _classes(name, [str(value) or MISSING for value in column.tolist()], state.image_of_row)
 
 
 MAKERS: dict[str, Callable[[State], Quantity]] = {
@@ -253,3 +245,13 @@ MAKERS: dict[str, Callable[[State], Quantity]] = {
     "cluster": _cluster,
     "mask": _mask,
 }
+
+
+def steps_of(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Five steps, 0 to 4, evenly over the middle 98 % of values (n,); the smallest where not a number."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros(len(values), np.intp)
+    low, high = np.percentile(values[finite], [1, 99])
+    unit = (np.where(finite, values, low) - low) / (high - low if high > low else 1.0)
+    return np.asarray(np.clip(unit * 5, 0, 4), np.intp)

@@ -66,6 +66,24 @@ class Selection:
             raise InputError(f"selection: masks of type {marked.dtype}, expected bool")
         return cls(marked.shape, np.flatnonzero(marked))
 
+    @classmethod
+    def of_runs(cls, grid_shape: tuple[int, ...], runs: NDArray[np.int64]) -> Selection:
+        """Read what `runs` gave."""
+        if not runs.size:
+            return cls(grid_shape)
+        if runs.ndim != 2 or runs.shape[1] != 2 or (runs < [0, 1]).any():
+            raise InputError(f"selection: runs of shape {runs.shape}, expected (n, 2) of place and length")
+        if int(runs[:, 1].sum()) > math.prod(grid_shape):
+            raise InputError(f"selection: more places than the grid {grid_shape} has")
+        return cls(grid_shape, np.concatenate([np.arange(first, first + n) for first, n in runs.tolist()]))
+
+    def runs(self) -> list[list[int]]:
+        """The places as [first, length] of stretches without a gap, which is short for files."""
+        starts = np.flatnonzero(np.diff(self.places, prepend=-2) != 1)
+        lengths = np.diff(np.append(starts, len(self.places)))
+        stretches: list[list[int]] = np.stack([self.places[starts], lengths], axis=1).tolist()
+        return stretches
+
     def __len__(self) -> int:
         return len(self.places)
 

@@ -7,25 +7,25 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, suggest
+from explorer.errors import ExplorerError, InputError, suggest
 from explorer.reduce.neighbours import Neighbours
 from explorer.reduce.projection import Projection
 from explorer.render.colours import check_colour_map, theme
 from explorer.render.focus import Focus, focus_on, moved, place_of
-from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, modes
+from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, columns, modes
 from explorer.render.selection import Selection
+from explorer.render.steps import MAPS, Steps
 from explorer.render.values import LayerValues, RunLike, kept_graph
 
 __all__ = ["COLOURS", "MAPS", "State"]
 
-MAPS = ("norm", "channel", "component")
 
-
-class State:
+class State(Steps):
     """What is shown. Every change is checked; nothing here draws.
 
     Attributes:
         run: the run.
+        columns: the run's columns of one value an image, by name.
         projection: coordinates of positions of `values.layer`; `show` changes it.
         values: the layer's values.
         rows: (n_samples,) the projected positions' places in the layer's grid.
@@ -42,12 +42,14 @@ class State:
 
     def __init__(self, run: RunLike, projection: Projection) -> None:
         self.run = run
+        self.columns = columns(run)
         self._attach(projection)
         self.map = "norm"
         self.component = 0
         self.isolated = False
         self.overlaid = True
         self.focus: Focus | None = None
+        self._looked: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self.looking = False
         self.hidden: dict[str, frozenset[str]] = {}
         self.clustering = Clustering()
@@ -91,18 +93,25 @@ class State:
             InputError: a projection of another run.
             LayerError: the run lacks its layer.
         """
-        old, at = self.values.grid_shape, self.focus
         self._attach(projection)
         self._channel = min(self._channel, self.values.channels - 1)
         self.component = min(self.component, projection.n_components - 1)
         self.focus = None
-        where = None if at is None else moved((at.image, *at.position), old, self.values.grid_shape)
+        # From the grid where it was looked at: going to another one and back loses nothing.
+        where = None if self._looked is None else moved(*self._looked, self.values.grid_shape)
         if where is not None:
             self.focus = focus_on(projection, self.rows, where, self.label(where[0]))
-        if self._colour not in self.colours:
+        if self._colour not in self.colours or not self._has_masks():
             self._colour = "label" if self.run.labels is not None else "image"
         if self._size not in (None, *self.colours):
             self._size = None
+
+    def _has_masks(self) -> bool:
+        """Whether the masks fit the shown layer, where they are what the colours mean."""
+        try:
+            return self._colour != "mask" or bool(self.quantity("mask").names)
+        except ExplorerError:
+            return False
 
     @property
     def image(self) -> int:
@@ -139,7 +148,10 @@ class State:
 
     @colour.setter
     def colour(self, colour: str) -> None:
-        self._colour = self._mode(colour, "colour")
+        mode = self._mode(colour, "colour")
+        if mode == "mask":  # masks may not fit a layer: found out before anything changes
+            self.quantity(mode)
+        self._colour = mode
 
     @property
     def size(self) -> str | None:
@@ -174,7 +186,9 @@ class State:
             "similarity": "look at a position first: select(image, *position)",
             "mask": "this run holds no masks",
         }
-        raise InputError(f"{what} {name!r}: {reasons.get(name) or suggest(name, known)}")
+        raise InputError(
+            f"{what} {name!r}: {reasons.get(name) or suggest(name, dict.fromkeys(('label', *known)))}"
+        )
 
     def quantity(self, name: str) -> Quantity:
         """What a colouring shows of every projected position."""
@@ -211,6 +225,16 @@ class State:
     def selection(self, selection: Selection) -> None:
         self._selection = selection.to(self.values.grid_shape)
         self.looking = False
+
+    @property
+    def kept_selection(self) -> Selection:
+        """The selection on the grid where it was made."""
+        return self._selection
+
+    @kept_selection.setter
+    def kept_selection(self, selection: Selection) -> None:
+        selection.to(self.values.grid_shape)  # refuses another run's
+        self._selection, self.looking = selection, False
 
     @property
     def wide(self) -> bool:
@@ -271,6 +295,7 @@ class State:
         except InputError as error:
             raise InputError(f"layer {self.values.layer}: {error}") from None
         self.image, self.looking = image, True
+        self._looked = (image, *position), self.values.grid_shape
         return self.focus
 
     def _label_of(self, image: int) -> str | None:
@@ -282,30 +307,8 @@ class State:
 
     def clear(self) -> None:
         """Select nothing and look at nothing."""
-        self.focus = None
+        self.focus = self._looked = None
         self._selection = Selection(self.values.grid_shape)
         if self._colour == "similarity":
             self._colour = "label" if self.run.labels is not None else "image"
         self._size = None if self._size == "similarity" else self._size
-
-    def next_image(self, step: int = 1) -> None:
-        """Show another image; after the last comes the first."""
-        self.image = (self.image + step) % self.run.n_images
-
-    def next_channel(self, step: int = 1) -> None:
-        """Show another channel, or another axis of the projection when the map shows those."""
-        if self.map == "component":
-            self.component = (self.component + step) % self.projection.n_components
-        elif self.map == "channel":
-            self.channel = (self.channel + step) % self.values.channels
-        else:
-            self.map = "channel"
-
-    def next_map(self, step: int = 1) -> None:
-        """Show the norm, a channel, or a component of the projection, in turn."""
-        self.map = MAPS[(MAPS.index(self.map) + step) % len(MAPS)]
-
-    def next_colour(self, step: int = 1) -> None:
-        """Colour the points by the next thing that this run has."""
-        known = self.colours
-        self.colour = known[(known.index(self.colour) + step) % len(known)]

@@ -37,12 +37,12 @@ def draw_strips(
         step = tall + px(6)
         for number, thumb in enumerate(strip.thumbs[: max(1, (wide + px(6)) // step)]):
             place = Rect(left + number * step, whole.top + px(17), tall, tall)
-            _thumb(canvas, layout, theme, thumb=thumb, place=place)
+            draw_thumb(canvas, layout, theme, thumb=thumb, place=place)
             links.append((Rect(place.left, place.top, tall, whole.bottom - place.top), thumb.at))
     return tuple(links)
 
 
-def _thumb(canvas: Image.Image, layout: Layout, theme: Theme, *, thumb: Thumb, place: Rect) -> None:
+def draw_thumb(canvas: Image.Image, layout: Layout, theme: Theme, *, thumb: Thumb, place: Rect) -> None:
     """One small picture with what is marked in it, and its caption."""
     from PIL import Image, ImageDraw
 
@@ -64,5 +64,7 @@ def _thumb(canvas: Image.Image, layout: Layout, theme: Theme, *, thumb: Thumb, p
         half = max(px(6), (x1 - x0) * inner.width) / 2, max(px(6), (y1 - y0) * inner.height) / 2
         edge = tuple(round(part) for part in (*np.subtract(middle, half), *np.add(middle, half)))
         draw.rectangle(edge, outline=theme.accent, width=max(1, px(1.5)))
+    if not thumb.caption:
+        return
     at = (place.left, place.bottom + px(11))
     write(draw, at, thumb.caption, face=font(px(10)), fill=theme.muted, limit=place.width)

@@ -60,15 +60,15 @@ def strips(state: State) -> tuple[Strip, ...]:
 
 def _near(state: State, near: Near) -> tuple[Thumb, ...]:
     return tuple(
-        _about(state, at, state.label(at[0]) or number(float(apart), 2))
+        about(state, at, state.label(at[0]) or number(float(apart), 2))
         for at, apart in zip(near.positions, near.distances, strict=True)
     )
 
 
-def _about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
-    """What surrounds a position in its picture, and the position in it."""
+def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
+    """What surrounds a position in its picture, and the position in it; (image,) gives the whole."""
     picture, spatial = state.run.picture(at[0]), state.values.spatial
-    if picture is None or len(spatial) != 2:
+    if picture is None or len(spatial) != 2 or len(at) != 3:
         return Thumb(at, caption, picture)
     tall, wide = picture.shape[:2]
     cell = tall / spatial[0], wide / spatial[1]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.camera import Camera, core, face_on, frame, opening, principal
+from explorer.render.camera import Camera, face_on, frame, opening, principal
 from explorer.render.cloud import Cloud
 
 
@@ -31,10 +31,10 @@ class Views:
 
     @property
     def fitted(self) -> NDArray[np.float64]:
-        """The points (m, 3) that a view is fitted to; see `core`."""
+        """The points (m, 3) that a view is fitted to: the cloud's core."""
         if self._core is None:
             points = self.cloud.points
-            self._core = points[core(points)] if len(points) else np.zeros((1, 3))
+            self._core = points[self.cloud.core] if len(points) else np.zeros((1, 3))
         return self._core
 
     @property
@@ -46,14 +46,14 @@ class Views:
     def chosen(self, camera: Camera | None) -> None:
         self._set[self.flat] = camera
 
-    def at(self, aspect: float, groups: NDArray[Any]) -> Camera:
+    def at(self, aspect: float, groups: Callable[[], NDArray[Any]]) -> Camera:
         """The camera; until one is set the one that shows most.
 
         Its direction is chosen once, so that new colours do not turn the cloud.
 
         Args:
             aspect: the frame's width over its height.
-            groups: (n,) integers, what the colours of the cloud's points tell apart.
+            groups: gives (n,) integers, what the colours of the cloud's points tell apart.
         """
         chosen = self.chosen
         if chosen is not None:
@@ -63,15 +63,19 @@ class Views:
             self._kept = {key: self._opening(aspect, groups)}
         return self._kept[key]
 
-    def _opening(self, aspect: float, groups: NDArray[Any]) -> Camera:
+    def _opening(self, aspect: float, groups: Callable[[], NDArray[Any]]) -> Camera:
         if self.cloud.flat or len(self.fitted) < 2:
             return face_on(self.fitted, aspect)
         if self.flat:
             return face_on(self.fitted, aspect, principal(self.fitted))
         if self._turn is None:
-            inside = core(self.cloud.points)
-            self._turn = opening(self.fitted, groups[inside], aspect)
+            self._turn = opening(self.fitted, groups()[self.cloud.core], aspect)
         return frame(self.fitted, self._turn, aspect)
+
+    def follow(self, other: Views) -> None:
+        """Look from the direction from which another cloud of the same kind was seen."""
+        if self.cloud.flat == other.cloud.flat:
+            self.flat, self._turn = other.flat, other._turn
 
     def along(self, basis: NDArray[Any], aspect: float) -> Camera:
         """The view of this orientation (rows right, up, back) that the cloud fills."""

@@ -50,6 +50,7 @@ class Window:
         self.controls = Controls(scene, tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
+        self._ready = False
         self._drawn = 0.0
         self._rough_until = 0.0
         self._listen()
@@ -90,14 +91,15 @@ class Window:
         return float(x), float(self._window.GetSize()[1] - 1 - y)
 
     def _press(self, button: str) -> None:
-        self.controls.press(button, *self._mouse(), shift=bool(self._interactor.GetShiftKey()))
+        shift, control = bool(self._interactor.GetShiftKey()), bool(self._interactor.GetControlKey())
+        self.controls.press(button, *self._mouse(), shift=shift, control=control)
 
     def _move(self) -> None:
         if self.controls.move(*self._mouse()):
             self._redraw()
 
     def _release(self, button: str) -> None:
-        self.controls.release(button, *self._mouse())
+        self.controls.release(button, *self._mouse(), shift=bool(self._interactor.GetShiftKey()))
         self._redraw()
 
     def _wheel(self, steps: int) -> None:
@@ -106,7 +108,8 @@ class Window:
             self._redraw()
 
     def _key(self) -> None:
-        if self.controls.key(self._interactor.GetKeySym() or ""):
+        code = self._interactor.GetKeyCode() or ""
+        if self.controls.key(self._interactor.GetKeySym() or "", code.strip("\0")):
             if self.controls.done:
                 self._interactor.TerminateApp()
                 return
@@ -128,6 +131,8 @@ class Window:
     def _tick(self) -> None:
         """Draw what is asked for: coarsely while the camera moves, and finely once it rests."""
         now = time.monotonic()
+        if self.controls.poll():
+            self._stale = True
         if self._stale:
             rough = self.controls.moving or now < self._rough_until
             self._draw(rough=rough)
@@ -136,6 +141,10 @@ class Window:
         elif self._coarse and now > self._rough_until and now - self._drawn > SETTLED:
             self._draw(rough=False)
             self._coarse, self._drawn = False, time.monotonic()
+        elif not self._ready:
+            # Nothing else to do: what the first click needs is made before it comes.
+            self.controls.scene.cloud.prepare()
+            self._ready = True
 
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen."""

@@ -123,8 +123,6 @@ def _position(state: State) -> Info:
     """The selected position in figures."""
     chosen = state.focus
     assert chosen is not None
-    axes = AXES[len(chosen.position)]
-    where = ", ".join(f"{axis} {at}" for axis, at in zip(axes, chosen.position, strict=True))
     vector = np.asarray(state.values.image(chosen.image)[chosen.position], np.float64)
     finite = np.nan_to_num(vector, nan=-np.inf)
     strongest = int(np.argmax(finite))
@@ -143,9 +141,8 @@ def _position(state: State) -> Info:
         foot += " · no position of this image is" if chosen.nearest is None else ""
     if chosen.row is None and chosen.nearest is not None:
         near = state.projection.positions()[chosen.nearest][1:]
-        named = ", ".join(f"{axis} {at}" for axis, at in zip(axes, near, strict=True))
-        foot += f" · dashed ring: nearest sampled, {named}"
-    heading = where or "the whole image"
+        foot += f" · dashed ring: nearest sampled, {where(tuple(near.tolist()))}"
+    heading = where(chosen.position) or "the whole image"
     return Info(
         heading=heading[0].upper() + heading[1:],
         rows=tuple(rows),
@@ -153,6 +150,12 @@ def _position(state: State) -> Info:
         warns=chosen.row is None,
         marked=chosen.nearest is not None,
     )
+
+
+def where(position: tuple[int, ...]) -> str:
+    """A position on a grid in words: row 3, column 4; empty where there are no axes."""
+    axes = AXES[len(position)]
+    return ", ".join(f"{axis} {at}" for axis, at in zip(axes, position, strict=True))
 
 
 def selection_words(state: State) -> str:
@@ -187,6 +190,4 @@ def caveat(state: State, *, n: int, thinned: int | None, outside: int, hidden: i
         parts.append(f"{count(outside)} of {plural(n, 'point')} far off, outside this view")
     if state.isolated:
         parts.append(f"only {state.run.image_names[state.image]} in colour")
-    if state.size is not None:
-        parts.append(f"size: {state.quantity(state.size).title}")
     return " · ".join(parts)

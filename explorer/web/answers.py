@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError, suggest
 from explorer.render.near import neighbourhood
+from explorer.render.quantities import METADATA
 from explorer.render.selection import Selection
 from explorer.render.text import plural
 from explorer.render.words import method_name
@@ -63,6 +66,8 @@ class Answers:
             "select": self.select,
             "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
             "clusters": self.clusters,
+            "code": self.code,
+            "selection_file": self.selection_file,
         }
 
     def __call__(self, question: str, arguments: list[Any], shown: str | None = None) -> Any:
@@ -202,6 +207,30 @@ class Answers:
         from explorer.render.quantities import Clustering
 
         self.scene.state.clustering = Clustering(method, on, n)  # type: ignore[arg-type]
+
+    def code(self, view: Told) -> str:
+        """Lines of Python that rebuild what the page shows.
+
+        Args:
+            view: the page's `colour`, `theme`, `image`, `map`, and `camera` in the projection's coordinates.
+        """
+        scene, colour = self.scene, str(view["colour"])
+        mode, _, number = colour.partition(":") if not colour.startswith(METADATA) else (colour, "", "")
+        if mode == "component":
+            scene.state.component = int(number)
+        elif mode == "channel":
+            scene.state.channel = int(number)
+        scene.colour, scene.theme, scene.image = mode, str(view["theme"]), int(view["image"])
+        scene.camera = view["camera"]
+        return scene.code()
+
+    def selection_file(self, ending: str) -> Told:
+        """The selection as a file: .csv, .parquet, or .npz of masks."""
+        if ending not in (".csv", ".parquet", ".npz"):
+            raise InputError(f"selection as {ending!r}: expected .csv, .parquet or .npz")
+        with TemporaryDirectory() as folder:
+            path = self.scene.save_selection(Path(folder) / f"selection{ending}")
+            return {"type": "application/octet-stream", "bytes": path.read_bytes()}
 
     def _position(self, place: int) -> tuple[int, ...]:
         return tuple(int(at) for at in np.unravel_index(int(place), self.scene.state.values.grid_shape))

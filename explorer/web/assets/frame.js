@@ -255,6 +255,11 @@ class Frame {
     this.saveBox.body.replaceChildren(
       act("Picture of the cloud", "PNG, twice the size on the screen, with names and legend", () => this.savePicture()),
       act("Selection", view.selection.size ? `CSV of ${plural(view.selection.size, "position")}: picture, position, label, coordinates` : "nothing is selected", () => this.saveSelection(), !view.selection.size),
+      ...(view.source.live ? [
+        act("Selection for Python", "parquet: one row a position", () => this.during(view.source.selectionFile(".parquet"), "selection").then((blob) => this.give(blob, "selection.parquet"), (error) => this.tell(error.message)), !view.selection.size),
+        act("Masks", "npz: one mask a picture, on the layer's grid", () => this.during(view.source.selectionFile(".npz"), "masks").then((blob) => this.give(blob, "selection.npz"), (error) => this.tell(error.message)), !view.selection.size),
+        act("Lines of Python", "that bring this map, camera and selection back; copied to the clipboard", () => this.copyCode()),
+      ] : []),
       act("This view", "JSON: camera, colours and selection; drop the file on the page to come back to it", () => this.saveView()));
   }
 
@@ -274,6 +279,15 @@ class Frame {
       lines.push([image, quoted(view.meta.names[image]), label === null ? "" : quoted(label), ...view.positionOf(place), row < 0 ? "" : row, ...at].join(","));
     }
     this.give(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }), "selection.csv");
+  }
+
+  async copyCode() {
+    const { view } = this, { camera } = view.stage;
+    const seen = { position: camera.eye, focal_point: camera.focus, view_up: camera.basis[1], view_angle: (camera.field * 180) / Math.PI };
+    try {
+      const lines = await view.source.code({ colour: view.colour, theme: view.theme, image: view.image, camera: seen });
+      await navigator.clipboard.writeText(lines).then(() => this.say("copied"), () => this.give(new Blob([lines], { type: "text/x-python" }), "view.py"));
+    } catch (error) { this.tell(error.message); }
   }
 
   saveView() { this.give(new Blob([JSON.stringify(this.view.state())], { type: "application/json" }), "view.json"); }

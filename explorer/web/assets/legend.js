@@ -58,8 +58,28 @@ class Legend {
     const all = el("button", { type: "button", class: "link", disabled: view.hidden.size === 0, onclick: () => view.showClasses() }, view.hidden.size ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
     const scrolled = this.body.querySelector(".classes");
     const list = el("div", { class: "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
-    this.body.replaceChildren(list, all);
+    this.body.replaceChildren(...[this.clusters(own), list, all].filter(Boolean));
     list.scrollTop = top;
+  }
+
+  /** How clusters are found, where a server can find others. */
+  clusters(own) {
+    const { view } = this, { source } = view;
+    if (own.name !== "cluster" || !source.live) return null;
+    const held = this.found || (this.found = { method: "kmeans", on: "features", n: 8 });
+    const change = async () => {
+      try {
+        await source.clusters(held.method, held.on, held.n);
+        await view.colourBy("cluster");
+      } catch (error) { view.frame.tell(error.message); }
+    };
+    const choice = (words, key, options) => {
+      const select = el("select", { class: "choice small", "aria-label": words, title: words, onchange: () => { held[key] = select.value; change(); } }, ...options.map(([value, text]) => el("option", { value, selected: value === held[key] }, text)));
+      return select;
+    };
+    const n = el("input", { type: "number", class: "number", min: "2", max: "60", value: held.n, "aria-label": "number of clusters", title: "number of clusters", onchange: () => { held.n = clamp(Math.round(Number(n.value)) || 8, 2, 60); change(); } });
+    n.hidden = held.method !== "kmeans";
+    return el("div", { class: "clusters" }, choice("how clusters are found", "method", [["kmeans", "k-means"], ["hdbscan", "HDBSCAN"]]), n, choice("what they are found on", "on", [["features", "layer"], ["map", "map"]]));
   }
 
   /** One click hides or shows, two in a row show this class alone. */

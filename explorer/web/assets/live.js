@@ -78,6 +78,15 @@ class LiveSource {
 
   select(places) { return this.ask("select", Array.from(places)); }
   async selection() { return numbersOf(await this.ask("selection")); }
+  clusters(method, on, n) {
+    for (const key of [...this.kept.keys()]) if (key === "rows cluster") this.kept.delete(key);
+    return this.ask("clusters", method, on, n);
+  }
+  code(view) { return this.ask("code", view); }
+  async selectionFile(ending) {
+    const { type, bytes } = await this.ask("selection_file", ending);
+    return new Blob([plainBytes(bytes)], { type });
+  }
   start(layer, method, components) { return this.ask("start", layer, method, components); }
   progress() { return this.ask("progress"); }
   stop() { return this.ask("stop"); }

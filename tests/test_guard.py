@@ -18,6 +18,7 @@ def test_keys_are_long_fresh_and_compared_whole() -> None:
     one, other = fresh_key(), fresh_key()
     assert one != other
     assert len(one) >= 40
+    assert one.isalnum()  # a key with a leading dash would be taken for a flag
     assert same_key(one, one)
     for wrong in ("", one[:-1], one + "x", other, None, 0, one.encode()):
         assert not same_key(wrong, one)

@@ -465,6 +465,25 @@ def test_the_selection_is_taken_away_as_csv(
     np.testing.assert_allclose(float(lines[1]["x"]), projection.coordinates[600, 0], rtol=1e-3)
 
 
+def test_a_scene_in_a_notebooks_frame_draws_without_a_word(
+    browser: Any, run: explorer.Run, projection: explorer.Projection, tmp_path: Path
+) -> None:
+    cell = tmp_path / "notebook.html"
+    cell.write_text(f"<!doctype html><p>{explorer.scene(run, projection)._repr_html_()}", encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    said: list[str] = []
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(cell.as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator("#explorer:not([aria-busy])").wait_for(timeout=60_000)
+    inside.locator(".status").wait_for()
+    page.wait_for_timeout(500)
+    assert inside.locator(".status").inner_text() == "5,760 points"
+    assert said == []
+    page.close()
+
+
 def test_every_tool_is_reached_by_the_keyboard(page: Page) -> None:
     reached = set()
     for _ in range(60):

@@ -1,6 +1,7 @@
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,8 @@ import explorer
 from explorer.capture.model import Model
 from explorer.cli import main
 from explorer.errors import InputError
-from explorer.web.file import Options, export_html
+from explorer.render.exporting import Options
+from explorer.web.file import export_html
 from explorer.web.material import principal
 
 NASTY = "</script><img src=x onerror=alert(1)>\u2028 & \"quoted\" 'so'"
@@ -148,6 +150,16 @@ def test_export_goes_by_the_files_ending(scene: Any, tmp_path: Path) -> None:
         scene.export(tmp_path / "cloud.docx")
     with pytest.raises(InputError, match=r"ends in \.html"):
         export_html(scene, tmp_path / "cloud.txt")
+
+
+def test_in_a_notebook_a_scene_is_a_page_in_a_frame_of_its_own(scene: Any) -> None:
+    shown = scene._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts')
+    assert "allow-same-origin" not in shown
+    inside = html.unescape(shown[shown.index('srcdoc="') + 8 : shown.rindex('" style=')])
+    assert inside.startswith("<!doctype html>")
+    assert "default-src 'none'" in inside
+    assert shown.count('"') == 8  # the page's own quotation marks are escaped
 
 
 def test_the_command_writes_the_file_and_says_what_it_left_out(

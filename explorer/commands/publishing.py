@@ -58,7 +58,8 @@ def export(
     """
     from explorer.capture import open_run
     from explorer.render import scene
-    from explorer.web.file import Options, export_html
+    from explorer.render.exporting import Options
+    from explorer.web.file import export_html
 
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, suggest
+from explorer.errors import ExplorerError, InputError, suggest
 from explorer.render.near import neighbourhood
 from explorer.render.quantities import METADATA
 from explorer.render.selection import Selection
@@ -229,7 +229,11 @@ class Answers:
         if ending not in (".csv", ".parquet", ".npz"):
             raise InputError(f"selection as {ending!r}: expected .csv, .parquet or .npz")
         with TemporaryDirectory() as folder:
-            path = self.scene.save_selection(Path(folder) / f"selection{ending}")
+            path = Path(folder) / f"selection{ending}"
+            try:
+                self.scene.save_selection(path)
+            except ExplorerError as error:  # a passing folder's name helps nobody
+                raise InputError(str(error).replace(str(path), path.name)) from None
             return {"type": "application/octet-stream", "bytes": path.read_bytes()}
 
     def _position(self, place: int) -> tuple[int, ...]:

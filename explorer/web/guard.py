@@ -42,8 +42,8 @@ HEADERS = {
 
 
 def fresh_key() -> str:
-    """A key that nobody guesses: 256 bits."""
-    return secrets.token_urlsafe(32)
+    """A key that nobody guesses: 256 bits, in letters that mean nothing to a link or a command line."""
+    return secrets.token_hex(32)
 
 
 def same_key(given: object, key: str) -> bool:

@@ -15,6 +15,7 @@ from explorer.render.text import count, plural
 from explorer.web.packing import Block, Bytes, block, raw_block, to_bytes, to_whole
 
 if TYPE_CHECKING:
+    from explorer.render.exporting import Options
     from explorer.render.quantities import Quantity
     from explorer.web.material import Material, Told
 
@@ -27,25 +28,6 @@ NEIGHBOURS_SHARE = 0.5
 VECTORS_SHARE = 0.7
 WIDTHS = (64, 48, 32, 24, 16, 12, 8)
 """Numbers kept of each vector for similarities, the most that fit."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What goes into a file.
-
-    Attributes:
-        megabytes: the most it may weigh; what does not fit is left out and said.
-        pictures: keep small versions of the run's pictures.
-        neighbours: keep each point's nearest neighbours in the layer.
-        similarity: keep shortened vectors, from which the page computes similarities.
-        channels: at most so many channels' maps; None for as many as fit.
-    """
-
-    megabytes: float = 15.0
-    pictures: bool = True
-    neighbours: bool = True
-    similarity: bool = True
-    channels: int | None = None
 
 
 @dataclass

@@ -136,7 +136,7 @@ def _server(folder: str, title: str, key: str) -> Any:
     server = get_server(client_type="vue3")
     # trame would read our own command line for flags of its own; this machine needs no compression.
     known = server.cli.parse_known_args
-    server.cli.parse_known_args = lambda *_: known(["--authKey", key, "--no-ws-compress"])
+    server.cli.parse_known_args = lambda *_: known([f"--authKey={key}", "--no-ws-compress"])
     server.enable_module(
         {
             "serve": {ASSETS: folder},

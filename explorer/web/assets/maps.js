@@ -90,7 +90,7 @@ function drawThumb(view, canvas, bitmap, image, { width, height, focus = null, m
     context.clip(filledOf(chosen, wide, tall, x, y));
     context.drawImage(bitmap, 0, 0, width, height);
     context.restore();
-    if (Math.min(x, y) >= 0.6) stroked(context, outlineOf(chosen, wide, tall, x, y), view.ink("--accent"), 1.25, view.ink("--under"));
+    if (Math.min(x, y) >= 0.6) stroked(context, outlineOf(chosen, wide, tall, x, y), view.ink("--accent"), Math.min(x, y) < 2.5 ? 0.75 : 1.25, view.ink("--under"));
   }
   if (focus !== null) ring(view, context, focus, width / wide, height / tall, 7);
 }

@@ -13,6 +13,14 @@ function figure(x, digits = 3) {
 }
 const count = (n) => n.toLocaleString("en");
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+
+/** A name shortened in its middle: names differ at both ends. */
+function shortened(name, most) {
+  if (name.length <= most) return name;
+  const tail = Math.floor((most - 1) / 2);
+  return `${name.slice(0, most - 1 - tail)}…${name.slice(name.length - tail)}`;
+}
+
 const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(share * 100)} %`);
 
 /** The scale that fits numbers: viridis, or blue to red about zero when both signs matter. */

@@ -199,7 +199,7 @@ class Frame {
       part.style.background = `rgb(${view.inks.one(i, view.theme)})`;
       return part;
     }));
-    const words = order.slice(0, 3).map((i) => `${names[i].length > 16 ? `${names[i].slice(0, 15)}…` : names[i]} ${percent(counts[i] / all)}`).join(", ");
+    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)} ${percent(counts[i] / all)}`).join(", ");
     this.mixed.replaceChildren(bar, el("span", { class: "quiet" }, words));
   }
 

@@ -64,7 +64,7 @@ class Marks {
       if (view.hidden.has(anchor.code) || (view.chosenCodes && !view.chosenCodes.has(anchor.code))) continue;
       const [x, y, depth] = stage.camera.project(anchor.point, width, height);
       if (!(depth > 0) || x < 0 || y < 0 || x > width || y > height) continue;
-      const text = anchor.name.length > 24 ? `${anchor.name.slice(0, 23)}…` : anchor.name;
+      const text = shortened(anchor.name, 24);
       wanted.push({ code: anchor.code, text, x, y, w: context.measureText(text).width + 27, h: 22, weight: anchor.weight });
     }
     stage.labels = placeLabels(wanted, width, height);

@@ -45,9 +45,10 @@ class Side {
   /** Draw again from what was read. */
   draw() {
     if (!this.held) return;
+    this.slice.value = String(this.view.slice);
     const { view } = this, { picture, rgb, grid } = this.held, from = view.placeOf(view.image, 0), n = view.cells[0] * view.cells[1];
     const { meta } = view, kept = meta.pictures !== null;
-    this.panels.picture.draw({ picture: kept ? picture : null, detail: `${meta.spatial.join(" × ") || "1"} positions`, note: kept ? "" : "no picture was kept with these activations" });
+    this.panels.picture.draw({ picture: kept ? picture : null, detail: meta.spatial.length ? `${meta.spatial.join(" × ")} positions` : "one position", note: kept ? "" : "no picture was kept with these activations" });
     if (grid) {
       const values = Float32Array.from({ length: n }, (_, i) => grid.at(from + i));
       this.panels.map.draw({ picture: kept ? picture : null, values, scale: scaleOf(values, { signed: grid.signed }), over: kept && view.overlay < 1 });

@@ -2,74 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import math
-import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from browsing import MARKS, NASTY, Page, chromium, gap, inside, lasso, make_run, project, space
 
 import explorer
-from explorer.capture.model import Model
 from explorer.render.colouring import colouring
 from explorer.render.colours import theme
 from explorer.web.file import export_html
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-FLAGS = (
-    "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
-)
-NASTY = "</script><img src=x onerror=alert(1)>"
-WIDE, TALL = 1600, 900
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split(), headless=True)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:
-    """Forty small pictures of four kinds, two layers of different grids, one nasty name and label."""
-    place = tmp_path_factory.mktemp("viewer")
-    rng = np.random.default_rng(1)
-    kinds = np.repeat(np.arange(4), 10)
-    rows, columns = np.mgrid[:12, :12] / 11
-    pictures = [np.sin(6 * (rows * math.cos(k) + columns * math.sin(k)) + k) for k in kinds]
-    values = np.stack(pictures)[..., None] + rng.normal(0, 0.15, (40, 12, 12, 1))
-    images = np.clip(128 + 90 * values, 0, 255).astype(np.uint8).repeat(3, axis=3)
-    fine = np.concatenate(
-        [values, values**2, np.roll(values, 2, axis=1), kinds[:, None, None, None] + 0 * values], axis=3
-    )
-    coarse = fine.reshape(40, 6, 2, 6, 2, 4).mean(axis=(2, 4))
-    path = place / "layers.npz"
-    np.savez(path, fine=fine.astype(np.float32), coarse=coarse.astype(np.float32))
-    made = explorer.capture(path, images, out=place / "run", layers=["fine", "coarse"])
-    written = made.path / "manifest.json"
-    manifest = json.loads(written.read_text())
-    manifest["images"]["names"] = [NASTY, *(f"picture {k}" for k in range(1, 40))]
-    manifest["images"]["labels"] = [(NASTY, "waves", "rings", "dots")[k] for k in kinds]
-    written.write_text(json.dumps(manifest))
-    return explorer.open_run(made.path)
+    return make_run(tmp_path_factory.mktemp("viewer"))
 
 
 @pytest.fixture(scope="module")
@@ -84,103 +41,11 @@ def file(
     return export_html(explorer.scene(run, projection), tmp_path_factory.mktemp("file") / "cloud.html").path
 
 
-class Page:
-    """A page with what it said and asked for."""
-
-    def __init__(self, browser: Any, address: str, size: tuple[int, int] = (WIDE, TALL)) -> None:
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on(
-            "console", lambda m: self.said.append(m.text) if m.type in ("error", "warning") else None
-        )
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(f"dialog {dialog.message}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(address)
-        self.page.wait_for_selector("#explorer:not([aria-busy])", timeout=90_000)
-        self.rest()
-
-    def rest(self) -> None:
-        """Wait until the cloud is drawn in full."""
-        self.page.wait_for_timeout(350)
-        for _ in range(100):
-            if self.js("v.stage.moving === 0 && !v.stage.motion && !v.stage.waiting"):
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError("the cloud never came to rest")
-
-    def js(self, expression: str) -> Any:
-        return self.page.evaluate(f"() => {{ const v = explorerViewer; return {expression}; }}")
-
-    def box(self, selector: str = ".over") -> dict[str, float]:
-        return dict(self.page.locator(selector).first.bounding_box())
-
-    def camera(self) -> dict[str, Any]:
-        told = self.js(
-            "({...v.stage.camera.copy(), bounds: v.stage.camera.bounds, distance: v.stage.camera.distance})"
-        )
-        return dict(told)
-
-
 @pytest.fixture
 def page(browser: Any, file: Path) -> Iterator[Page]:
     opened = Page(browser, file.as_uri())
     yield opened
     opened.page.close()
-
-
-def project(points: NDArray[Any], page: Page) -> NDArray[np.float64]:
-    """Where points (n, 3) are on the page's cloud, from its own camera: (n, 2) pixels of the cloud's box."""
-    camera, box = page.camera(), page.box()
-    basis, bounds = np.array(camera["basis"]), camera["bounds"]
-    normal = np.array(bounds["flat"][2])
-    away = (points - bounds["centre"]) @ normal
-    pressed = points - np.outer(away * camera["flatness"] * 0.97, normal)
-    local = (pressed - camera["focus"]) @ basis.T
-    half = (camera["distance"] - local[:, 2]) * math.tan(camera["field"] / 2)
-    x = box["width"] / 2 + local[:, 0] / half * box["height"] / 2
-    y = box["height"] / 2 - local[:, 1] / half * box["height"] / 2
-    return np.stack([x, y], axis=1)
-
-
-def space(projection: explorer.Projection) -> NDArray[np.float64]:
-    points = projection.coordinates.astype(np.float64)
-    return np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
-
-
-def inside(outline: NDArray[Any], points: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which points (n, 2) lie in a closed outline (m, 2), by Matplotlib."""
-    from matplotlib.path import Path as Outline
-
-    return np.asarray(Outline(np.concatenate([outline, outline[:1]])).contains_points(points))
-
-
-def gap(outline: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float64]:
-    """Distance of points (n, 2) from an outline's line (m, 2)."""
-    ends = np.roll(outline, -1, axis=0) - outline
-    along = ((points[:, None] - outline) * ends).sum(-1) / np.maximum((ends**2).sum(-1), 1e-9)
-    nearest = outline + np.clip(along, 0, 1)[..., None] * ends
-    return np.asarray(np.linalg.norm(points[:, None] - nearest, axis=2).min(axis=1))
-
-
-def lasso(page: Page, middle: tuple[float, float], radius: float) -> NDArray[np.float64]:
-    """Circle points with the mouse; returns the outline in pixels of the cloud's box."""
-    box = page.box()
-    angles = np.linspace(0, 2 * np.pi, 20)[:-1]
-    outline = np.round(
-        np.stack([middle[0] + radius * np.cos(angles), middle[1] + radius * np.sin(angles)], 1)
-    )
-    mouse = page.page.mouse
-    page.page.keyboard.down("Shift")
-    mouse.move(box["x"] + outline[0, 0], box["y"] + outline[0, 1])
-    mouse.down()
-    for x, y in outline[1:]:
-        mouse.move(box["x"] + x, box["y"] + y)
-    mouse.up()
-    page.page.keyboard.up("Shift")
-    page.rest()
-    return outline
 
 
 def test_the_file_opens_from_disk_without_a_word_or_a_request(page: Page, file: Path) -> None:
@@ -494,180 +359,3 @@ def test_every_tool_is_reached_by_the_keyboard(page: Page) -> None:
     assert "find a picture or label" in reached
     assert "colour by" in reached
     assert any(name and name.startswith("Picture;") for name in reached)
-
-
-# ---- the live page
-
-
-class Live:
-    """The server as a person starts it."""
-
-    def __init__(self, run: explorer.Run) -> None:
-        command = [sys.executable, "-m", "explorer", "view", str(run.path), "--web", "--layer", "fine"]
-        command += ["--method", "pca"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/#key=(\S+)", line)
-        assert found, (line, self.process.stderr.read() if self.process.stderr else "")
-        self.link, self.port, self.key = found[0], int(found[1]), found[2]
-
-    def end(self) -> str:
-        self.process.terminate()
-        try:
-            return self.process.communicate(timeout=20)[1]
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.communicate()[1]
-
-
-@pytest.fixture(scope="module")
-def live(run: explorer.Run, projection: explorer.Projection) -> Iterator[Live]:
-    pytest.importorskip("trame")
-    explorer.project(run, layer="coarse", method="pca")
-    server = Live(run)
-    yield server
-    server.end()
-
-
-def test_the_live_page_opens_and_keeps_the_selection_through_layers_and_dimensions(
-    browser: Any, live: Live, run: explorer.Run
-) -> None:
-    page = Page(browser, live.link)
-    assert page.said == []
-    assert live.key not in page.page.url
-    assert all(url.startswith((f"http://127.0.0.1:{live.port}/", "blob:", "data:")) for url in page.asked)
-    assert not any(live.key in url for url in page.asked)
-    page.js("v.take([600, 601, 612, 613, 5], 'replace', 'by a test')")
-    page.js("v.focusPlace(613)")
-    page.page.wait_for_selector(".near-thumb")
-    page.page.wait_for_timeout(500)
-    layer = page.page.locator(".slot select").first
-    layer.select_option("coarse")
-    page.page.wait_for_function("() => explorerViewer.meta.layer === 'coarse'", timeout=30_000)
-    page.page.wait_for_selector(".slot select:not([disabled])")
-    grid = (40, 12, 12)
-    scene = explorer.scene(run, explorer.project(run, layer="fine", method="pca"))
-    scene.selection = np.stack(np.unravel_index([600, 601, 612, 613, 5], grid), axis=1)
-    expected = scene.selection.to((40, 6, 6)).places.tolist()
-    assert page.js("[...v.selection.places()]") == expected
-    assert page.js("v.focus") == 4 * 36 + 1 * 6 + 0
-    layer.select_option("fine")
-    page.page.wait_for_function("() => explorerViewer.meta.layer === 'fine'", timeout=30_000)
-    page.page.wait_for_selector(".slot select:not([disabled])")
-    assert page.js("[...v.selection.places()]") == [5, 600, 601, 612, 613]
-    page.page.locator(".slot select").nth(2).select_option("2")
-    page.page.wait_for_function("() => explorerViewer.meta.components === 2", timeout=60_000)
-    page.page.wait_for_selector(".slot select:not([disabled])")
-    assert page.js("[...v.selection.places()]") == [5, 600, 601, 612, 613]
-    assert page.said == []
-    page.page.close()
-
-
-def test_live_similarity_is_the_runs(browser: Any, live: Live, run: explorer.Run) -> None:
-    page = Page(browser, live.link)
-    page.page.locator(".slot select").first.select_option("fine")
-    page.page.wait_for_selector(".slot select:not([disabled])")
-    page.js("v.focusPlace(300)")
-    page.page.wait_for_function("() => explorerViewer.similarity !== null", timeout=30_000)
-    rows = run.read("fine").reshape(-1, 4).astype(float)
-    true = rows @ rows[300] / np.linalg.norm(rows, axis=1) / np.linalg.norm(rows[300])
-    np.testing.assert_allclose(page.js("[...v.similarity.values]"), true, atol=1e-5)
-    page.page.close()
-
-
-def test_a_reload_needs_no_new_link_and_another_tab_does(browser: Any, live: Live) -> None:
-    page = Page(browser, live.link)
-    page.page.reload()
-    page.page.wait_for_selector("#explorer:not([aria-busy])", timeout=60_000)
-    page.page.close()
-    other = browser.new_page()
-    other.goto(f"http://127.0.0.1:{live.port}/#key=wrong")
-    other.wait_for_timeout(4000)
-    assert not other.evaluate("() => Boolean(window.explorerViewer)")
-    other.close()
-
-
-def test_strangers_are_refused(live: Live) -> None:
-    aiohttp = pytest.importorskip("aiohttp")
-    msgpack = pytest.importorskip("msgpack")
-    from wslink.chunking import UnChunker, generate_chunks
-
-    own = f"http://127.0.0.1:{live.port}"
-
-    async def asked(secret: str | None) -> dict[str, Any]:
-        """What a question brings, after a greeting with a key or none."""
-        async with aiohttp.ClientSession() as session, session.ws_connect(f"{own}/ws", origin=own) as socket:
-            received = UnChunker()
-            received.set_max_message_size(10**8)
-            calls = [("rpc:c0:1", "explorer.ask", ["meta", [], None])]
-            if secret is not None:
-                calls.insert(0, ("system:c0:0", "wslink.hello", [{"secret": secret}]))
-            for name, method, args in calls:
-                message = {"wslink": "1.0", "id": name, "method": method, "args": args, "kwargs": {}}
-                for chunk in generate_chunks(msgpack.packb(message), 4_000_000):
-                    await socket.send_bytes(chunk)
-                while True:
-                    got = await socket.receive(timeout=15)
-                    if got.type != aiohttp.WSMsgType.BINARY:
-                        return {"closed": True}
-                    whole = received.process_chunk(got.data)
-                    if whole is not None and whole.get("id") == name:
-                        break
-            return dict(whole)
-
-    async def all_of_it() -> None:
-        async with aiohttp.ClientSession() as session:
-            for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
-                async with session.get(f"{own}/index.html", headers=headers) as answer:
-                    assert answer.status == 403, headers
-            async with session.get(f"{own}/index.html") as answer:
-                assert answer.status == 200
-                assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-                assert answer.headers["X-Frame-Options"] == "DENY"
-                assert live.key not in await answer.text()
-            for origin in ("http://evil.example", None):
-                with pytest.raises(aiohttp.WSServerHandshakeError):
-                    await session.ws_connect(f"{own}/ws", origin=origin)
-            async with session.post(f"{own}/") as answer:
-                assert answer.status == 403
-        for secret in (None, "", "wslink-secret", live.key[:-1]):
-            assert "result" not in await asked(secret), secret
-        assert "answer" in (await asked(live.key))["result"]
-
-    # The browser's driver has a loop of its own in this thread.
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(asyncio.run, all_of_it()).result()
-
-
-def test_the_key_is_in_no_log_and_in_no_run(run: explorer.Run, projection: explorer.Projection) -> None:
-    pytest.importorskip("trame")
-    server = Live(run)
-    errors = server.end()
-    assert server.key not in errors
-    for path in run.path.rglob("*"):
-        if path.is_file():
-            assert server.key.encode() not in path.read_bytes(), path
-
-
-def test_without_trame_one_line_names_the_extra(run: explorer.Run, toy: Model) -> None:
-    code = (
-        "import sys; sys.modules['trame'] = None; sys.modules['trame.app'] = None; "
-        "from explorer.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "view",
-        str(run.path),
-        "--web",
-        "--layer",
-        "fine",
-        "--method",
-        "pca",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "activation-explorer[web]" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1

@@ -15,8 +15,8 @@ from explorer.web.packing import Block
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 SCRIPTS = (
-    *("colour", "space", "source", "points", "choosing", "maps", "strip", "legend", "side", "marks"),
-    *("stage", "frame", "viewer"),
+    *("colour", "space", "source", "points", "choosing", "icons", "maps", "strip", "legend", "side"),
+    *("marks", "stage", "taking", "frame", "looking", "viewer", "state"),
 )
 
 

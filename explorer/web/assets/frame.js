@@ -30,6 +30,7 @@ class Frame {
     this.helpBox = this.dialog("Mouse and keys", el("dl", { class: "keys" }, ...KEYS.flatMap(([key, words]) => [el("dt", {}, ...key.split(" ").filter(Boolean).map((part) => (part === "+" ? "+" : el("kbd", {}, part)))), el("dd", {}, words)])));
     stage.element.append(this.toolbar, legend.element, this.chosenBox);
     view.root.append(top, el("main", {}, stage.element, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
+    this.taking = new Taking(view, this);
     this.makeTools();
     document.addEventListener("keydown", (event) => this.key(event));
     let timer = 0;
@@ -52,7 +53,7 @@ class Frame {
   }
 
   open(box) {
-    if (box === this.saveBox) this.fillSave();
+    if (box === this.saveBox) this.taking.fill(box);
     box.showModal();
   }
 
@@ -174,7 +175,7 @@ class Frame {
     const pictures = selection.perImage.reduce((n, own) => n + (own > 0), 0);
     this.mixed = el("div", { class: "mixed" });
     const close = this.button("close", "drop the selection (Esc)", () => view.clear());
-    this.chosenBox.replaceChildren(el("div", { class: "chosen-words" }, el("b", {}, plural(selection.size, "position")), ` in ${plural(pictures, "picture")}`, el("span", { class: "quiet" }, ` · ${selection.how || "selected"}`)), this.mixed, el("button", { type: "button", class: "link", onclick: () => this.saveSelection() }, "CSV"), close);
+    this.chosenBox.replaceChildren(el("div", { class: "chosen-words" }, el("b", {}, plural(selection.size, "position")), ` in ${plural(pictures, "picture")}`, el("span", { class: "quiet" }, ` · ${selection.how || "selected"}`)), this.mixed, el("button", { type: "button", class: "link", onclick: () => this.taking.selection() }, "CSV"), close);
     this.composition();
   }
 
@@ -246,99 +247,6 @@ class Frame {
     this.busy.lastChild.textContent = words;
     this.busy.firstChild.classList.toggle("some", share !== null);
     this.busy.firstChild.style.transform = share === null ? "" : `scaleX(${share})`;
-  }
-
-  // ---- taking away
-
-  fillSave() {
-    const { view } = this, act = (words, quiet, go, off = false) => el("button", { type: "button", class: "row-button", disabled: off, onclick: () => { go(); this.saveBox.close(); } }, el("b", {}, words), el("span", {}, quiet));
-    this.saveBox.body.replaceChildren(
-      act("Picture of the cloud", "PNG, twice the size on the screen, with names and legend", () => this.savePicture()),
-      act("Selection", view.selection.size ? `CSV of ${plural(view.selection.size, "position")}: picture, position, label, coordinates` : "nothing is selected", () => this.saveSelection(), !view.selection.size),
-      ...(view.source.live ? [
-        act("Selection for Python", "parquet: one row a position", () => this.during(view.source.selectionFile(".parquet"), "selection").then((blob) => this.give(blob, "selection.parquet"), (error) => this.tell(error.message)), !view.selection.size),
-        act("Masks", "npz: one mask a picture, on the layer's grid", () => this.during(view.source.selectionFile(".npz"), "masks").then((blob) => this.give(blob, "selection.npz"), (error) => this.tell(error.message)), !view.selection.size),
-        act("Lines of Python", "that bring this map, camera and selection back; copied to the clipboard", () => this.copyCode()),
-      ] : []),
-      act("This view", "JSON: camera, colours and selection; drop the file on the page to come back to it", () => this.saveView()));
-  }
-
-  give(blob, name) {
-    const link = el("a", { href: URL.createObjectURL(blob), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  }
-
-  saveSelection() {
-    const { view } = this, axes = view.meta.spatial.map((_, i) => `axis_${i}`), names = ["x", "y", "z"].slice(0, view.meta.components);
-    const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
-    const lines = [["image", "name", "label", ...axes, "row", ...names].join(",")];
-    for (const place of view.selection.places()) {
-      const image = Math.floor(place / view.each), row = view.rowOf(place), label = view.labelOf(image);
-      const at = row < 0 ? names.map(() => "") : [...view.points.subarray(3 * row, 3 * row + names.length)];
-      lines.push([image, quoted(view.meta.names[image]), label === null ? "" : quoted(label), ...view.positionOf(place), row < 0 ? "" : row, ...at].join(","));
-    }
-    this.give(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }), "selection.csv");
-  }
-
-  async copyCode() {
-    const { view } = this, { camera } = view.stage;
-    const seen = { position: camera.eye, focal_point: camera.focus, view_up: camera.basis[1], view_angle: (camera.field * 180) / Math.PI };
-    try {
-      const lines = await view.source.code({ colour: view.colour, theme: view.theme, image: view.image, camera: seen });
-      await navigator.clipboard.writeText(lines).then(() => this.say("copied"), () => this.give(new Blob([lines], { type: "text/x-python" }), "view.py"));
-    } catch (error) { this.tell(error.message); }
-  }
-
-  saveView() { this.give(new Blob([JSON.stringify(this.view.state())], { type: "application/json" }), "view.json"); }
-
-  /** The cloud with names and legend, at twice the screen's resolution. */
-  savePicture() {
-    const { view } = this, { stage } = view, { width, height } = stage, factor = 2, out = el("canvas");
-    stage.render(false, factor);
-    out.width = width * factor;
-    out.height = height * factor;
-    const context = out.getContext("2d");
-    context.drawImage(stage.canvas, 0, 0);
-    stage.render(false);
-    context.drawImage(stage.over, 0, 0, out.width, out.height);
-    context.scale(factor, factor);
-    this.drawLegend(context, 20, height - 20);
-    out.toBlob((blob) => this.give(blob, `${view.meta.title}-${view.meta.method}.png`));
-  }
-
-  drawLegend(context, x, bottom) {
-    const { view } = this, own = view.colouring;
-    context.font = `12px ${view.font}`;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.fillStyle = view.ink("--text");
-    if (own.kind === "classes") {
-      const shown = own.names.map((name, code) => [name, code]).filter(([, code]) => !view.hidden.has(code)).slice(0, 24);
-      shown.forEach(([name, code], i) => {
-        const y = bottom - (shown.length - i) * 18 + 9;
-        context.fillStyle = `rgb(${view.inks.one(code, view.theme)})`;
-        context.beginPath();
-        context.arc(x + 5, y, 5, 0, 7);
-        context.fill();
-        context.fillStyle = view.ink("--text");
-        context.fillText(name, x + 17, y);
-      });
-      context.fillText(own.names.length > shown.length ? `${own.title} (${shown.length} of ${own.names.length})` : own.title, x, bottom - shown.length * 18 - 10);
-      return;
-    }
-    if (own.kind !== "scale") { context.fillText(own.title, x, bottom - 9); return; }
-    const table = view.inks.table(own.scale.map, view.theme);
-    for (let i = 0; i < 200; i++) {
-      const k = 3 * Math.round((i / 199) * 255);
-      context.fillStyle = `rgb(${table[k]},${table[k + 1]},${table[k + 2]})`;
-      context.fillRect(x + i, bottom - 28, 1.5, 9);
-    }
-    context.fillStyle = view.ink("--text");
-    context.fillText(own.title, x, bottom - 42);
-    context.fillText(figure(own.scale.low), x, bottom - 9);
-    context.textAlign = "right";
-    context.fillText(figure(own.scale.high), x + 200, bottom - 9);
   }
 }
 

@@ -14,8 +14,8 @@ function el(tag, attributes = {}, ...children) {
 }
 
 /** A canvas fitted to its box at the screen's resolution; returns its context in CSS pixels. */
-function fitted(canvas, width, height) {
-  const ratio = Math.min(3, window.devicePixelRatio || 1);
+function fitted(canvas, width, height, scale = null) {
+  const ratio = scale || Math.min(3, window.devicePixelRatio || 1);
   const wide = Math.max(1, Math.round(width * ratio)), tall = Math.max(1, Math.round(height * ratio));
   if (canvas.width !== wide || canvas.height !== tall) { canvas.width = wide; canvas.height = tall; }
   const context = canvas.getContext("2d");

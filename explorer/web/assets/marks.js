@@ -4,8 +4,9 @@ class Marks {
   constructor(stage) { this.stage = stage; }
 
   /** Draw names, rings, links and the outline being drawn. */
-  draw() {
-    const { stage } = this, { view } = stage, context = fitted(stage.over, stage.width, stage.height);
+  /** Draw onto the cloud's upper canvas, or onto another with `ratio` pixels for one of the page. */
+  draw(canvas = this.stage.over, ratio = null) {
+    const { stage } = this, { view } = stage, context = fitted(canvas, stage.width, stage.height, ratio);
     this.axes(context);
     if (stage.named) this.names(context); else stage.labels = [];
     for (const [row, kind] of view.linked) this.link(context, row, kind);

@@ -166,3 +166,20 @@ class Camera {
     return { focus, basis, field, flatness, reach: distance * Math.tan(field / 2) };
   }
 }
+
+/** Middle, radius and principal axes of a cloud. */
+function boundsOf(points, flat) {
+  const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < points.length; i++) {
+    const v = points[i], k = i % 3;
+    if (v < low[k]) low[k] = v;
+    if (v > high[k]) high[k] = v;
+  }
+  const centre = low.map((v, k) => (Number.isFinite(v) ? (v + high[k]) / 2 : 0));
+  let radius = 0;
+  for (let i = 0; i < points.length; i += 3) {
+    const gap = Math.hypot(points[i] - centre[0], points[i + 1] - centre[1], points[i + 2] - centre[2]);
+    if (gap > radius) radius = gap;
+  }
+  return { centre, radius: radius || 1, flat };
+}

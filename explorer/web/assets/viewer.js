@@ -1,8 +1,9 @@
 // The viewer: what is shown, chosen and hidden, and who has to be told when that changes.
 
-class Viewer {
+class Viewer extends Looking {
   /** Build the page inside an element. @param {HTMLElement} root @param source where everything is read from */
   constructor(root, source) {
+    super();
     this.root = root;
     this.source = source;
     this.font = getComputedStyle(root).fontFamily || "sans-serif";
@@ -239,127 +240,6 @@ class Viewer {
     if (!soon && this.selection.size) this.showImage(this.selection.ranking()[0]);
   }
 
-  // ---- one position
-
-  async focusPlace(place) {
-    this.focus = place;
-    this.linked = [];
-    if (place === null) {
-      this.similarity = null;
-      if (this.colour === "similarity") await this.colourBy(this.meta.colour);
-      else this.legend.options();
-    } else {
-      const image = Math.floor(place / this.each);
-      if (this.meta.spatial.length === 3) this.slice = Math.floor((place % this.each) / (this.cells[0] * this.cells[1]));
-      if (image !== this.image) this.showImage(image);
-    }
-    this.side.describe();
-    this.side.draw();
-    this.stage.request(true);
-    if (place === null) return;
-    const near = await this.frame.during(this.source.similarity(place), "similarity").catch(() => null);
-    if (this.focus !== place) return;
-    this.similarity = near;
-    if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
-    this.side.draw();
-  }
-
-  moveFocus(down, right) {
-    const [tall, wide] = this.cells, cell = this.focusCell() ?? Math.floor(tall / 2) * wide + Math.floor(wide / 2);
-    const row = clamp(Math.floor(cell / wide) + down, 0, tall - 1), column = clamp((cell % wide) + right, 0, wide - 1);
-    this.focusPlace(this.placeOf(this.image, row * wide + column));
-  }
-
-  link(original, map) {
-    this.linked = [...map, ...original];
-    this.stage.request(true);
-  }
-
-  // ---- pictures and maps
-
-  showImage(image) {
-    if (image === this.image) return;
-    this.image = image;
-    this.hovered = null;
-    this.side.update();
-    this.strip.mark();
-    this.strip.reveal(image);
-  }
-
-  stepImage(by) {
-    const order = this.strip.order.length ? this.strip.order : [this.image], at = order.indexOf(this.image);
-    this.showImage(order[(at + by + order.length) % order.length]);
-  }
-
-  showMap(name) {
-    this.map = name;
-    this.side.map.value = name;
-    return this.side.update();
-  }
-
-  showSlice(slice) {
-    this.slice = slice;
-    this.side.draw();
-  }
-
-  async rgbGrid() { return this.meta.hasRgb ? this.source.rgb().catch(() => null) : null; }
-
-  /** A picture of the layer's own colours, where the run keeps none. */
-  async insteadOfPicture(image) {
-    const rgb = await this.rgbGrid(), [tall, wide] = this.cells, out = new Uint8ClampedArray(4 * tall * wide).fill(128);
-    for (let i = 0; i < tall * wide; i++) {
-      if (rgb) for (let k = 0; k < 3; k++) out[4 * i + k] = rgb[3 * (image * this.each + i) + k];
-      out[4 * i + 3] = 255;
-    }
-    return createImageBitmap(new ImageData(out, wide, tall));
-  }
-
-  /** Figures of a position: [words, value]. */
-  async figuresOf(place, row) {
-    const out = [], norm = await this.source.grid("norm").catch(() => null);
-    if (norm) out.push(["norm", figure(norm.at(place))]);
-    if (row >= 0) {
-      for (const { name, title } of this.meta.figures) {
-        const own = await this.source.rows(name);
-        out.push([title, own.kind === "classes" ? own.names[own.codes[row]] : figure(own.values[row], 2)]);
-      }
-      const at = [...this.points.subarray(3 * row, 3 * row + this.meta.components)];
-      out.push([this.meta.method, at.map((v) => figure(v)).join(", ")]);
-    }
-    return out;
-  }
-
-  // ---- hovering
-
-  hover(row, at) {
-    if (row < 0) {
-      if (this.hovered) { this.hovered = null; this.side.draw(); }
-      this.stage.tip.hidden = true;
-      return;
-    }
-    if (this.hovered && this.hovered.row === row) { this.frame.moveTip(at); return; }
-    const place = this.places[row];
-    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: true };
-    this.frame.showTip(row, at);
-    if (this.hovered.image === this.image) this.side.draw();
-  }
-
-  hoverRow(row) {
-    const place = this.places[row];
-    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: false };
-    this.stage.request(true);
-    if (this.hovered.image === this.image) this.side.draw();
-  }
-
-  hoverCell(cell) {
-    if (cell === null) { if (this.hovered) { this.hovered = null; this.side.draw(); this.stage.request(true); } return; }
-    const row = this.rowOf(this.placeOf(this.image, cell));
-    if (this.hovered && this.hovered.cell === cell && this.hovered.image === this.image) return;
-    this.hovered = { row, image: this.image, cell, fromCloud: false };
-    this.side.draw();
-    this.stage.request(true);
-  }
-
   // ---- the page
 
   setTheme(theme, redraw = true) {
@@ -405,27 +285,3 @@ function indexOf(places, n) {
   places.forEach((place, row) => { out[place] = row; });
   return out;
 }
-
-/** Camera, colours and selection as plain values, and back. */
-Viewer.prototype.state = function state() {
-  const camera = this.stage.camera.copy();
-  return {
-    format: 1, layer: this.meta.layer, method: this.meta.methodKey, components: this.meta.components, camera, colour: this.colour, map: this.map, image: this.image, theme: this.theme,
-    hidden: [...this.hidden], focus: this.focus, selection: [...this.selection.places()],
-  };
-};
-
-Viewer.prototype.restore = async function restore(state) {
-  const whole = (v, most) => Number.isInteger(v) && v >= 0 && v < most;
-  if (!state || state.format !== 1 || state.layer !== this.meta.layer) throw new Error(`expected a view of ${this.meta.layer} that this page saved`);
-  if (state.theme === "light" || state.theme === "dark") this.setTheme(state.theme);
-  if (this.colours().some(({ name }) => name === state.colour)) await this.colourBy(state.colour);
-  if (this.maps().some(({ name }) => name === state.map)) await this.showMap(state.map);
-  this.hidden = new Set((state.hidden || []).filter((code) => whole(code, 1e6)));
-  this.legend.update();
-  this.take((state.selection || []).filter((place) => whole(place, this.selection.mask.length)), "replace", "from a saved view");
-  if (whole(state.image, this.meta.nImages)) this.showImage(state.image);
-  await this.focusPlace(whole(state.focus, this.selection.mask.length) ? state.focus : null);
-  const c = state.camera;
-  if (c && [...c.focus, ...c.basis.flat(), c.field, c.flatness, c.reach].every(Number.isFinite) && c.reach > 0) this.stage.fly(c);
-};

@@ -71,6 +71,7 @@ class Page:
 
     def __init__(self, browser: Any, address: str, size: tuple[int, int] = (WIDE, TALL)) -> None:
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.set_default_timeout(90_000)  # software drawing on a busy machine
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on(

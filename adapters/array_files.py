@@ -50,7 +50,7 @@ class ArrayFiles:
             InputError: the file is missing, damaged, or holds no activations.
         """
         if isinstance(source, Path) and source.suffix.lower() in (".npy", ".npz"):
-            return cls(source, options.layout)
+            return cls(source, options.layout or "channels_last")
         return None
 
     def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:

@@ -208,5 +208,6 @@ def digest(flat: Mapping[WeightPath, Any]) -> str:
     for path in sorted(flat):
         array = np.asarray(flat[path])
         sha.update(f"{'/'.join(path)}\0{array.dtype.name}\0{array.shape}\0".encode())
-        sha.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+        sha.update(little.reshape(-1).view(np.uint8).data)  # not copied: it may be mapped from a file
     return sha.hexdigest()

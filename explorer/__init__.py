@@ -21,13 +21,27 @@ from explorer.errors import (
     RunError,
 )
 from explorer.explore import explore
-from explorer.reduce import Projection, align, load_projection, movement, project, saved_projections
+from explorer.reduce import (
+    Comparison,
+    Projection,
+    RgbBasis,
+    align,
+    compare,
+    load_projection,
+    load_rgb,
+    movement,
+    project,
+    project_frames,
+    rgb,
+    saved_projections,
+)
 from explorer.render import grid, scene
 from explorer.samples import Samples, flatten
 
 __all__ = [
     "Activations",
     "CheckpointError",
+    "Comparison",
     "ExplorerError",
     "InputError",
     "LayerError",
@@ -37,19 +51,24 @@ __all__ = [
     "Projection",
     "ReductionError",
     "RenderError",
+    "RgbBasis",
     "Run",
     "RunError",
     "Samples",
     "align",
     "capture",
+    "compare",
     "explore",
     "flatten",
     "grid",
     "load_model",
     "load_projection",
+    "load_rgb",
     "movement",
     "open_run",
     "project",
+    "project_frames",
+    "rgb",
     "saved_projections",
     "scene",
 ]

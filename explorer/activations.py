@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 
 MAX_SPATIAL_RANK = 3
+NARROWER = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+"""Types of accelerators that numpy knows by name only."""
+
+
+def as_numbers(values: Any) -> NDArray[Any]:
+    """An array of anything that numpy reads; types that it knows by name only become float32."""
+    array = np.asarray(values)
+    return array.astype(np.float32) if array.dtype.name in NARROWER else array
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Activations:
     Attributes:
         layer: the layer's name.
         values: (batch, *spatial, channels), real numbers; spatial rank 0 (vectors), 1 (signals),
-            2 (images) or 3 (volumes).
+            2 (images) or 3 (volumes). bfloat16 and float8 become float32.
 
     Raises:
         InputError: the values are not numbers or have no batch and channel axis.
@@ -30,7 +38,7 @@ class Activations:
     values: NDArray[Any]
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.values)
+        values = as_numbers(self.values)
         if values.dtype.kind not in "fiub":
             raise InputError(
                 f"layer {self.layer}: activations are of type {values.dtype}, expected real numbers"

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from cyclopts import App, CycloptsError
 
+from explorer import interrupts
 from explorer.commands import making, publishing, showing
 from explorer.errors import ExplorerError
 
@@ -35,6 +36,7 @@ for command in (
     showing.view,
     showing.screenshot,
     showing.grid,
+    showing.rgb,
     publishing.export,
     making.doctor,
 ):
@@ -56,13 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 2
     except ExplorerError as error:
-        sys.stderr.write(f"{error}\n")
+        if not interrupts.asked():
+            sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "interrupted; what was captured is kept, and the same command again goes on from there\n"
-        )
-        return 130
+        sys.stderr.write(interrupts.LINE)
+        return interrupts.CODE
     except BrokenPipeError:
         return 0
     except OSError as error:  # a place that cannot be read or written
@@ -77,7 +78,14 @@ def entry() -> None:
     Taking JAX and VTK apart at the end takes half a second and gives the user nothing: everything is
     on disk by then.
     """
-    code = main()
+    try:
+        code = main()
+    except Exception:  # an interrupt amid an import or compiled code comes out as anything
+        if not interrupts.asked():
+            raise
+        code = interrupts.CODE + 1
+    if interrupts.asked() and code not in (0, interrupts.CODE):
+        interrupts.end()
     with suppress(OSError):  # whoever read the output has gone
         sys.stdout.flush()
         sys.stderr.flush()

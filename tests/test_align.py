@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import explorer
-from explorer.reduce.align import movement
+from explorer.reduce.align import Comparison, movement
 
 rng = np.random.default_rng(0)
 coordinates = rng.normal(size=(200, 3)).astype(np.float32)
@@ -73,3 +73,17 @@ def test_two_seeds_of_one_map_look_alike_once_aligned() -> None:
     centres = [m.coordinates.reshape(4, 50, 2).mean(axis=1) for m in (one, other)]
     spread = np.linalg.norm(centres[0] - centres[0].mean(axis=0), axis=1).mean()
     assert np.linalg.norm(centres[0] - centres[1], axis=1).max() < spread
+
+
+def test_jitter_is_not_read_as_learning_and_learning_is() -> None:
+    def jittered(by: float) -> explorer.Projection:
+        return replace(first, coordinates=coordinates + rng.normal(scale=by, size=coordinates.shape))
+
+    learned = jittered(0.05)
+    learned.coordinates[40:60] = learned.coordinates[40:60][::-1] + rng.normal(scale=2, size=(20, 3))
+    found = explorer.compare(first, learned, jittered(0.05))
+    assert isinstance(found, Comparison)
+    assert found.beyond[40:60].mean() > 0.8
+    assert np.delete(found.beyond, np.s_[40:60]).mean() < 0.25
+    only_jitter = explorer.compare(first, turned(jittered(0.05)), jittered(0.05))
+    assert only_jitter.beyond.mean() < 0.1

@@ -168,3 +168,13 @@ def test_an_interrupt_is_one_line_and_exit_code_130(
     assert run("capture", arrays, "--layer", "conv1", "--out", "run") == 130
     assert "interrupted" in capsys.readouterr().err
     assert isinstance(explorer.__all__, list)
+
+
+def test_doctor_does_not_complain_of_a_framework_that_was_not_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = importlib.import_module("explorer.capture.registry")
+    there = registry.find_spec
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "torch" else there(name))
+    assert run("doctor") == 0
+    assert "needs torch: pip install 'activation-explorer[torch]'" in capsys.readouterr().out

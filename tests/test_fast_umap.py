@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
-from explorer.reduce.fast_umap import FastUMAP, fit_fast_umap, place
+from explorer.reduce.fast_umap import FastUMAP, fit_fast_umap
 from explorer.reduce.neighbours import find_neighbours
+from explorer.reduce.umap_place import place
 
 Floats = NDArray[np.float32]
 

@@ -54,6 +54,32 @@ def test_few_rows_or_features_give_finite_scores(shape: tuple[int, int]) -> None
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.parametrize("standardise", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_fewer_rows_than_features_give_the_same_as_scikit_learn(dtype: str, standardise: bool) -> None:
+    few = (rng.normal(size=(40, 300)) * np.logspace(0, 1, 300) + 5).astype(dtype)
+    basis = fit_pca([few[:15], few[15:]], 3, standardise=standardise)
+    wide = few.astype(np.float64)
+    scaled = wide / wide.std(axis=0, ddof=1) if standardise else wide
+    reference = decomposition.PCA(3, svd_solver="full").fit(scaled)
+    np.testing.assert_allclose(basis.explained_variance, reference.explained_variance_, rtol=1e-5)
+    np.testing.assert_allclose(basis.explained_variance_ratio, reference.explained_variance_ratio_, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.abs(basis.transform(few)), np.abs(reference.transform(scaled)), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_few_rows_of_very_many_features_need_no_matrix_of_the_features() -> None:
+    wide = rng.normal(size=(20, 100_000)).astype(np.float32)  # whose matrix would take 80 GB
+    assert fit_pca([wide], 3).components.shape == (3, 100_000)
+
+
+def test_whitened_scores_have_unit_variance_and_the_same_direction() -> None:
+    plain, white = fit_pca([rows], 3).transform(rows), fit_pca([rows], 3, whiten=True).transform(rows)
+    np.testing.assert_allclose(white.std(axis=0, ddof=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(white * plain.std(axis=0, ddof=1), plain, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_tiny_and_huge_values_keep_their_shape(scale: float) -> None:
     small = fit_pca([rows.astype(float)], 3)

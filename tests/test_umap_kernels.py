@@ -36,7 +36,9 @@ def test_the_quick_power_has_no_steps_and_no_infinity() -> None:
     assert power(np.float32(1e-30), np.float32(9)) > 0
 
 
-def one_edge(epochs: int, across: float, bounds: list[int]) -> NDArray[np.float32]:
+def one_edge(
+    epochs: int, across: float, bounds: list[int], rate: float = 0.25, pool: int = 2
+) -> NDArray[np.float32]:
     """Two vertices three apart with one edge, and nothing to be pushed from but themselves."""
     old = np.array([0, 0, 0, 0, 3, 0, 0, 0], np.float32)
     new = old.copy()
@@ -47,8 +49,8 @@ def one_edge(epochs: int, across: float, bounds: list[int]) -> NDArray[np.float3
         np.array([1, 0], np.uint32),
         np.full(2, 2**32 - 1, np.uint32),
         np.array(bounds),
-        np.array([1.577, 0.895, 1.0, across], np.float32),
-        np.array([0, len(bounds) - 1, 0, epochs, 1_000_000, 3, 0, 2]),
+        np.array([1.577, 0.895, rate, across], np.float32),
+        np.array([0, len(bounds) - 1, 0, epochs, 1_000_000, 3, 0, pool]),
     )
     return (new if epochs % 2 else old).reshape(2, 4)
 
@@ -59,7 +61,12 @@ def test_an_edge_pulls_both_ends_in_one_block_and_in_two() -> None:
         assert 0 < found[0, 0] < found[1, 0] < 3
         assert (found[:, 1:] == 0).all()
     # The mirrored edge sees the first step in one block, and not in two.
-    np.testing.assert_allclose(one[1, 0] - one[0, 0], two[1, 0] - two[0, 0], atol=0.5)
+    np.testing.assert_allclose(one[1, 0] - one[0, 0], two[1, 0] - two[0, 0], atol=0.1)
+
+
+def test_ends_in_two_blocks_each_close_at_most_a_fifth_of_their_gap() -> None:
+    # The first vertex alone is there to be pushed from, so it is only pulled.
+    assert one_edge(1, 2.0, [0, 1, 2], rate=4.0, pool=1)[0, 0] == pytest.approx(0.6, rel=1e-5)
 
 
 def test_a_row_is_never_pushed_from_itself() -> None:

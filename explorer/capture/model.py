@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Model:
         input_shape: (*spatial, channels) of one input, None when it depends on the images.
         recipe: what else decides its values: factory, arguments, call, layout.
         hints: what a model.toml suggests to show first: "layer", "images" (absolute).
+        made_to_fit: whether nobody declared the preprocessing, and it only fits pictures to the input.
     """
 
     adapter: Adapter
@@ -37,6 +38,7 @@ class Model:
     input_shape: tuple[int, ...] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    made_to_fit: bool = False
 
     @property
     def n_inputs(self) -> int | None:
@@ -89,9 +91,12 @@ class Model:
         dotted = {name.replace("/", "."): info for name, info in known.items()}
         found = []
         for name in names or [self.default_layer(input_shape)]:
-            if name not in known and name not in dotted:
+            info = known.get(name) or dotted.get(name)
+            if info is None and hasattr(self.adapter, "find_layer"):
+                info = self.adapter.find_layer(name, input_shape or self.input_shape)
+            if info is None:
                 raise LayerError(f"{self.name}: no layer {name!r}; {suggest(name, known)}")
-            found.append(known.get(name) or dotted[name])
+            found.append(info)
         return found
 
 
@@ -112,16 +117,16 @@ def load_model(
     """Open a model: a model.toml, a file that stands alone (.npz of activations, …), or a model object.
 
     Args:
-        source: path, or a flax.linen.Module, a flax.nnx.Module, …
+        source: path, or a flax.linen.Module, a flax.nnx.Module, a torch.nn.Module, …
         variables: weights in memory, such as Linen's {"params": …, "batch_stats": …}.
         params: the same as variables={"params": params}.
-        checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz).
+        checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz, PyTorch).
         step: which step of a folder of checkpoints, the latest by default.
         input_shape: (*spatial, channels) of one input, where no preprocessing size tells it.
         preprocessing: how pictures become inputs; the same keys as in a model.toml.
         class_names: names of the outputs' classes.
         call: further keyword arguments of the forward call.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        layout: "channels_last" or "channels_first", where a model or an array does not tell.
         adapter: the adapter's name, where more than one could take the source.
 
     Raises:
@@ -150,7 +155,8 @@ def load_model(
     name, opened = open_source(target, options, only=adapter or (file.adapter if file else None))
     if isinstance(preprocessing, Mapping):
         preprocessing = read_preprocessing(preprocessing, "preprocessing")
-    rule = preprocessing or (file.preprocessing if file else None)
+    declared = preprocessing or (file.preprocessing if file else None)
+    rule = declared or _default_rule(opened, str(target))
     return Model(
         opened,
         name,
@@ -158,9 +164,16 @@ def load_model(
         rule,
         tuple(class_names) if class_names else (file.class_names if file else None),
         tuple(input_shape) if input_shape else (rule.input_shape if rule else None),
-        _recipe(options, file),
+        _recipe(replace(options, layout=options.layout or getattr(opened, "layout", "channels_last")), file),
         _hints(file.hints, file.path) if file else {},
+        made_to_fit=declared is None and rule is not None,
     )
+
+
+def _default_rule(opened: Adapter, where: str) -> Preprocessing | None:
+    """What the adapter can tell of the preprocessing, where nobody declared one."""
+    table = getattr(opened, "default_preprocessing", None)
+    return read_preprocessing(table, where) if table else None
 
 
 def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:

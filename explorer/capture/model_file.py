@@ -63,7 +63,7 @@ def read_model_file(path: Path) -> ModelFile:
         checkpoint_format=_typed(checkpoint, "format", str, path, optional=True),
         step=_typed(checkpoint, "step", int, path, optional=True),
         call=_typed(model, "call", dict, path, optional=True) or {},
-        layout=_typed(model, "layout", str, path, optional=True) or "channels_last",
+        layout=_typed(model, "layout", str, path, optional=True),
     )
     names = _typed(tables.get("labels", {}), "names", list, path, optional=True)
     hints = tables.get("explore", {})

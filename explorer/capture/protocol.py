@@ -49,10 +49,11 @@ class ModelOptions:
     Attributes:
         variables: weights in memory, in the framework's own form.
         checkpoint: file or folder of weights.
-        checkpoint_format: "orbax", "msgpack", "safetensors" or "npz"; None to tell from the file.
+        checkpoint_format: "orbax", "msgpack", "safetensors", "npz" or "torch"; None to tell from the file.
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of the input of a
+            graph; None when not given: arrays are then channels last, and a graph tells by itself.
     """
 
     variables: Any = None
@@ -60,7 +61,7 @@ class ModelOptions:
     checkpoint_format: str | None = None
     step: int | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
-    layout: str = "channels_last"
+    layout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ class Adapter(Protocol):
     Importing an adapter's module must not import its framework; `open` may.
     An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
     then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
-    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights.
+    `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights;
+    `notes`, lines for `layers` to print; `layout`, the layout it found where none was given;
+    `default_preprocessing`, what its declared input says, as a [preprocessing] table; and a method
+    `find_layer(name, input_shape) -> LayerInfo` where layers have more than one name.
     """
 
     requires: ClassVar[tuple[str, ...]]

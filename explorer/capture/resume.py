@@ -75,7 +75,8 @@ def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -
 def identity_of(model: Model, inputs: Inputs) -> str:
     """Digest of everything that decides the values: another one means another run."""
     rule = model.preprocessing.as_table() if model.preprocessing else None
-    known = {key: value for key, value in model.provenance.items() if key not in ("checkpoint", "format")}
+    place = ("checkpoint", "format", "found_under", "threads")
+    known = {key: value for key, value in model.provenance.items() if key not in place}
     text = json.dumps([known, rule, inputs.identity(), inputs.labels], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

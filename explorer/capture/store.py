@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
+from explorer.capture.chunks import read_chunk
 from explorer.errors import LayerError, RunError, first_line, suggest
 
 FORMAT = 1
@@ -178,8 +179,11 @@ class Run:
         return entry
 
     def _read(self, entry: Mapping[str, Any], start: int, stop: int | None) -> NDArray[Any]:
-        array, count = open_array(self.path, entry), int(entry["shape"][0])
-        start, stop, _ = slice(start, stop).indices(count)
+        start, stop, _ = slice(start, stop).indices(int(entry["shape"][0]))
+        whole = read_chunk(self.path, entry, start, stop)
+        if whole is not None:
+            return whole
+        array = open_array(self.path, entry)
         try:
             values: NDArray[Any] = array[start : max(start, stop)].read().result()
         except (ValueError, OSError) as error:

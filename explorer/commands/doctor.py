@@ -33,7 +33,7 @@ def examine() -> int:
         "there is a screen" if has_screen() else "no screen here; `screenshot` writes pictures all the same",
     )
     for state in adapter_states():
-        problems += bool(state.problem)
+        problems += bool(state.problem) and not state.is_optional
         _line(f"adapter {state.name}", state.problem or "usable")
     return 1 if problems else 0
 

@@ -33,13 +33,17 @@ def print_layers(model: Model) -> None:
     words = [model.adapter_name]
     if origin.get("checkpoint"):
         step = "" if origin.get("step") is None else f", step {origin['step']}"
-        words.append(f"weights from {origin['checkpoint']}{step}")
+        under = f", under {origin['found_under']}" if origin.get("found_under") else ""
+        words.append(f"weights from {origin['checkpoint']}{step}{under}")
     console.print(f"{model.name}: {' · '.join(words)}", markup=False)
     rule = model.preprocessing.describe() if model.preprocessing else "none declared"
     shape = "" if model.input_shape is None else f" → {_shape(model.input_shape)}"
-    console.print(f"preprocessing: {rule}{shape}", markup=False)
+    fit = " (not declared, made to fit the input: check it)" if model.made_to_fit else ""
+    console.print(f"preprocessing: {rule}{shape}{fit}", markup=False)
     if model.class_names:
         console.print(f"classes: {', '.join(model.class_names)}", markup=False)
+    for line in getattr(model.adapter, "notes", ()):
+        console.print(line, markup=False)
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind", "output shape", "positions", "channels", "parameters"):
         table.add_column(title, justify="left" if title in ("layer", "kind") else "right", overflow="fold")

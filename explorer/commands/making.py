@@ -153,11 +153,12 @@ def project(
     seed: int = 0,
     sample: str | None = None,
     standardise: Flag = False,
+    whiten: Flag = False,
     perplexity: float = 30.0,
     neighbours: Annotated[int, Parameter(name=["--neighbours", "--neighbors"])] = 15,
     min_dist: float = 0.1,
     metric: Literal["euclidean", "cosine"] = "euclidean",
-    engine: Literal["explorer", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
+    engine: Literal["explorer", "jax", "openTSNE", "scikit-learn", "umap-learn"] = "explorer",
     coordinates: Path | None = None,
 ) -> None:
     """Project the positions of a captured layer and keep the result in the run folder.
@@ -172,11 +173,12 @@ def project(
         seed: random state of the projection and of the sampling.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
+        whiten: of PCA, divide each component by its standard deviation.
         perplexity: of t-SNE, the effective number of neighbours.
         neighbours: of UMAP, the number of neighbours.
         min_dist: of UMAP, the smallest distance between points of the map.
         metric: of t-SNE and UMAP, what tells neighbours apart.
-        engine: another library's t-SNE or UMAP, to compare with.
+        engine: jax for t-SNE on an accelerator; or another library's t-SNE or UMAP, to compare with.
         coordinates: a .npy of coordinates of your own, one row a position, instead of a method.
     """
     from explorer.capture import open_run
@@ -192,6 +194,7 @@ def project(
         random_state=seed,
         sample=sample,
         standardise=standardise,
+        whiten=whiten,
         perplexity=perplexity,
         n_neighbors=neighbours,
         min_dist=min_dist,

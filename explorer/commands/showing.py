@@ -167,3 +167,43 @@ def grid(
         picture=run.picture(number),
     )
     print(save_picture(drawn, out))
+
+
+def rgb(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    layer: Layer = None,
+    images: Annotated[list[str] | None, Parameter(name=["--image", "-i"], negative=())] = None,
+    foreground: Flag = False,
+    basis: Path | None = None,
+    save: Path | None = None,
+) -> None:
+    """Write images above their PCA→RGB maps: the same colour means the same features in all of them.
+
+    Example: activation-explorer rgb runs/first --layer block5 --image 0 --image 1 --out colours.png
+
+    Args:
+        run: a run folder.
+        out: the picture, .png or .jpg.
+        layer: the layer; may be left out when the run has one.
+        images: number or name of an image; may be given several times; the first four by default.
+        foreground: tell the foreground apart along the first component, and colour it alone.
+        basis: colours that --save wrote, of this layer in another run, in place of this run's own.
+        save: also keep the colours in this file, .npz.
+    """
+    from explorer.capture import open_run
+    from explorer.reduce import load_rgb
+    from explorer.reduce import rgb as fit
+    from explorer.render.files import save_picture
+    from explorer.render.rgb_sheet import rgb_sheet
+
+    opened = open_run(run)
+    chosen = layer or only_layer(opened)
+    names = images or [str(number) for number in range(min(4, opened.n_images))]
+    numbers = [image_number(opened, name) for name in names]
+    colours = fit(opened, chosen, foreground=foreground) if basis is None else load_rgb(basis)
+    print(save_picture(rgb_sheet(opened, chosen, numbers, colours), out))
+    if save is not None:
+        print(colours.save(save))

@@ -83,9 +83,10 @@ def _first_of(run: Run, label: str) -> int:
 
 
 def _sheet(run: Run, images: list[int]) -> object:
+    from explorer.reduce import rgb
     from explorer.render.rgb_sheet import rgb_sheet
 
-    return rgb_sheet(run, run.layers[0], images)
+    return rgb_sheet(run, run.layers[0], images, rgb(run))
 
 
 def _maps(run: Run, image: int) -> object:

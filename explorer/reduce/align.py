@@ -8,7 +8,7 @@ it is larger than what another seed alone produces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,8 @@ def movement(before: Projection, after: Projection) -> NDArray[np.float64]:
     """How far every position has moved against its neighbours from one map to another.
 
     Both maps must be aligned. A position's 15 neighbours on the first map carry it along: what counts
-    is how much its place among them has changed, in units of its mean distance to them. Where the
-    whole neighbourhood moves together, nothing has.
+    is how much its place among most of them has changed (the median over them), in units of its mean
+    distance to them. Where the whole neighbourhood moves together, nothing has.
 
     Returns:
         (n_samples,); 0 for no movement. Compare it with `movement` between two seeds of one map.
@@ -100,5 +100,41 @@ def movement(before: Projection, after: Projection) -> NDArray[np.float64]:
         near = np.argpartition(apart, k - 1, axis=1)[:, :k]
         was, now = old[part][:, None] - old[near], new[part][:, None] - new[near]
         size = np.linalg.norm(was, axis=2).mean(axis=1)
-        moved[part] = np.linalg.norm((now - was).mean(axis=1), axis=1) / np.maximum(size, 1e-12)
+        moved[part] = np.linalg.norm(np.median(now - was, axis=1), axis=1) / np.maximum(size, 1e-12)
     return moved
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far positions have moved between two maps, beside what another seed alone moves them.
+
+    Attributes:
+        moved: (n_samples,) movement against the neighbours, as `movement` gives it.
+        by_seed: (n_samples,) the same between two seeds of the first map.
+        beyond: (n_samples,) whether a position has moved farther than it does by another seed, and than 95 %
+            of all positions do.
+    """
+
+    moved: NDArray[np.float64]
+    by_seed: NDArray[np.float64]
+
+    @property
+    def beyond(self) -> NDArray[np.bool_]:
+        """Where the movement is more than jitter."""
+        floor = float(np.quantile(self.by_seed, 0.95)) if len(self.by_seed) else 0.0
+        return np.asarray((self.moved > self.by_seed) & (self.moved > floor))
+
+
+def compare(before: Projection, after: Projection, reseeded: Projection) -> Comparison:
+    """Tell movement from jitter: two maps of the same positions, and the first one under another seed.
+
+    Args:
+        before: the first map.
+        after: the second, of another checkpoint, layer or network.
+        reseeded: the first again with another `random_state`.
+
+    Raises:
+        InputError: maps of different positions.
+    """
+    aligned = align([before, after, reseeded])
+    return Comparison(movement(before, aligned[1]), movement(before, aligned[2]))

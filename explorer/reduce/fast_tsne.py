@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,13 +69,8 @@ def fit_fast_tsne(
         theta: accuracy of the repulsion, smaller is better; by default forces are right within about 1 %.
         callback: called every 50 iterations, and with the last state before an interruption is passed on.
     """
-    from explorer.reduce.barnes_hut import cut
-
-    start = _padded(initial, random_state)
-    # Rows that lie together are worked on together, which spares the caches: rows in the tree's order.
-    order = cut(start).order
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
+    start = padded(initial, random_state)
+    order, rank = _near_together(start)
     descent = _Descent(
         rank[indices[order]], distances[order], start[order], perplexity=perplexity,
         n_components=initial.shape[1], theta=theta,
@@ -84,7 +79,73 @@ def fit_fast_tsne(
     return replace(fitted, coordinates=fitted.coordinates[rank])
 
 
-def _padded(initial: NDArray[Any], random_state: int | None) -> NDArray[np.float32]:
+def fit_tied_tsne(
+    graphs: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    initial: NDArray[Any],
+    *,
+    perplexity: float,
+    tie: float,
+    beside: Callable[[Sequence[NDArray[np.float32]]], list[NDArray[np.float32]]],
+    random_state: int | None = 0,
+    schedule: tuple[int, int] = (EXAGGERATED, PLAIN),
+    advance: Callable[[], None] = lambda: None,
+) -> list[FastTSNE]:
+    """Place the same rows in several frames at once, each pulled to the frames beside it.
+
+    The divergence of every frame gets tie / 8n times the sum of squared distances to the places beside: the
+    pull is `tie` times what all neighbours of a row together pull at the same distance (the penalty of
+    Rauber, Falcão & Telea 2016). It fades to nothing over the first half of the descent: what lies where is
+    settled by then, and each map ends as true to its own rows as one made alone.
+
+    Args:
+        graphs: indices and distances (n, k) of each frame's neighbours, as for `fit_fast_tsne`.
+        initial: (n, 2 or 3) first places of every frame.
+        perplexity: effective number of neighbours.
+        tie: strength of the pull.
+        beside: from the frames' points to what each frame is pulled to.
+        random_state: seed of the jitter, the same in every frame.
+        schedule: iterations with exaggeration, and without.
+        advance: called every 50 iterations.
+    """
+    start = padded(initial, random_state)
+    order, rank = _near_together(start)
+    descents = [
+        _Descent(
+            rank[indices[order]], distances[order], start[order].copy(), perplexity=perplexity,
+            n_components=initial.shape[1], theta=None,
+        )
+        for indices, distances in graphs
+    ]  # fmt: skip
+    for iteration in range(sum(schedule)):
+        exaggeration = EXAGGERATION if iteration < schedule[0] else 1.0
+        strength = tie * max(0.0, 1 - 2 * iteration / sum(schedule))
+        targets = beside([one.points for one in descents])
+        for one, target in zip(descents, targets, strict=True):
+            one.step(one.repulsion(one.points), exaggeration, toward=(target, strength))
+        if (iteration + 1) % EVERY == 0:
+            advance()
+    fitted = [one.measured() for one in descents]
+    # Not centred one by one: where a frame lies against the others means something.
+    middle = np.mean(
+        [one.points[:, : initial.shape[1]].mean(axis=0, dtype=np.float64) for one in descents], 0
+    )
+    return [
+        replace(one, coordinates=(descent.points[rank, : initial.shape[1]] - middle).astype(np.float32))
+        for one, descent in zip(fitted, descents, strict=True)
+    ]
+
+
+def _near_together(start: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The rows in the tree's order, and where each has gone: rows worked on together lie together."""
+    from explorer.reduce.barnes_hut import cut
+
+    order = cut(start).order
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return order, rank
+
+
+def padded(initial: NDArray[Any], random_state: int | None) -> NDArray[np.float32]:
     """Initial places (n, 4) with jitter, zeros in the unused columns."""
     n, n_components = initial.shape
     noise = np.random.default_rng(random_state).normal(size=initial.shape)
@@ -129,23 +190,33 @@ class _Descent:
                     stop = callback(self.n_iter, self._coordinates(), self._divergence(sums))
                     if stop:
                         break
-                self._step(sums, EXAGGERATION if self.n_iter < exaggerated else 1.0)
+                self.step(sums, EXAGGERATION if self.n_iter < exaggerated else 1.0)
             else:
                 self.n_iter = exaggerated + plain
         except KeyboardInterrupt:
             if callback:
                 callback(self.n_iter, self._coordinates(), None)
             raise
-        return self._measured()
+        return self.measured()
 
-    def _step(self, sums: NDArray[np.float32], exaggeration: float) -> None:
+    def step(
+        self,
+        sums: NDArray[np.float32],
+        exaggeration: float,
+        toward: tuple[NDArray[np.float32], float] | None = None,
+    ) -> None:
+        """Move the points along the gradient; with `toward`, places and strength, to those too."""
         from explorer.reduce.tsne_steps import step
 
         n = len(self.points)
         rate = max(SLOWEST_RATE, n / exaggeration)
         settings = np.array([exaggeration, rate, MOMENTUM, LONGEST_STEP], np.float32)
-        inverses = np.full(n, 1 / _normalisation(sums), np.float32)
+        inverse = np.float32(1 / _normalisation(sums))
+        if toward is not None and toward[1]:
+            pull = np.float32(toward[1] * exaggeration / n)
+            sums, inverse = sums * inverse - pull * (self.points - toward[0]), np.float32(1)
         state = (self.velocity, self.gains)
+        inverses = np.full(n, inverse)
         self.points = step(self.points, self.points, self.graph, sums, inverses, state, settings)
 
     def _coordinates(self) -> NDArray[np.float32]:
@@ -159,7 +230,7 @@ class _Descent:
         stretched = float(stretch(self.points, self.graph).sum())
         return self.information + stretched + float(np.log(_normalisation(sums)))
 
-    def _measured(self) -> FastTSNE:
+    def measured(self) -> FastTSNE:
         from explorer.reduce.barnes_hut import exact_sums, force_error
 
         sums = self.repulsion(self.points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
-from explorer.reduce.fuzzy import Graph, curve_parameters, fuzzy_set, memberships
+from explorer.reduce.fuzzy import Graph, curve_parameters, fuzzy_set
 from explorer.reduce.spectral import curve_order, start
+from explorer.reduce.threads import processors
 
 Floats = NDArray[np.float32]
 Callback = Callable[[int, Floats], bool | None]
@@ -89,76 +90,64 @@ def fit_fast_umap(
     graph = fuzzy_set(indices, distances)
     if epochs is None:
         epochs = 500 if graph.n <= 10_000 else 200
-    # Edges that would be drawn less than once are left out, as in umap-learn.
-    graph = graph.keep(graph.weights >= graph.weights.max() / max(epochs, 10))
-    seed = _seed(random_state)
+    graph = _strong(graph, epochs)
+    seed = seed_of(random_state)
     a, b = curve_parameters(min_dist, spread)
-    with _pool(graph.n, threads) as pool:
+    with pool_of(graph.n, threads) as pool:
         positions = _first(graph, initial, features, n_components, seed=seed, pool=pool)
         layout = _Layout(graph, positions, (a, b), epochs, seed)
         done = layout.run(pool, callback)
     return FastUMAP(layout.coordinates(), a, b, done, seed)
 
 
-def place(
-    indices: NDArray[Any],
-    distances: NDArray[Any],
-    coordinates: NDArray[Any],
+def fit_tied_umap(
+    graphs: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    initial: NDArray[Any],
     *,
+    epochs: int,
+    tie: float,
+    every: int,
+    beside: Callable[[Sequence[Floats]], list[Floats]],
     min_dist: float = 0.1,
-    spread: float = 1.0,
-    random_state: int | None = 0,
-    epochs: int | None = None,
-) -> Floats:
-    """Place new rows (m, n_components) on a map that stays as it is.
+    random_state: int = 0,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Floats]:
+    """Lay out the same rows in several frames at once, each pulled to the frames beside it.
 
-    A row equal to one of the map comes to lie on it. Any other starts at the mean of its neighbours,
-    weighted by membership, and is pulled to them and pushed from the rest with a quarter of the step.
+    Every few epochs a row goes a share of the way to its places in the frames beside. The share shrinks as
+    the step of the layout does, so each map ends as true to its own rows as one made alone.
 
     Args:
-        indices: (m, k) neighbours among the rows of the map, nearest first.
-        distances: (m, k) of them.
-        coordinates: (n, n_components) the map.
-        min_dist: as of the map.
-        spread: as of the map.
-        random_state: seed; None draws one.
-        epochs: 100 up to 10,000 new rows and 30 beyond, unless told otherwise.
+        graphs: indices and distances (n, k) of each frame's neighbours, as for `fit_fast_umap`.
+        initial: (n, 2 or 3) first places of every frame.
+        epochs: how many.
+        tie: the share of the way at the first pull.
+        every: epochs between two pulls.
+        beside: from the frames' positions to what each frame is pulled to.
+        min_dist: as for `fit_fast_umap`.
+        random_state: seed, the same in every frame.
+        advance: called after every pull.
     """
-    from explorer.reduce.umap_kernels import lay_out
-
-    m, dim = len(indices), coordinates.shape[1]
-    fixed = np.asarray(coordinates, np.float32)
-    epochs = epochs or (100 if m <= 10_000 else 30)
-    new, strengths = _among(indices, distances, fixed)
-    old, fresh = (_padded(np.concatenate([new, fixed])) for _ in range(2))
-    numbers = np.array([*curve_parameters(min_dist, spread), 0.25, 1.0], np.float32)
-    rates = _rates(np.where(strengths < 1 / epochs, np.float32(0), strengths).ravel())
-    edges = np.arange(0, strengths.size + 1, strengths.shape[1])
-    tails = (indices.astype(np.int64).ravel() + m).astype(np.uint32)
-    seed = _seed(random_state)
-    with _pool(m, None) as pool:
-        run, threads = pool or (map, 1)
-        bounds = np.linspace(0, m, threads + 1).astype(np.int64)
-
-        def part(index: int) -> None:  # new rows do not see each other, so no epoch waits
-            counters = np.array([index, index + 1, 0, epochs, epochs, seed, m, len(fixed)])
-            lay_out(old, fresh, edges, tails, rates, bounds, numbers, counters)
-
-        for _ in run(part, range(threads)):
-            pass
-    return np.ascontiguousarray((fresh if epochs % 2 else old).reshape(-1, 4)[:m, :dim])
+    curve, start = curve_parameters(min_dist), np.asarray(initial, np.float32)
+    layouts = [
+        _Layout(_strong(fuzzy_set(*graph), epochs), start, curve, epochs, random_state) for graph in graphs
+    ]
+    with pool_of(len(initial), None) as pool:
+        for first in range(0, epochs, every):
+            for layout in layouts:
+                layout.advance(first, min(first + every, epochs), pool)
+            share = np.float32(tie * (1 - first / epochs))
+            if share > 0:
+                maps = [layout.coordinates() for layout in layouts]
+                for layout, own, target in zip(layouts, maps, beside(maps), strict=True):
+                    layout.place(own + share * (target - own))
+            advance()
+    return [layout.coordinates() for layout in layouts]
 
 
-def _among(indices: NDArray[Any], distances: NDArray[Any], fixed: Floats) -> tuple[Floats, Floats]:
-    """Where new rows start, and how strongly (m, k) each is drawn: not at all where it has an equal."""
-    strengths = memberships(distances)
-    equal = distances[:, 0] <= 1e-6 * distances.mean(axis=1)
-    strengths[equal] = 0
-    strengths[equal, 0] = 1
-    shares = strengths / strengths.sum(axis=1, keepdims=True)
-    new = np.einsum("mk,mkd->md", shares, fixed[indices])
-    strengths[equal] = 0
-    return new, strengths
+def _strong(graph: Graph, epochs: int) -> Graph:
+    """The graph without edges that would be drawn less than once, as in umap-learn."""
+    return graph.keep(graph.weights >= graph.weights.max() / max(epochs, 10))
 
 
 class _Layout:
@@ -177,14 +166,15 @@ class _Layout:
         self._bounds = np.linspace(0, graph.n, self._blocks + 1).astype(np.int64)
         # An edge between blocks is seen from both ends, and moves only the one that looks: twice.
         self._numbers = np.array([*curve, 1.0, 2.0], np.float32)
-        self._graph, self._rates = graph, _rates(graph.weights)
-        self._sort(positions)
+        self._graph, self._rates = graph, rates_of(graph.weights)
+        self.place(positions)
 
-    def _sort(self, positions: Floats) -> None:
+    def place(self, positions: Floats) -> None:
+        """Take positions (n, n_components), and draw the blocks anew."""
         self._order = curve_order(positions)
         graph, edges = self._graph.reorder(self._order)
         self._edges = (graph.indptr, graph.tails.astype(np.uint32), self._rates[edges])
-        self._buffers = [_padded(positions[self._order]) for _ in range(2)]
+        self._buffers = [padded(positions[self._order]) for _ in range(2)]
 
     def coordinates(self) -> Floats:
         """Positions (n, n_components) in the order of the rows."""
@@ -202,15 +192,16 @@ class _Layout:
             stops |= set(range(EVERY, self._epochs, EVERY))
         first = 0
         for last in sorted(stops - {0}):
-            self._advance(first, last, pool)
+            self.advance(first, last, pool)
             first = last
             if callback and callback(last, self.coordinates()):
                 break
             if last in sorts:
-                self._sort(self.coordinates())
+                self.place(self.coordinates())
         return first
 
-    def _advance(self, first: int, last: int, pool: tuple[Any, int] | None) -> None:
+    def advance(self, first: int, last: int, pool: tuple[Any, int] | None) -> None:
+        """Do the epochs from first to last."""
         from explorer.reduce.umap_kernels import lay_out
 
         run, threads = pool or (map, 1)
@@ -264,18 +255,18 @@ def _first(
     return np.asarray(initial, np.float32)
 
 
-def _seed(random_state: int | None) -> int:
+def seed_of(random_state: int | None) -> int:
     """The seed, or one of 32 bits from the system."""
     return int(np.random.SeedSequence().generate_state(1)[0]) if random_state is None else random_state
 
 
-def _rates(weights: Floats) -> NDArray[np.uint32]:
+def rates_of(weights: Floats) -> NDArray[np.uint32]:
     """Share of the epochs in which each edge is drawn, in units of 2⁻³²."""
     largest = float(weights.max(initial=0.0)) or 1.0
     return np.minimum(weights.astype(np.float64) / largest * 2.0**32, 2.0**32 - 1).astype(np.uint32)
 
 
-def _padded(positions: NDArray[Any]) -> Floats:
+def padded(positions: NDArray[Any]) -> Floats:
     """Positions (4 n,) with zeros for what there is not of x, y, z and the padding."""
     wide = np.zeros((len(positions), 4), np.float32)
     wide[:, : positions.shape[1]] = positions
@@ -283,11 +274,9 @@ def _padded(positions: NDArray[Any]) -> Floats:
 
 
 @contextmanager
-def _pool(n: int, threads: int | None) -> Iterator[tuple[Any, int] | None]:
+def pool_of(n: int, threads: int | None) -> Iterator[tuple[Any, int] | None]:
     """A map function over threads with their number, or None where one is enough."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    wanted = threads or int(os.environ.get("NUMBA_NUM_THREADS") or 0) or processors
+    wanted = threads or int(os.environ.get("NUMBA_NUM_THREADS") or 0) or processors()
     wanted = min(wanted, max(1, n // BLOCK), MOST_BLOCKS)
     if n < THREADS_FROM or wanted < 2:
         yield None

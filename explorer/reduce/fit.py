@@ -58,6 +58,19 @@ class Job:
     keep: Path | None = None
     watch: Watch | None = None
 
+    @staticmethod
+    def of(
+        samples: Samples, settings: Settings, *, keep: Path | None = None, watch: Watch | None = None
+    ) -> Job:
+        """The job of projecting some samples.
+
+        Raises:
+            ReductionError: NaN or infinity among them.
+        """
+        check_finite(samples)
+        unit = to_unit(samples.features, standardise=settings.standardise)
+        return Job(samples, unit, settings, keep, watch)
+
     def neighbours(self, unit: Unit) -> NeighbourStore:
         """The rows' neighbours, found when they are asked for."""
         metric: Any = self.settings.metric
@@ -70,20 +83,28 @@ def fit(
     samples: Samples, settings: Settings, *, keep: Path | None = None, watch: Watch | None = None
 ) -> Projection:
     """Project samples, measure the map, and record what was done."""
-    check_finite(samples)
-    unit = to_unit(samples.features, standardise=settings.standardise)
-    fitted = METHODS[settings.method](Job(samples, unit, settings, keep, watch))
+    job = Job.of(samples, settings, keep=keep, watch=watch)
+    return describe(job, METHODS[settings.method](job))
+
+
+def describe(job: Job, fitted: Fitted) -> Projection:
+    """What a method made of a job, measured and with its provenance.
+
+    Raises:
+        ReductionError: coordinates that are not finite.
+    """
+    samples, settings = job.samples, job.settings
     if not np.isfinite(fitted.coordinates).all():
         raise ReductionError(
             f"{settings.method} of {samples.n_samples} positions of layer {samples.layer} did not end in "
             "finite coordinates; scale the values, or try standardise"
         )
-    quality, trust = assess(unit, fitted.coordinates)
+    quality, trust = assess(job.unit, fitted.coordinates)
     provenance = {
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,
         "n_positions": samples.n_positions,
-        "versions": _versions(settings.engine),
+        "versions": versions(settings.engine),
     }
     return Projection(
         settings.method,
@@ -112,7 +133,9 @@ def assess(
 
 def _pca(job: Job) -> Fitted:
     features, settings = job.samples.features, job.settings
-    basis = fit_pca([features], settings.n_components, standardise=settings.standardise)
+    basis = fit_pca(
+        [features], settings.n_components, standardise=settings.standardise, whiten=settings.whiten
+    )
     with np.errstate(over="ignore"):  # found, and said, by the caller
         coordinates = np.asarray(basis.transform(features), np.float32)
     return Fitted(coordinates, basis.quality(), arrays=vars(basis))
@@ -122,7 +145,7 @@ def _tsne(job: Job) -> Fitted:
     settings, unit = job.settings, check_spread(job.samples, job.unit, tsne.LEAST)
     perplexity = _at_most("perplexity", settings.perplexity, (job.samples.n_samples - 1) / 3)
     used = {"perplexity": perplexity}
-    if settings.engine != "explorer":
+    if settings.engine not in ("explorer", "jax"):
         engine = peers.opentsne if settings.engine == "openTSNE" else peers.sklearn_tsne
         coordinates, divergence = engine(
             unit.rows, settings.n_components, perplexity=perplexity, random_state=settings.random_state
@@ -134,6 +157,7 @@ def _tsne(job: Job) -> Fitted:
         settings.n_components,
         perplexity=perplexity,
         random_state=settings.random_state,
+        engine=settings.engine,
         watch=job.watch,
     )
     figures = {"kl_divergence": fitted.kl_divergence, "force_error": fitted.force_error}
@@ -179,7 +203,8 @@ def _at_most(name: str, asked: float, limit: float) -> float:
     return limit
 
 
-def _versions(engine: str) -> dict[str, str]:
+def versions(engine: str) -> dict[str, str]:
+    """Versions of what made a map with this engine."""
     from importlib.metadata import version
 
     packages = [] if engine == "explorer" else [engine]

@@ -38,7 +38,7 @@ def place(projection: Projection, features: NDArray[Any]) -> NDArray[np.float32]
 
 
 def _among_neighbours(projection: Projection, unit: NDArray[np.float32]) -> NDArray[np.float32]:
-    from explorer.reduce import fast_umap, tsne, tsne_place
+    from explorer.reduce import tsne, tsne_place, umap_place
     from explorer.reduce.neighbours import find_neighbours
 
     asked, known = projection.parameters, projection.arrays["rows"]
@@ -49,7 +49,7 @@ def _among_neighbours(projection: Projection, unit: NDArray[np.float32]) -> NDAr
         return tsne_place.place(
             near.indices, near.distances, projection.coordinates, perplexity=asked["perplexity"]
         )
-    return fast_umap.place(
+    return umap_place.place(
         near.indices,
         near.distances,
         projection.coordinates,

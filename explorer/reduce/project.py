@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
-from explorer.errors import InputError, RunError, suggest
+from explorer.errors import InputError, RunError
 from explorer.progress import say, working
 from explorer.reduce.projection import Projection, load_projection
+from explorer.reduce.rows import is_run, layer_of, rows_of
 from explorer.reduce.settings import Settings, sample_size
 from explorer.reduce.tsne import Watch
 from explorer.samples import Samples, even_rows
@@ -41,6 +42,7 @@ def project(
     n_components: int = 3,
     random_state: int | None = 0,
     standardise: bool = False,
+    whiten: bool = False,
     sample: int | str | None = None,
     perplexity: float = 30.0,
     n_neighbors: int = 15,
@@ -62,13 +64,15 @@ def project(
         n_components: 2 or 3.
         random_state: seed; None for another result each time, which is not kept.
         standardise: divide each channel by its standard deviation first.
+        whiten: of PCA, divide each component by its standard deviation.
         sample: most positions to project, drawn evenly over the images; "all" for every one; None
             for the method's default (PCA all, t-SNE 25,000, UMAP 50,000). Arrays are never sampled
             unless a number is given.
         perplexity: t-SNE's effective number of neighbours; lowered to (n_samples - 1) / 3 where it is larger.
         n_neighbors: UMAP's number of neighbours; lowered to n_samples - 1 where it is larger.
         min_dist: UMAP's smallest distance between points of the map, 0 to 1.
-        engine: whose implementation: "explorer"; to compare, "openTSNE" or "scikit-learn" for t-SNE and
+        engine: whose implementation: "explorer"; "jax" for t-SNE with every pair summed exactly on JAX's
+            device, which pays on an accelerator; to compare, "openTSNE" or "scikit-learn" for t-SNE and
             "umap-learn" for UMAP.
         metric: what tells neighbours apart in t-SNE and UMAP: "euclidean" or "cosine".
         watch: called with the iteration and the coordinates so far while t-SNE or UMAP unfolds; when it
@@ -79,11 +83,9 @@ def project(
         ReductionError: an unknown method or a value out of range, or rows that cannot be projected.
         LayerError: the run has no such layer.
     """
-    run = None if isinstance(source, Samples | Activations | np.ndarray | list | tuple) else source
-    if run is not None and layer is None:
-        if len(run.layers) != 1:
-            raise InputError(f"{run.path}: name the layer; {suggest('', run.layers)}")
-        layer = run.layers[0]
+    run: Any = source if is_run(source) else None
+    if run is not None:
+        layer = layer_of(run, layer)
     if coordinates is not None:
         method = "precomputed"
     if not isinstance(method, str):
@@ -101,16 +103,16 @@ def project(
         float(min_dist),
         engine,
         metric,
+        whiten,
     )
     if run is not None and layer is not None:
         return _project_run(run, layer, settings, coordinates=coordinates, watch=watch)
     from explorer.reduce.fit import fit
-    from explorer.reduce.rows import as_samples, thin
 
-    samples = as_samples(source)  # type: ignore[arg-type]
+    samples = rows_of(source, None, most if coordinates is None else None, random_state)
     if coordinates is not None:
         return _precomputed(samples.layer, samples.grid_shape, samples.rows, coordinates)
-    return fit(thin(samples, most or samples.n_samples, random_state), settings, watch=watch)
+    return fit(samples, settings, watch=watch)
 
 
 def _project_run(
@@ -204,15 +206,10 @@ def saved_projections(run: Run) -> dict[str, Projection]:
 def _project_own(source: Any, reducer: Reducer, most: int | None, random_state: int | None) -> Projection:
     """Project with a reducer of the user's, and keep the result in the run folder."""
     from explorer.reduce.fit import assess
-    from explorer.reduce.rows import as_samples, check_finite, read_samples, thin, to_unit
+    from explorer.reduce.rows import check_finite, to_unit
 
     run, layer = source if isinstance(source, tuple) else (None, "")
-    if run is not None:
-        rows = None if most is None else even_rows(run.grid_shape(layer), most, random_state)
-        samples = read_samples(run, layer, rows)
-    else:
-        samples = as_samples(source)
-        samples = thin(samples, most or samples.n_samples, random_state)
+    samples = rows_of(source if run is None else run, layer, most, random_state)
     check_finite(samples)
     made = reducer.fit_transform(samples.features)
     own = _precomputed(samples.layer, samples.grid_shape, samples.rows, made)
@@ -252,20 +249,19 @@ def _precomputed(
 
 def _stream_pca(run: Run, layer: str, settings: Settings) -> Projection:
     """PCA of every position of a layer, holding one chunk at a time."""
-    from explorer.reduce.pca import fit_pca
-    from explorer.reduce.rows import chunk_rows
-    from explorer.reduce.streaming import Sampled, assess_chunks
+    from explorer.reduce.fit import versions
+    from explorer.reduce.streaming import assess_run, fit_run
 
     n_positions = math.prod(run.grid_shape(layer))
-    sampled = Sampled(n_positions)
+    options = {"standardise": settings.standardise, "whiten": settings.whiten}
     with working(f"PCA of {n_positions:,} positions"):
-        chunks = sampled.watching(chunk_rows(run, layer))
-        pca = fit_pca(chunks, settings.n_components, standardise=settings.standardise)
-        scores, quality, trust = assess_chunks(pca, chunk_rows(run, layer), sampled)
+        pca, sample = fit_run(run, layer, settings.n_components, **options)
+        scores, quality, trust = assess_run(pca, run, layer, sample)
     provenance = {
         "run": run.manifest.get("identity"),
         "n_samples": n_positions,
         "n_positions": n_positions,
+        "versions": versions(settings.engine),
     }
     quality = {**pca.quality(), **quality}
     return Projection(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.errors import ReductionError
+from explorer.activations import Activations, as_numbers
+from explorer.errors import InputError, ReductionError, suggest
 from explorer.samples import Samples, even_rows, flatten
 
 if TYPE_CHECKING:
@@ -40,13 +41,48 @@ def read_samples(run: Run, layer: str, rows: NDArray[np.int64] | None = None) ->
     return Samples(layer, np.concatenate(parts), grid_shape, rows)
 
 
+def rows_of(source: Any, layer: str | None, most: int | None, random_state: int | None) -> Samples:
+    """At most so many rows of a run's layer, activations, samples or an array, drawn evenly over the inputs.
+
+    Raises:
+        InputError: the run has several layers and none is named.
+    """
+    if not is_run(source):
+        samples = as_samples(source)
+        return samples if most is None else thin(samples, most, random_state)
+    name = layer_of(source, layer)
+    rows = None if most is None else even_rows(source.grid_shape(name), most, random_state)
+    return read_samples(source, name, rows)
+
+
+def is_run(source: Any) -> bool:
+    """Whether a source is a run, and not rows in one form or another."""
+    return hasattr(source, "manifest") and hasattr(source, "grid_shape")
+
+
+def layer_of(run: Run, layer: str | None) -> str:
+    """The layer that is named, or the only one.
+
+    Raises:
+        InputError: none is named and the run has several.
+    """
+    if layer is None:
+        if len(run.layers) != 1:
+            raise InputError(f"{run.path}: name the layer; {suggest('', run.layers)}")
+        return run.layers[0]
+    return layer
+
+
 def as_samples(source: Samples | Activations | NDArray[Any]) -> Samples:
-    """Samples as they are, activations flattened, an array (n_samples, n_features) as rows of its own."""
-    if isinstance(source, Samples):
-        return source
+    """Samples as they are, activations flattened, an array (n_samples, n_features) as rows of its own.
+
+    Anything that numpy reads is an array: lists, JAX's arrays, PyTorch's tensors on the CPU.
+    """
     if isinstance(source, Activations):
-        return flatten(source)
-    rows = np.asarray(source)
+        source = flatten(source)
+    rows = as_numbers(source.features if isinstance(source, Samples) else source)
+    if isinstance(source, Samples):
+        return replace(source, features=rows)
     if rows.ndim != 2 or rows.dtype.kind not in "fiub":
         raise ReductionError(
             f"rows of type {rows.dtype} and shape {rows.shape}, expected numbers (n_samples, n_features)"

@@ -11,11 +11,12 @@ from explorer.errors import ReductionError, suggest
 METHODS = ("pca", "tsne", "umap", "precomputed")
 ENGINES = {
     "pca": ("explorer",),
-    "tsne": ("explorer", "openTSNE", "scikit-learn"),
+    "tsne": ("explorer", "jax", "openTSNE", "scikit-learn"),
     "umap": ("explorer", "umap-learn"),
     "precomputed": ("explorer",),
 }
 USED = {
+    "pca": {"whiten"},
     "tsne": {"perplexity", "engine", "metric"},
     "umap": {"n_neighbors", "min_dist", "engine", "metric"},
 }
@@ -37,9 +38,10 @@ class Settings:
         perplexity: t-SNE's effective number of neighbours.
         n_neighbors: UMAP's number of neighbours.
         min_dist: UMAP's smallest distance between points of the map.
-        engine: whose implementation: "explorer", or for comparison "openTSNE" or "scikit-learn" for
-            t-SNE and "umap-learn" for UMAP.
+        engine: whose implementation: "explorer"; "jax" for t-SNE on an accelerator; or for comparison
+            "openTSNE" or "scikit-learn" for t-SNE and "umap-learn" for UMAP.
         metric: what tells neighbours apart in t-SNE and UMAP, "euclidean" or "cosine".
+        whiten: divide each of PCA's components by its standard deviation.
 
     Raises:
         ReductionError: an unknown method or a value out of its range.
@@ -55,6 +57,7 @@ class Settings:
     min_dist: float = 0.1
     engine: str = "explorer"
     metric: str = "euclidean"
+    whiten: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -66,8 +69,10 @@ class Settings:
             )
         if self.metric not in METRICS:
             raise ReductionError(f"no metric {self.metric!r}; {suggest(self.metric, METRICS)}")
-        if self.metric != "euclidean" and self.engine != "explorer":
+        if self.metric != "euclidean" and self.engine not in ("explorer", "jax"):
             raise ReductionError(f"metric {self.metric!r} needs engine 'explorer', not {self.engine!r}")
+        if self.whiten and self.method != "pca":
+            raise ReductionError(f"whiten is an option of pca, not of {self.method}")
         if self.n_components not in (2, 3):
             raise ReductionError(f"n_components = {self.n_components}, expected 2 or 3")
         if self.random_state is not None and not 0 <= self.random_state < 2**32:
@@ -84,7 +89,7 @@ class Settings:
 
     def recorded(self) -> dict[str, Any]:
         """The fields that this method uses."""
-        unused = {"perplexity", "n_neighbors", "min_dist", "engine", "metric"}
+        unused = {"perplexity", "n_neighbors", "min_dist", "engine", "metric", "whiten"}
         unused -= USED.get(self.method, set())
         return {key: value for key, value in asdict(self).items() if key not in unused}
 

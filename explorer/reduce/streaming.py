@@ -1,68 +1,127 @@
-"""PCA of more rows than are held: scores and trust a chunk at a time, figures on a sample."""
+"""Work over more rows than are held: a run's chunks read and worked on side by side, PCA among it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.reduce.pca import PCA
+from explorer.reduce.pca import NARROW, PCA, Moments, fit_pca, of_many
 from explorer.reduce.quality import MOST, measure, reference_rows, size_of, trust_against
+from explorer.reduce.threads import in_order
+
+if TYPE_CHECKING:
+    from explorer.capture.store import Run
+
+T = TypeVar("T")
+TRUSTED = 1024
+"""Rows whose trust is measured at once: their distances stay in a core's own cache."""
 
 
-class Sampled:
-    """Keeps a random sample of the rows that stream past.
+def over_chunks(run: Run, layer: str, work: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
+    """What some work makes of each chunk of a layer, in order, by as many threads as there are processors.
+
+    Each thread reads its own chunks, so reading waits for no sum.
+
+    Args:
+        run: an opened run folder.
+        layer: one of its layers.
+        work: given the number of a chunk's first row and its rows (n, channels).
+    """
+    batch, *spatial = run.grid_shape(layer)
+    step, each = int(run.manifest["layers"][layer]["chunk"]), math.prod(spatial)
+
+    def task(start: int) -> T:
+        values = run.read(layer, start, start + step)
+        return work(start * each, values.reshape(-1, values.shape[-1]))
+
+    return in_order(task, range(0, batch, step))
+
+
+class Sample(NamedTuple):
+    """Some rows of a layer, to measure on.
 
     Attributes:
-        rows: (m,) which rows are kept, increasing.
+        rows: (m,) which, increasing.
+        features: (m, n_features).
     """
 
-    def __init__(self, n_rows: int, random_state: int | None = 0) -> None:
-        rng = np.random.default_rng(random_state)
-        self.rows = np.sort(rng.choice(n_rows, min(n_rows, MOST), replace=False))
-        self._parts: list[NDArray[Any]] = []
-
-    @property
-    def features(self) -> NDArray[Any]:
-        """The rows that were kept, (m, n_features)."""
-        return np.concatenate(self._parts)
-
-    def watching(self, chunks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """Hand the chunks on, and keep the sampled rows of each."""
-        self._parts, start = [], 0
-        for chunk in chunks:
-            first, last = np.searchsorted(self.rows, (start, start + len(chunk)))
-            self._parts.append(np.array(chunk[self.rows[first:last] - start]))
-            start += len(chunk)
-            yield chunk
+    rows: NDArray[np.int64]
+    features: NDArray[Any]
 
 
-def assess_chunks(
-    pca: PCA, chunks: Iterable[NDArray[Any]], sampled: Sampled
+def fit_run(
+    run: Run, layer: str, n_components: int, *, standardise: bool = False, whiten: bool = False
+) -> tuple[PCA, Sample]:
+    """Fit PCA to every position of a layer in one pass; and rows drawn on the way to measure it on."""
+    n, channels = math.prod(run.grid_shape(layer)), run.channels(layer)
+    chosen = np.sort(np.random.default_rng(0).choice(n, min(n, MOST), replace=False)).astype(np.int64)
+    parts: list[NDArray[Any]] = []
+    moments: Moments | None = None
+    if n > channels:
+        moments = Moments(run.read(layer, 0, 1).reshape(-1, channels))
+
+    def work(first: int, rows: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        low, high = np.searchsorted(chosen, (first, first + len(rows)))
+        some = np.array(rows[chosen[low:high] - first])
+        return (rows if moments is None else moments.sums(rows)), some
+
+    found = over_chunks(run, layer, work)
+    if moments is None:  # so few rows are held whole
+        few = list(found)
+        pca = fit_pca([rows for rows, _ in few], n_components, standardise=standardise, whiten=whiten)
+        return pca, Sample(chosen, np.concatenate([some for _, some in few]))
+    for sums, some in found:
+        moments.add(sums)
+        parts.append(some)
+    pca = of_many(moments, n_components, standardise=standardise, whiten=whiten)
+    return pca, Sample(chosen, np.concatenate(parts))
+
+
+def scores_of_run(pca: PCA, run: Run, layer: str) -> NDArray[np.float32]:
+    """Scores (n, n_components) of every position of a layer."""
+    parts = over_chunks(run, layer, lambda _, rows: np.asarray(pca.transform(rows), np.float32))
+    return np.concatenate(list(parts))
+
+
+def assess_run(
+    pca: PCA, run: Run, layer: str, sample: Sample
 ) -> tuple[NDArray[np.float32], dict[str, Any], NDArray[np.float32] | None]:
-    """Project every row, and measure the map.
+    """Scores of every position of a layer, and how good a map they are.
 
     Returns:
         Coordinates (n, n_components), the figures of `quality.measure`, and each row's trust (n,).
     """
-    features = sampled.features
-    shown = np.asarray(pca.transform(features), np.float32)
-    offset, spread = pca.mean, _spread(pca, features)
-    chosen = None if spread is None else reference_rows(len(features))
+    shown = np.asarray(pca.transform(sample.features), np.float32)
+    spread = _spread(pca, sample.features)
+    chosen = None if spread is None else reference_rows(len(sample.features))
     if spread is None or chosen is None:
-        return np.concatenate([np.asarray(pca.transform(rows), np.float32) for rows in chunks]), {}, None
-    unit, size = np.asarray((features - offset) / spread, np.float32), size_of(shown)
+        return scores_of_run(pca, run, layer), {}, None
+    unit, size = _unit(pca, sample.features, spread), size_of(shown)
     shown = shown / size
-    scores, trust, start = [], [], 0
-    for rows in chunks:
-        scores.append(np.asarray(pca.transform(rows), np.float32))
-        own = np.arange(start, start + len(rows))[:, None] == sampled.rows[chosen]
-        near = np.asarray((rows - offset) / spread, np.float32)
-        trust.append(trust_against((near, scores[-1] / size), (unit[chosen], shown[chosen]), own))
-        start += len(rows)
-    return np.concatenate(scores), measure(unit, shown), np.concatenate(trust)
+    reference = unit[chosen], shown[chosen]
+
+    def work(first: int, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        scores = np.asarray(pca.transform(rows), np.float32)
+        trust = []
+        for start in range(0, len(rows), TRUSTED):
+            part = slice(start, min(start + TRUSTED, len(rows)))
+            own = np.arange(first + part.start, first + part.stop)[:, None] == sample.rows[chosen]
+            trust.append(trust_against((_unit(pca, rows[part], spread), scores[part] / size), reference, own))
+        return scores, np.concatenate(trust)
+
+    found = list(over_chunks(run, layer, work))
+    figures = measure(unit, shown)
+    return np.concatenate([one for one, _ in found]), figures, np.concatenate([one for _, one in found])
+
+
+def _unit(pca: PCA, rows: NDArray[Any], spread: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows about the mean and of order 1; narrow ones are narrow all the way."""
+    kind = np.float32 if rows.dtype in NARROW else np.float64
+    return np.asarray((rows - pca.mean.astype(kind)) / spread.astype(kind), np.float32)
 
 
 def _spread(pca: PCA, features: NDArray[Any]) -> NDArray[np.float64] | None:

@@ -38,6 +38,7 @@ def fit_tsne(
     *,
     perplexity: float,
     random_state: int | None,
+    engine: str = "explorer",
     watch: Watch | None = None,
 ) -> FastTSNE:
     """Place rows so that neighbours stay neighbours: exact repulsion for few rows, Barnes–Hut for many.
@@ -47,9 +48,13 @@ def fit_tsne(
         n_components: 2 or 3.
         perplexity: effective number of neighbours; three times as many are looked at.
         random_state: seed of the first places.
+        engine: "explorer", or "jax" for every pair on JAX's device.
         watch: called every 50 iterations.
     """
-    from explorer.reduce.fast_tsne import fit_fast_tsne
+    if engine == "jax":
+        from explorer.reduce.accelerated import fit_jax_tsne as descend
+    else:
+        from explorer.reduce.fast_tsne import fit_fast_tsne as descend
 
     near = neighbours(n_neighbours(perplexity, len(neighbours.features)))
     start = first_places(neighbours.features, n_components, random_state)
@@ -59,7 +64,7 @@ def fit_tsne(
             advance(EVERY)
             return watch(iteration, coordinates) if watch else None
 
-        return fit_fast_tsne(
+        return descend(
             near.indices,
             near.distances,
             start,

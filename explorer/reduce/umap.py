@@ -42,7 +42,7 @@ def fit_umap(
 
     n_samples = len(neighbours.features)
     near = neighbours(max(1, min(n_neighbors, n_samples) - 1))
-    epochs = 500 if n_samples <= 10_000 else 200
+    epochs = n_epochs(n_samples)
     with progress("UMAP", epochs, "epochs") as advance:
 
         def every(epoch: int, coordinates: NDArray[np.float32]) -> bool | None:
@@ -56,5 +56,11 @@ def fit_umap(
             min_dist=min_dist,
             random_state=random_state,
             features=neighbours.features,
+            epochs=epochs,
             callback=every,
         )
+
+
+def n_epochs(n_samples: int) -> int:
+    """How many epochs a layout takes, as in umap-learn."""
+    return 500 if n_samples <= 10_000 else 200

@@ -19,6 +19,8 @@ NEGATIVE_SAMPLES = 5
 """Points pushed away for each neighbour pulled near, as in umap-learn."""
 LANES = 16
 """Points pushed away at a time, for the vector units; their sum is scaled to NEGATIVE_SAMPLES."""
+GAP_SHARE = np.float32(0.2)
+"""Most of the gap to a vertex of another block that one step may close."""
 
 Floats = NDArray[np.float32]
 
@@ -126,7 +128,9 @@ def lay_out(
                         new[4 * j + 1] -= gy
                         new[4 * j + 2] -= gz
                     else:
-                        x, y, z = x + across * gx, y + across * gy, z + across * gz
+                        # The other end moves too, and neither sees it: a longer step would overshoot.
+                        far = min(across, GAP_SHARE / max(-pull * alpha, tiny))
+                        x, y, z = x + far * gx, y + far * gy, z + far * gz
                 seed = np.uint32(counters[5] + epoch * 0x85EBCA6B + i * 0xC2B2AE35)
                 samples = LANES * ((NEGATIVE_SAMPLES * fired + LANES - 1) // LANES)
                 share = alpha * np.float32(NEGATIVE_SAMPLES * fired) / np.float32(max(samples, 1))

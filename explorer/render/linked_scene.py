@@ -107,10 +107,10 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         """The layer's PCA→RGB colours, fitted when they are first needed."""
         layer = self.state.values.layer
         if self._basis is None or self._basis[0] != layer:
-            from explorer.reduce.rgb import fit_rgb
+            from explorer.reduce.rgb_basis import rgb
 
             run: Any = self.state.run
-            self._basis = layer, fit_rgb(run, layer)
+            self._basis = layer, rgb(run, layer)
         return self._basis[1]
 
     def colouring(self) -> Colouring:

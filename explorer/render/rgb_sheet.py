@@ -15,34 +15,36 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
     from explorer.capture.store import Run
-    from explorer.reduce.rgb import RgbBasis
+    from explorer.reduce.rgb_basis import RgbBasis
 
 MARGIN, GAP, HEAD, CAPTION = 28, 14, 84, 26
 WIDTH = 1600
 
 
-def rgb_sheet(run: Run, layer: str, images: Sequence[int]) -> Image.Image:
+def rgb_sheet(run: Run, layer: str, images: Sequence[int], basis: RgbBasis) -> Image.Image:
     """Draw each image above its PCA→RGB map: the same colour means the same features in all of them.
 
     Args:
         run: an opened run folder.
         layer: a layer with two spatial axes.
         images: numbers of images, in the order they are drawn.
+        basis: the colours, of this run or of another one of the same layer.
 
     Raises:
-        InputError: no images, one that there is not, or a layer that is no map.
+        InputError: no images, one that there is not, a layer that is no map, or colours of other features.
         LayerError: the run has no such layer.
     """
     from PIL import Image, ImageDraw
-
-    from explorer.reduce.rgb import fit_rgb
 
     grid_shape = run.grid_shape(layer)
     if len(grid_shape) != 3:
         raise InputError(f"layer {layer}: {len(grid_shape) - 1} spatial axes; PCA→RGB draws 2")
     if not images or not all(0 <= image < run.n_images for image in images):
         raise InputError(f"images {list(images)}: expected some of 0 to {run.n_images - 1}")
-    basis = fit_rgb(run, layer)
+    if len(basis.pca.mean) != run.channels(layer):
+        raise InputError(
+            f"layer {layer} has {run.channels(layer)} channels, the colours are of {len(basis.pca.mean)}"
+        )
     tile = _tile(len(images), grid_shape[1] / grid_shape[2])
     across = len(images) * (tile[0] + GAP) - GAP + 2 * MARGIN
     canvas = Image.new("RGB", (across, HEAD + 2 * (tile[1] + GAP) + CAPTION + MARGIN), THEMES["light"].page)
@@ -63,7 +65,11 @@ def _tile(n_images: int, aspect: float) -> tuple[int, int]:
 def _heading(draw: ImageDraw.ImageDraw, run: Run, layer: str, basis: RgbBasis, limit: int) -> None:
     theme = THEMES["light"]
     share = ", ".join(f"{share:.0%}" for share in basis.pca.explained_variance_ratio)
-    below = f"components 1 to 3 show {share} of the variance · each from its 2nd to its 98th percentile"
+    low, high = basis.percentiles
+    of_what = "variance" if basis.first is None else "foreground's variance"
+    below = f"components 1 to 3 show {share} of the {of_what} · each from percentile {low:g} to {high:g}"
+    if basis.first is not None:
+        below += " · black: background, told apart along the first component"
     title = f"{run.name} · {layer} · PCA→RGB, one basis for all {plural(run.n_images, 'image')}"
     write(draw, (MARGIN, 42), title, face=font(22, "Bold"), fill=theme.text, limit=limit)
     write(draw, (MARGIN, 68), below, face=font(15), fill=theme.muted, limit=limit)

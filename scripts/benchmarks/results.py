@@ -1,0 +1,132 @@
+"""A contest's result, and results as a table, a file and a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """Two times of the same work in one run on one machine, and how good each outcome was.
+
+    Attributes:
+        what: the work, such as "3D t-SNE, 10,000 positions".
+        against: whose time ours is held against.
+        ours: seconds.
+        theirs: seconds.
+        target: how many times faster ours must be at least.
+        quality: what the outcomes are measured by, "" for nothing.
+        scores: ours and theirs.
+        good: whether our outcome is as good as it has to be.
+    """
+
+    what: str
+    against: str
+    ours: float
+    theirs: float
+    target: float
+    quality: str = ""
+    scores: tuple[float, float] = (0.0, 0.0)
+    good: bool = True
+
+    @property
+    def faster(self) -> float:
+        """How many times faster ours is."""
+        return self.theirs / self.ours
+
+    @property
+    def met(self) -> bool:
+        """Whether it is as fast and as good as it has to be."""
+        return self.good and self.faster >= self.target
+
+
+def machine() -> str:
+    """The machine in words."""
+    name = platform.machine()
+    cpus = Path("/proc/cpuinfo")
+    if cpus.is_file():
+        lines = [line for line in cpus.read_text(encoding="utf-8").splitlines() if "model name" in line]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return f"{os.cpu_count()} cores ({name}), Python {platform.python_version()}"
+
+
+def keep(results: dict[str, list[Result]], path: Path) -> None:
+    """Write results by contest into a JSON file, leaving what other contests wrote there."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for name, found in results.items():
+        measured = {"machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+        kept[name] = {**measured, "results": [asdict(result) for result in found]}
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def kept(path: Path) -> dict[str, list[Result]]:
+    """Results by contest from such a file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: [Result(**{**entry, "scores": tuple(entry["scores"])}) for entry in found["results"]]
+        for name, found in content.items()
+    }
+
+
+def table(results: list[Result]) -> str:
+    """A Markdown table."""
+    lines = [
+        "| what | ours | against | theirs | times faster | at least | quality: ours, theirs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        mark = "" if result.met else " ✗"
+        scores = ", ".join(f"{score:.4g}" for score in result.scores)
+        quality = f"{result.quality} {scores}" if result.quality else ""
+        lines.append(
+            f"| {result.what} | {seconds(result.ours)} | {result.against} | {seconds(result.theirs)} "
+            f"| {times(result.faster)}{mark} | {times(result.target)} | {quality} |"
+        )
+    return "\n".join(lines)
+
+
+def seconds(value: float) -> str:
+    """Seconds with two or three digits."""
+    return f"{value:.0f} s" if value >= 100 else f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
+
+
+def times(value: float) -> str:
+    """A ratio with two digits or so."""
+    return f"{value:.0f}" if value >= 20 else f"{value:.1f}" if value >= 2 else f"{value:.2f}"
+
+
+def draw(results: list[Result], path: Path) -> None:
+    """Bars of how many times faster each is, with the floor of each as a line."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = [result for result in results if result.target >= 1]
+    size = 10, 0.9 + 0.34 * len(shown)
+    with plt.rc_context({"font.family": "DejaVu Sans", "font.size": 9.5, "axes.spines.top": False}):
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        for place, result in enumerate(reversed(shown)):
+            colour = "#2a7f8e" if result.met else "#b5483a"
+            axes.barh(place, result.faster, height=0.62, color=colour, left=0)
+            axes.plot([result.target] * 2, [place - 0.38, place + 0.38], color="#16161d", linewidth=1.6)
+            times_faster = f" {times(result.faster)} ×"
+            axes.text(max(result.faster, result.target), place, times_faster, va="center", weight="bold")
+        names = [f"{result.what} — {result.against}" for result in reversed(shown)]
+        axes.set_yticks(range(len(shown)), names)
+        axes.set_xscale("log")
+        most = max(result.faster for result in shown)
+        axes.set_xlim(0.5, 10 ** (math.ceil(math.log10(most) * 4) / 4 + 0.25))
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200) if tick < axes.get_xlim()[1]]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("times faster, at the same quality or better; the line is the least it should be")
+        axes.spines[["right", "left"]].set_visible(False)
+        axes.tick_params(left=False)
+        figure.savefig(path, dpi=130)

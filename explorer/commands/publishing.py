@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from explorer.commands.arguments import Colour, Components, Kept, Layer, Theme, find_projection, image_number
+from explorer.errors import MissingExtraError
 from explorer.progress import say
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ def export(
     print(f"{written.path} ({written.megabytes:.1f} MB)")
     for words in written.left:
         print(f"left out: {words}")
+
+
+def check_web(*, asked: bool) -> None:
+    """Look before a long projection whether the page can be served at all.
+
+    Raises:
+        MissingExtraError: trame is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("trame") is not None:
+        return
+    if asked:
+        raise MissingExtraError("the live page needs trame: pip install 'activation-explorer[web]'")
+    raise MissingExtraError(
+        "no screen here: `export` writes a page and `screenshot` a picture; "
+        "for the live page: pip install 'activation-explorer[web]'"
+    )
 
 
 def serve_page(

@@ -60,8 +60,9 @@ def view(
 
     opened = open_run(run)
     if web or not has_screen():
-        from explorer.commands.publishing import serve_page
+        from explorer.commands.publishing import check_web, serve_page
 
+        check_web(asked=web)
         projection = find_projection(opened, layer, method, components)
         serve_page(opened, projection, colour=colour, theme=theme, host=host, port=port)
         return

@@ -207,6 +207,12 @@ class Viewer extends Looking {
     this.take(places, mode, `all of ${this.colouring.names[code]}`);
   }
 
+  /** Select every position of the picture that is shown. */
+  takeImage() {
+    const from = this.image * this.each;
+    this.take(Array.from({ length: this.each }, (_, i) => from + i), "replace", `all of ${shortened(this.meta.names[this.image], 28)}`);
+  }
+
   /** Select cells of the picture that is shown, as they are painted. */
   paintCells(cells, mode, held) {
     if (!held.before) held.before = mode === "replace" ? new Uint32Array(0) : this.selection.places();

@@ -17,10 +17,11 @@ ROOMS = {
     # room: what it may import of explorer
     "errors": set(),
     "progress": set(),
+    "schema": set(),
     "activations": {"errors"},
     "samples": {"activations", "errors"},
-    "capture": {"activations", "errors", "samples", "progress"},
-    "reduce": {"activations", "errors", "samples", "progress", "capture.store"},
+    "capture": {"activations", "errors", "samples", "progress", "schema"},
+    "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "progress"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},

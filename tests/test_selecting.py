@@ -210,6 +210,21 @@ def test_painting_a_heatmap_selects_its_positions_sampled_or_not() -> None:
         shown.select_mask(2, np.zeros((3, 3), bool))
 
 
+def test_signals_and_slices_of_volumes_are_painted_too() -> None:
+    signal = made(run_of((9,)))
+    assert list(signal.select_cells(1, (0, 2, 0, 4))) == [(1, 2), (1, 3), (1, 4)]
+    volume = made(run_of((3, 4, 5)))
+    volume.inspect(0, 2, 0, 0)  # its slice is the one that is shown
+    assert list(volume.select_cells(1, (0, 1, 1, 1))) == [(1, 2, 0, 1), (1, 2, 1, 1)]
+    volume.frame(SMALL)
+    whole = np.zeros((3, 4, 5), bool)
+    whole[0, 0, 0] = True
+    assert list(volume.select_mask(4, whole)) == [(4, 0, 0, 0)]
+    vectors = made(run_of(()))
+    with pytest.raises(InputError, match="cells"):
+        vectors.select_cells(0, (0, 0, 0, 0))
+
+
 def test_a_click_keeps_a_wide_selection_and_replaces_a_single_one() -> None:
     shown = made()
     shown.select(0, 1, 1)
@@ -256,10 +271,27 @@ def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
 
     shown = made()
     shown.selection = [[4, 0, 0], [4, 0, 1], [2, 0, 0]]
-    strip = strips(shown.state)[0]
+    assert strips(shown.state, most=0, half=0) == ()
+    strip = strips(shown.state, most=8, half=4)[0]
     assert [thumb.at for thumb in strip.thumbs] == [(4,), (2,)]
     assert [thumb.caption for thumb in strip.thumbs] == ["8 %", "4 %"]
     assert "2 of 6 pictures" in strip.title
+
+
+def test_without_pictures_the_strip_shows_the_norm() -> None:
+    from explorer.render.strips import picture_of
+
+    run = run_of(pictures=False)
+    shown = made(run)
+    drawn = picture_of(shown.state, 2)
+    assert drawn is not None
+    assert drawn.shape == (4, 6, 3)
+    norms = np.linalg.norm(run.values[2].astype(float), axis=-1)
+    brightest = np.unravel_index(norms.argmax(), norms.shape)
+    assert tuple(drawn[brightest]) == (253, 231, 37)  # the upper end of viridis
+    shown.selection = [[4, 0, 0], [4, 0, 1]]
+    shown.frame(SMALL)
+    assert picture_of(made(run_of((9,), pictures=False)).state, 0) is None
 
 
 def test_similar_positions_are_selected_by_their_cosine() -> None:

@@ -28,6 +28,7 @@ ROOMS = {
     "adapters": {"activations", "errors", "capture.protocol"},
 }
 FRAMEWORKS = {"jax", "flax", "torch", "onnx", "onnxruntime", "keras", "optax", "orbax"}
+FRAMEWORKS |= {"equinox", "haiku", "h5py"}
 SOURCES = [path for room in ("explorer", "adapters") for path in sorted((ROOT / room).rglob("*.py"))]
 
 

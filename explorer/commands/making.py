@@ -82,7 +82,7 @@ def explore(
         layer: the layer; by default the one the model.toml suggests, else the last spatial one.
         method: how positions are projected.
         components: dimensions of the map.
-        seed: random state of the projection and of the sampling.
+        seed: random state of the projection.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         out: the run folder (default: runs/ and the model's name).
         overwrite: replace a run of something else that is in the way.
@@ -172,7 +172,7 @@ def project(
         layer: the layer; may be left out when there is one.
         method: how positions are projected.
         components: dimensions of the map.
-        seed: random state of the projection and of the sampling.
+        seed: random state of the projection.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
         whiten: of PCA, divide each component by its standard deviation.

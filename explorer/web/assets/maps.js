@@ -99,7 +99,9 @@ function drawThumb(view, canvas, bitmap, image, { width, height, focus = null, m
 function ring(view, context, cell, x, y, least, colour = "--accent") {
   const wide = view.cells[1], column = cell % wide, row = Math.floor(cell / wide);
   const w = Math.max(x, least), h = Math.max(y, least), path = new Path2D();
-  path.rect((column + 0.5) * x - w / 2, (row + 0.5) * y - h / 2, w, h);
+  // At an edge it is moved inwards, so that no side of it is cut off.
+  const left = clamp((column + 0.5) * x - w / 2, 1.5, Math.max(1.5, wide * x - w - 1.5)), top = clamp((row + 0.5) * y - h / 2, 1.5, Math.max(1.5, view.cells[0] * y - h - 1.5));
+  path.rect(left, top, w, h);
   stroked(context, path, view.ink(colour), 2, view.ink("--under"));
 }
 

@@ -18,6 +18,7 @@ from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import theme as theme_named
+from explorer.render.exporting import Exporting
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
@@ -43,7 +44,7 @@ SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene(Viewed, Selecting, Keeping, Adjusting):
+class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:

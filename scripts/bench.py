@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import against_pca, against_tsne, against_umap, processes
+from benchmarks import against_grids, against_pca, against_tsne, against_umap, processes
 from benchmarks.results import Result, draw, keep, kept, machine, table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -36,6 +36,7 @@ CONTESTS: dict[str, Contest] = {
     "umap-50k": lambda folder: against_umap.in_3d(folder, 50_000),
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
+    "grid": against_grids.drawn,
 }
 
 

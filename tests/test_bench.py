@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
 
+import explorer
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import bench  # noqa: E402
-from benchmarks import measures  # noqa: E402
+from benchmarks import against_grids, measures  # noqa: E402
 from benchmarks.results import Result, draw, keep, kept, table  # noqa: E402
 
 rng = np.random.default_rng(0)
@@ -73,3 +75,16 @@ def test_an_unknown_contest_is_refused(
     with pytest.raises(SystemExit):
         bench.main()
     assert "no contest nothing; there are start" in capsys.readouterr().err
+
+
+def test_maps_are_true_only_where_they_were_drawn(tmp_path: Path) -> None:
+    maps = against_grids.example(4, 64)
+    values = np.moveaxis(maps, 0, -1)[None]
+    drawn = explorer.grid(explorer.Activations("conv2", values))
+    ours, boxes = drawn.save(tmp_path / "ours.png"), [one.box for one in drawn.maps]
+    theirs = tmp_path / "theirs.png"
+    places = against_grids.by_subplots(maps, theirs)
+    assert against_grids.true_maps(ours, maps, boxes) == 1
+    assert against_grids.true_maps(theirs, maps, places) == 1
+    assert against_grids.true_maps(ours, maps[::-1], boxes) == 0
+    assert against_grids.true_maps(ours, maps, [(x + 96, y, w, h) for x, y, w, h in boxes]) == 0

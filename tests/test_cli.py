@@ -70,6 +70,19 @@ def test_grid_of_a_model_and_one_picture(here: Path) -> None:
     assert size("maps.png")[0] > 100
 
 
+def test_grid_of_a_run_in_order_beside_its_strongest_pictures(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("capture", DIGITS, DIGITS.parent / "images" / "3", "--layer", "block2", "--out", "run") == 0
+    capsys.readouterr()
+    words = ["--order", "response", "--strongest", "4", "--normalise", "channel", "--percentiles", "1", "99"]
+    words += ["-i", "0", "-i", "1", "--overlay", "0.6", "--enlarge", "bilinear"]
+    assert run("grid", "run", *words, "--out", "maps.svg") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["dead channels", "duplicate channels", "maps.svg"]
+    assert "percentiles 1 to 99 over" in (here / "maps.svg").read_text(encoding="utf-8")
+
+
 def test_coordinates_of_ones_own(arrays: Path, here: Path) -> None:
     assert run("capture", arrays, "--layer", "conv1", "--out", "run") == 0
     np.save("own.npy", np.random.default_rng(0).normal(size=(96, 3)))

@@ -214,7 +214,7 @@ def remove_run(root: Path) -> None:
     (root / LOCK).touch()
     (root / MANIFEST).unlink(missing_ok=True)
     (root / PROGRESS).unlink(missing_ok=True)
-    for folder in ("layers", PICTURES, MASKS, "projections", "neighbours"):
+    for folder in ("layers", PICTURES, MASKS, "projections", "neighbours", "rgb", "channels"):
         if (root / folder).is_dir():
             rmtree(root / folder)
 

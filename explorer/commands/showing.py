@@ -121,53 +121,73 @@ def grid(
     *,
     out: Path,
     layer: Layer = None,
-    image: str = "0",
+    image: Annotated[list[str] | None, Parameter(name=["--image", "-i"], negative=())] = None,
     channels: Annotated[list[int] | None, Parameter(name=["--channel", "-c"], negative=())] = None,
     columns: int | None = None,
     colour_map: Annotated[str | None, Parameter(name=["--colour-map", "--color-map"])] = None,
-    normalise: Literal["map", "layer"] = "map",
+    normalise: Literal["map", "layer", "channel", "data"] = "map",
+    percentiles: tuple[float, float] = (0.0, 100.0),
     centred: Flag = False,
+    order: Literal["index", "variance", "response", "cluster"] = "index",
+    overlay: float | None = None,
+    enlarge: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "nearest",
+    strongest: int = 0,
+    size: str | None = None,
 ) -> None:
-    """Write the feature maps of one layer for one picture as a grid.
+    """Write the feature maps of one layer as a grid, and list its dead and duplicate channels.
 
     Examples: activation-explorer grid runs/first --layer block1 --image 3 --out maps.png,
-    activation-explorer grid model.toml picture.png --layer block1 --out maps.png
+    activation-explorer grid model.toml picture.png --layer block1 --out maps.png,
+    activation-explorer grid runs/first --order response --strongest 4 --out maps.pdf
 
     Args:
         source: a run folder, or a model.
-        images: with a model, its images.
-        out: the picture, .png or .jpg.
+        images: with a model, its images; all of them are the data set.
+        out: the picture, .png, .jpg, .svg or .pdf.
         layer: the layer; may be left out when the run has one.
-        image: number or name of the image.
+        image: number or name of an image; may be given several times; the first by default.
         channels: a channel; may be given several times; all by default.
         columns: maps in a row; near-square by default.
         colour_map: gray, or any of Matplotlib's (default: viridis, or diverging with --centred).
-        normalise: scale each map by its own values, or all maps of the layer together.
+        normalise: scale each map by itself, all maps shown together, each channel over the data set, or
+            all maps by the layer's values over the data set.
+        percentiles: the two that are taken for minimum and maximum, such as 1 99.
         centred: scale to -1..1 around zero instead of 0..1.
+        order: by index, by variance over the data set, by how far each channel's answer to this image
+            stands above that to the data set, or clustered so that look-alikes stand together.
+        overlay: lay the maps over their image, so opaque: 0 to 1.
+        enlarge: the filter that maps are enlarged with.
+        strongest: so many of the images that a channel answers to most beside its map, cropped.
+        size: width and height in pixels, such as 1600x900; as large as the maps need by default.
     """
     from explorer.capture import capture as capture_layers
     from explorer.capture import open_run
     from explorer.render import grid as draw
-    from explorer.render.files import save_picture
+    from explorer.render.sheet import check_sheet_suffix
 
+    check_sheet_suffix(out)
     names = None if layer is None else [layer]
     is_run = (source / "manifest.json").is_file()
     run = open_run(source) if is_run else capture_layers(source, images, layers=names)
-    chosen = layer or only_layer(run)
-    number = image_number(run, image)
-    from explorer.activations import Activations
-
     drawn = draw(
-        Activations(chosen, run.read(chosen, number, number + 1)),
+        run,
+        layer or only_layer(run),
+        image=[image_number(run, name) for name in image or ["0"]],
         channels=channels,
         columns=columns,
         colour_map=colour_map,
         normalise=normalise,
         limits=(-1, 1) if centred else (0, 1),
-        title=f"{chosen} · {run.image_names[number]}",
-        picture=run.picture(number),
+        percentiles=percentiles,
+        order=order,
+        overlay=overlay,
+        method=enlarge,
+        strongest=strongest,
+        size=None if size is None else picture_size(size),
     )
-    print(save_picture(drawn, out))
+    for finding in drawn.findings:
+        print(finding.words())
+    print(drawn.save(out))
 
 
 def rgb(

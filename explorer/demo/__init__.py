@@ -90,13 +90,10 @@ def _sheet(run: Run, images: list[int]) -> object:
 
 
 def _maps(run: Run, image: int) -> object:
-    from explorer.activations import Activations
     from explorer.render import grid
 
     layer = run.layers[0]
-    values = Activations(layer, run.read(layer, image, image + 1))
-    title = f"{layer} · {run.image_names[image]}"
-    return grid(values, channels=range(min(16, values.channels)), title=title, picture=run.picture(image))
+    return grid(run, layer, image=image, channels=range(min(16, run.channels(layer)))).picture()
 
 
 def _save(written: list[Path], picture: object, path: Path) -> None:

@@ -25,8 +25,13 @@ def check_suffix(path: str | Path) -> Path:
     return target
 
 
-def save_picture(picture: Image.Image, path: str | Path) -> Path:
+def save_picture(picture: Image.Image, path: str | Path, *, compress_level: int = 6) -> Path:
     """Write a picture as PNG or JPEG, by the file's suffix.
+
+    Args:
+        picture: what to write.
+        path: where.
+        compress_level: of a PNG, 0 (fast) to 9 (small).
 
     Raises:
         InputError: another suffix.
@@ -35,7 +40,7 @@ def save_picture(picture: Image.Image, path: str | Path) -> Path:
     target = check_suffix(path)
     try:
         if target.suffix.lower() == ".png":
-            picture.save(target)
+            picture.save(target, compress_level=compress_level)
         else:
             picture.save(target, quality=95)
     except OSError as error:

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK, Activations
 from explorer.capture.protocol import LayerInfo
+from explorer.capture.receptive_field import ReceptiveField
 from explorer.errors import ExplorerError, InputError, LayerError, ModelError, suggest
 
+from .jaxpr_fields import receptive_fields
+from .jaxpr_program import trace
 from .limits import first_line
 
 Key = tuple[tuple[str, ...], str, int, str]
@@ -60,6 +63,7 @@ class JitCapture:
         self._forward = forward
         self._known: dict[tuple[int, ...], dict[str, Layer]] = {}
         self._compiled: dict[tuple[Key, ...], Any] = {}
+        self._derived: dict[tuple[Key, ...], Any] = {}
         self._batches: dict[tuple[Any, ...], set[int]] = {}
 
     def layers(self, weights: Any, input_shape: tuple[int, ...]) -> dict[str, Layer]:
@@ -72,13 +76,13 @@ class JitCapture:
             ModelError: the model does not take such inputs.
         """
         if input_shape not in self._known:
-            two, three = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
+            (two, fields), (three, _) = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
             follows = {
                 key: traced
                 for key, traced in two.items()
                 if key in three and _is_layer(traced[1], three[key][1])
             }
-            self._known[input_shape] = _named(follows)
+            self._known[input_shape] = _named(follows, fields)
         return self._known[input_shape]
 
     def infos(self, weights: Any, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
@@ -101,9 +105,7 @@ class JitCapture:
             LayerError: the model has no such layer.
             ModelError: the model does not take such inputs.
         """
-        inputs = np.asarray(inputs, dtype=np.float32)
-        if inputs.ndim < 2 or len(inputs) == 0:
-            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        inputs = self._checked(inputs)
         known = self.layers(weights, inputs.shape[1:])
         keys = tuple(_find(name, known, self._model).key for name in layers)
         padded = _pad(inputs, self._batch_size(keys, inputs))
@@ -116,6 +118,46 @@ class JitCapture:
             )
             for name, value in zip(layers, values, strict=True)
         }
+
+    def gradient(
+        self, weights: Any, inputs: NDArray[Any], *, layer: str, cotangent: NDArray[Any]
+    ) -> NDArray[Any]:
+        """What `Differentiable.gradient` says, for an adapter's method of that name."""
+        import jax
+        import jax.numpy as jnp
+
+        inputs = self._checked(inputs)
+        known = self.layers(weights, inputs.shape[1:])
+        found = _find(layer, known, self._model)
+        shape = (len(inputs), *(found.info.shape or ()))
+        if np.shape(cotangent) != shape:
+            raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
+        if np.dtype(found.info.dtype).kind != "f":
+            raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
+        keys = (found.key,)
+        if keys not in self._derived:
+            forward = self.compiled(keys)
+
+            def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
+                (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)
+                return back([cotangent.astype(values.dtype)])[0]
+
+            self._derived[keys] = jax.jit(derived)
+        with named_errors(self._model, inputs.shape[1:]):
+            answer = self._derived[keys](weights, inputs, jnp.asarray(cotangent, jnp.float32))
+        return np.asarray(answer, np.float32)
+
+    @staticmethod
+    def _checked(inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The inputs in the type that models are given.
+
+        Raises:
+            InputError: they are no batch.
+        """
+        inputs = np.asarray(inputs, dtype=np.float32)
+        if inputs.ndim < 2 or len(inputs) == 0:
+            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        return inputs
 
     def compiled(self, keys: tuple[Key, ...]) -> Any:
         """The function that returns these answers alone: XLA drops what they do not need."""
@@ -131,8 +173,10 @@ class JitCapture:
             self._compiled[keys] = jax.jit(chosen)
         return self._compiled[keys]
 
-    def _trace(self, weights: Any, shape: tuple[int, ...]) -> dict[Key, tuple[Answer, Any]]:
-        """Every array of every answer, as a shape without values, for inputs of this shape."""
+    def _trace(
+        self, weights: Any, shape: tuple[int, ...]
+    ) -> tuple[dict[Key, tuple[Answer, Any]], dict[Key, ReceptiveField]]:
+        """Every array of every answer, as a shape without values, and what each sees of such inputs."""
         import jax
 
         found: list[tuple[Key, Answer]] = []
@@ -147,8 +191,10 @@ class JitCapture:
             return [array for *_, array in arrays]
 
         with named_errors(self._model, shape[1:]):
-            shapes = jax.eval_shape(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
-        return {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
+            program, shapes = trace(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
+        keys = [key for key, _ in found]
+        fields = dict(zip(keys, receptive_fields(program), strict=True))
+        return {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}, fields
 
     def _batch_size(self, keys: tuple[Key, ...], inputs: NDArray[Any]) -> int:
         """A batch size that is compiled already and not much larger than these inputs, else theirs."""
@@ -228,7 +274,9 @@ def _captured_type(dtype: Any) -> np.dtype[Any]:
     return np.dtype(dtype) if np.dtype(dtype).kind in "fiub" else np.dtype(np.float32)
 
 
-def _named(traced: dict[Key, tuple[Answer, Any]]) -> dict[str, Layer]:
+def _named(
+    traced: dict[Key, tuple[Answer, Any]], fields: Mapping[Key, ReceptiveField]
+) -> dict[str, Layer]:
     """Give every array its name; the model's own output is "output" when nothing else is."""
     taken = {key[0][0] for key in traced if key[0]}
     top = "__call__" if "output" in taken else "output"
@@ -247,6 +295,7 @@ def _named(traced: dict[Key, tuple[Answer, Any]]) -> dict[str, Layer]:
             tuple(array.shape[1:]),
             answer.parameters,
             str(_captured_type(array.dtype)),
+            fields[path, method, number, place],
         )
         layers[info.name] = Layer((path, method, number, place), info)
     return layers

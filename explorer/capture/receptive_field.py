@@ -24,6 +24,8 @@ class ReceptiveField:
 
     Along input axis i a position p sees the pixels from ceil(p * stride[i] + offset[i]), `size[i]` of
     them. What lies outside the input is padding. An axis of stride 0 is seen alike from everywhere.
+    Behind an upsampling the runs of pixels follow a pattern; the box then holds all of it, and a
+    position may see fewer pixels.
 
     Attributes:
         size: number of pixels for each spatial axis of the input, padding included.

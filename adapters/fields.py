@@ -18,6 +18,10 @@ MOST_SPANS = 1024
 """Longest pattern that is followed; unrelated rates of resampling make longer ones."""
 
 
+LOST = -1
+"""No axis: what a term has pending for good."""
+
+
 @dataclass(frozen=True)
 class Term:
     """What is seen along one axis of the input.
@@ -26,8 +30,9 @@ class Term:
         axis: the axis of the tensor whose indices see different runs; None where all see the same.
         reach: the runs.
         pending: axes of the tensor along which the runs differ too, in a way that is not told; the
-            reach holds all of them. Summed over, or being the channels, they make it exact.
-        why: what was not followed, "" when the reach is exact but for `pending`.
+            reach holds all of them. Summed over, or being the channels, they make it exact. With
+            `LOST` among them it stays larger than what is seen.
+        why: what has made it so, "" when nothing is pending.
     """
 
     axis: int | None
@@ -35,10 +40,9 @@ class Term:
     pending: frozenset[int] = frozenset()
     why: str = ""
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether nothing is left out or pending."""
-        return not self.pending and not self.why
+    def waiting(self, pending: frozenset[int]) -> Term:
+        """The same with other axes pending."""
+        return replace(self, pending=pending, why=self.why if pending else "")
 
 
 Field = tuple[tuple[Term, ...], ...]
@@ -72,7 +76,7 @@ def _simplified(terms: Sequence[Term], whole: int) -> tuple[Term, ...]:
     """As few terms as say the same: one where they move alike, or where one sees everything anyway."""
     kept: list[Term] = []
     for term in terms:
-        if term.axis is None and term.is_exact and term.reach.spans == ((0, whole),):
+        if term.axis is None and not term.pending and term.reach.spans == ((0, whole),):
             return (term,)
         for place, other in enumerate(kept):
             joined = _joined(term, other)
@@ -105,14 +109,13 @@ def moved(field: Field, axes: Mapping[int, int], sizes: Sizes) -> Field:
     """
 
     def term_moved(term: Term, whole: int) -> Term:
-        pending = frozenset(axes[axis] for axis in term.pending if axis in axes)
+        kept = {**axes, LOST: LOST}
+        term = term.waiting(frozenset(kept[axis] for axis in term.pending if axis in kept))
         if term.axis is None:
-            return replace(term, pending=pending)
+            return term
         if term.axis in axes and sizes.shape[term.axis] > 1:
-            return replace(term, axis=axes[term.axis], pending=pending)
-        return replace(
-            term, axis=None, pending=pending, reach=term.reach.over(sizes.shape[term.axis], whole)
-        )
+            return replace(term, axis=axes[term.axis])
+        return replace(term, axis=None, reach=term.reach.over(sizes.shape[term.axis], whole))
 
     return _each(field, sizes.pixels, term_moved)
 
@@ -132,15 +135,28 @@ def reached(field: Field, changes: Mapping[int, Callable[[Reach], Reach]], pixel
 
 
 def mixed(field: Field, axes: Iterable[int], *, sizes: Sizes, why: str) -> Field:
-    """Behind an operator that moves indices along these axes in a way that is not followed."""
-    mixing = set(axes)
+    """Behind an operator that puts all indices along these axes elsewhere, in a way that is not followed."""
+    mixing = frozenset(axes)
 
     def term_mixed(term: Term, whole: int) -> Term:
-        if term.axis in mixing or term.pending & mixing:
-            return _lost(term, whole, why)
-        return term
+        if term.axis not in mixing:
+            return term
+        reach = term.reach.over(sizes.shape[term.axis or 0], whole)
+        return Term(None, reach, term.pending | {term.axis or 0}, term.why or why)
 
     return _each(field, sizes.pixels, term_mixed)
+
+
+def chosen(field: Field, axes: Iterable[int], *, sizes: Sizes, why: str) -> Field:
+    """Behind an operator that chooses some indices along these axes, in a way that is not followed."""
+    choosing = frozenset(axes)
+    return _each(
+        field,
+        sizes.pixels,
+        lambda term, whole: (
+            _lost(term, whole, why) if choosing & {term.axis, *term.pending} else term
+        ),
+    )
 
 
 def lost(field: Field, pixels: Sequence[int], why: str) -> Field:
@@ -155,7 +171,7 @@ def lost(field: Field, pixels: Sequence[int], why: str) -> Field:
 
 
 def _lost(term: Term, whole: int, why: str) -> Term:
-    return Term(None, Reach(((0, whole),), 0), why=term.why or why)
+    return Term(None, Reach(((0, whole),), 0), frozenset({LOST}), term.why or why)
 
 
 def _each(field: Field, pixels: Sequence[int], change: Callable[[Term, int], Term]) -> Field:
@@ -178,23 +194,30 @@ def reshaped(field: Field, after: Sequence[int], sizes: Sizes) -> Field:
     def term_reshaped(term: Term, whole: int) -> Term:
         pending = frozenset(
             new for old, new_axes in blocks if not term.pending.isdisjoint(old) for new in new_axes
-        )
+        ) | (term.pending & {LOST})
+        term = term.waiting(pending)
         if term.axis is None or sizes.shape[term.axis] == 1:
-            reach = term.reach if term.axis is None else term.reach.over(1, whole)
-            return replace(term, axis=None, reach=reach, pending=pending)
+            return term if term.axis is None else replace(term, axis=None, reach=term.reach.over(1, whole))
         old, new = next(block for block in blocks if term.axis in block[0])
         if len(old) == 1:  # one axis becomes several: the first moves over all that the others see
             inner = math.prod(after[axis] for axis in new[1:])
             reach = term.reach.window(inner, range(inner))
-            return Term(new[0], reach, pending | frozenset(new[1:]), term.why)
+            return _pending(Term(new[0], reach, pending, term.why), new[1:])
         if term.axis == old[0] and len(new) == 1:  # each index is repeated, as many times as there are
             times = math.prod(sizes.shape[axis] for axis in old[1:])
             if len(term.reach.spans) * times <= MOST_SPANS:
                 return Term(new[0], term.reach.behind(Reach(((0, 1),) * times)), pending, term.why)
         reach = term.reach.over(sizes.shape[term.axis], whole)
-        return Term(None, reach, pending | frozenset(new), term.why)
+        return _pending(Term(None, reach, pending, term.why), new)
 
     return _each(field, sizes.pixels, term_reshaped)
+
+
+def _pending(term: Term, axes: Sequence[int]) -> Term:
+    """A term with these axes pending too."""
+    if not axes:
+        return term
+    return replace(term, pending=term.pending | set(axes), why=term.why or "a reshape of positions")
 
 
 def _blocks(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:
@@ -229,18 +252,18 @@ def as_receptive_field(field: Field | None, spatial: Sequence[int], sizes: Sizes
         return unknown("does not depend on the input")
     size, stride, offset, axes = [], [], [], []
     for place, terms in enumerate(field):
-        why = next((term.why for term in terms if term.why), "")
+        why = next((term.why for term in terms if term.pending & {LOST, *spatial}), "")
         if not why and len(terms) > 1:
             why = "a sum of parts that move at different strides"
-        if not why and (terms[0].pending & set(spatial) or terms[0].axis not in (None, *spatial)):
-            why = "a reshape of positions"
         if why:
             return unknown(why)
-        covered = terms[0].reach.covered()
+        reach, follows = terms[0].reach, terms[0].axis
+        if follows is not None and follows not in spatial:  # the channels see different pixels
+            reach, follows = reach.over(sizes.shape[follows], sizes.pixels[place]), None
+        covered = reach.covered()
         size.append(covered[0])
         stride.append(covered[1])
         offset.append(covered[2])
-        follows = terms[0].axis
         axes.append(place if follows is None else list(spatial).index(follows))
     own = tuple(axes) == tuple(range(len(field)))
     return ReceptiveField(

@@ -11,7 +11,7 @@ from typing import Any
 
 from explorer.capture.receptive_field import Reach, ReceptiveField
 
-from .fields import Field, Sizes, as_receptive_field, lost, mixed, moved, of_input, reached, reshaped, union
+from .fields import Field, Sizes, as_receptive_field, chosen, lost, mixed, moved, of_input, reached, reshaped, union
 from .jaxpr_program import Operation, Program
 
 ELEMENTWISE = frozenset(
@@ -174,7 +174,7 @@ class Follower:
             if size != shape[axis]
         }
         why = operation.primitive.replace("_", " ")
-        return mixed(self.found[number], cut, sizes=self._sizes(number), why=why)
+        return chosen(self.found[number], cut, sizes=self._sizes(number), why=why)
 
     def _product(self, operation: Operation) -> Field:
         """Behind dot_general: what is summed over is seen whole, unless fixed numbers choose from it."""
@@ -195,7 +195,7 @@ class Follower:
             if operation.inputs[1 - side] not in self._given:
                 # a matrix of fixed numbers, as resizing and blurring make: most of it is zero
                 why = "a product with a fixed matrix"
-                field = mixed(field, contracted[side], sizes=self._sizes(number), why=why)
+                field = chosen(field, contracted[side], sizes=self._sizes(number), why=why)
             parts.append(moved(field, axes, self._sizes(number)))
         return union(parts, self._pixels)
 

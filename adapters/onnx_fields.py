@@ -12,7 +12,7 @@ import numpy as np
 
 from explorer.capture.receptive_field import Reach
 
-from .fields import Field, Sizes, lost, mixed, moved, of_input, reached, reshaped, union
+from .fields import Field, Sizes, chosen, lost, mixed, moved, of_input, reached, reshaped, union
 from .onnx_nodes import Graph, attribute, opset, title
 from .onnx_windows import Windows, cuts, pads_of, resized
 
@@ -134,7 +134,7 @@ class Fields:
         changes = self._changes(node, output)
         if isinstance(changes, str):
             axes = [axis for axis in range(rank) if before[axis] != self._shapes[output][axis]]
-            return mixed(field, axes or range(rank), sizes=self.sizes(name), why=changes)
+            return chosen(field, axes or range(rank), sizes=self.sizes(name), why=changes)
         return None if changes is None else reached(field, changes, self.pixels)
 
     def _over(self, field: Field, name: str, axes: Sequence[int] | None) -> Field:
@@ -242,7 +242,7 @@ class Fields:
         if kind in ("Resize", "Upsample"):
             scales = self._scales(node)
             return None if scales == [] else resized(node, scales, (before, after))
-        if kind in ("Gather", "TopK", "CumSum", "Tile"):
+        if kind in ("Gather", "TopK", "Tile"):
             return title(node) if len(before) == len(after) else None
         return None
 

@@ -153,9 +153,7 @@ def chosen(field: Field, axes: Iterable[int], *, sizes: Sizes, why: str) -> Fiel
     return _each(
         field,
         sizes.pixels,
-        lambda term, whole: (
-            _lost(term, whole, why) if choosing & {term.axis, *term.pending} else term
-        ),
+        lambda term, whole: _lost(term, whole, why) if choosing & {term.axis, *term.pending} else term,
     )
 
 
@@ -164,9 +162,7 @@ def lost(field: Field, pixels: Sequence[int], why: str) -> Field:
     return _each(
         field,
         pixels,
-        lambda term, whole: (
-            term if term.axis is None and not term.pending else _lost(term, whole, why)
-        ),
+        lambda term, whole: term if term.axis is None and not term.pending else _lost(term, whole, why),
     )
 
 
@@ -266,6 +262,4 @@ def as_receptive_field(field: Field | None, spatial: Sequence[int], sizes: Sizes
         offset.append(covered[2])
         axes.append(place if follows is None else list(spatial).index(follows))
     own = tuple(axes) == tuple(range(len(field)))
-    return ReceptiveField(
-        tuple(size), tuple(stride), tuple(offset), axes=() if own else tuple(axes)
-    )
+    return ReceptiveField(tuple(size), tuple(stride), tuple(offset), axes=() if own else tuple(axes))

@@ -86,7 +86,9 @@ class FlaxLinen:
             LayerError: the module has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+        )
 
     def _read(self) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""

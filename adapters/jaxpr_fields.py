@@ -11,7 +11,19 @@ from typing import Any
 
 from explorer.capture.receptive_field import Reach, ReceptiveField
 
-from .fields import Field, Sizes, as_receptive_field, chosen, lost, mixed, moved, of_input, reached, reshaped, union
+from .fields import (
+    Field,
+    Sizes,
+    as_receptive_field,
+    chosen,
+    lost,
+    mixed,
+    moved,
+    of_input,
+    reached,
+    reshaped,
+    union,
+)
 from .jaxpr_program import Operation, Program
 
 ELEMENTWISE = frozenset(
@@ -115,7 +127,11 @@ class Follower:
     def _of_one(self, operation: Operation) -> Field | None:
         """Behind an operation whose first operand alone depends on the inputs; None if it is not known."""
         number, params = operation.inputs[0], operation.equation.params
-        name, field, sizes = operation.primitive, self.found[operation.inputs[0]], self._sizes(operation.inputs[0])
+        name, field, sizes = (
+            operation.primitive,
+            self.found[operation.inputs[0]],
+            self._sizes(operation.inputs[0]),
+        )
         rank = len(sizes.shape)
         if name in REDUCTIONS:
             kept = [axis for axis in range(rank) if axis not in params["axes"]]

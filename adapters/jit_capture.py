@@ -274,9 +274,7 @@ def _captured_type(dtype: Any) -> np.dtype[Any]:
     return np.dtype(dtype) if np.dtype(dtype).kind in "fiub" else np.dtype(np.float32)
 
 
-def _named(
-    traced: dict[Key, tuple[Answer, Any]], fields: Mapping[Key, ReceptiveField]
-) -> dict[str, Layer]:
+def _named(traced: dict[Key, tuple[Answer, Any]], fields: Mapping[Key, ReceptiveField]) -> dict[str, Layer]:
     """Give every array its name; the model's own output is "output" when nothing else is."""
     taken = {key[0][0] for key in traced if key[0]}
     top = "__call__" if "output" in taken else "output"

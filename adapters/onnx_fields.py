@@ -35,7 +35,13 @@ OVER_SPACE = frozenset({"InstanceNormalization", "GroupNormalization"})
 OVER_LAST = frozenset(
     {"LayerNormalization", "RMSNormalization", "SkipLayerNormalization", "SimplifiedLayerNormalization"}
 )
-PRODUCTS = {"MatMul": (0, 1), "MatMulInteger": (0, 1), "FusedMatMul": (0, 1), "QLinearMatMul": (0, 3), "Gemm": (0, 1)}
+PRODUCTS = {
+    "MatMul": (0, 1),
+    "MatMulInteger": (0, 1),
+    "FusedMatMul": (0, 1),
+    "QLinearMatMul": (0, 3),
+    "Gemm": (0, 1),
+}
 """Matrix products, and which of their inputs the two matrices are."""
 
 
@@ -140,7 +146,9 @@ class Fields:
     def _over(self, field: Field, name: str, axes: Sequence[int] | None) -> Field:
         """Behind an operator whose every answer depends on all indices along some axes, which it keeps."""
         rank = len(self._shapes[name])
-        return moved(field, {axis: axis for axis in range(rank) if axis not in (axes or ())}, self.sizes(name))
+        return moved(
+            field, {axis: axis for axis in range(rank) if axis not in (axes or ())}, self.sizes(name)
+        )
 
     def _normalised(self, node: Any, name: str) -> Sequence[int] | None:
         """The axes that a normalisation or softmax sums over; None if the node is no such operator."""
@@ -276,4 +284,3 @@ def _repeated(times: int) -> Callable[[Reach], Reach]:
 
 def _gathered(size: int) -> Callable[[Reach], Reach]:
     return lambda reach: reach.window(size, range(size))
-

@@ -63,7 +63,9 @@ class Windows:
         return {
             2 + axis: _window(
                 self.stride[axis],
-                range(-self.before[axis], size * self.dilation[axis] - self.before[axis], self.dilation[axis]),
+                range(
+                    -self.before[axis], size * self.dilation[axis] - self.before[axis], self.dilation[axis]
+                ),
             )
             for axis, size in enumerate(self.size)
         }

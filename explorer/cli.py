@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import making, showing
+from explorer.commands import comparing, making, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or a file that stands alone (.npz or .npy of activations).
@@ -37,6 +37,7 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
+    comparing.parity,
     making.doctor,
 ):
     app.command(command)
@@ -50,7 +51,7 @@ def metadata_version(package: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line. Returns 0, 1 from doctor, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run the command line. Returns 0, 1 from doctor and parity, 2 for a user's mistake, 130 for Ctrl-C."""
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture import Model, load_model, open_inputs
-from explorer.capture.images import Inputs
-from explorer.capture.protocol import LayerInfo
-from explorer.errors import InputError, LayerError, suggest
+from explorer.capture.differences import Sums
+from explorer.errors import InputError, LayerError
 from explorer.progress import progress
+
+if TYPE_CHECKING:
+    from explorer.activations import Activations
+    from explorer.capture.images import Inputs
+    from explorer.capture.protocol import LayerInfo
 
 TOLERANCE = 1e-4
 AT_ONCE = 16
-"""Images in one batch."""
+"""Most images in one batch."""
+MEMORY = 256 * 2**20
+"""Bytes that the layers of both models may take for one batch."""
+SAMPLE = 4096
+"""Values of a layer that are looked at to tell which layers belong together."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +50,15 @@ class LayerParity:
 
     Attributes:
         pair: the layers.
-        shape: (*spatial, channels) of one image.
-        absolute: largest difference of two values.
+        shapes: (*spatial, channels) of one image, in the first model and in the second.
+        absolute: largest difference of two values, infinite where they cannot be compared.
         relative: that difference divided by the largest value of the layer in the first model.
-        correlation: Pearson's, over all values; NaN where a layer is constant.
-        equal: whether `relative` is within the tolerance and both have NaN and infinity alike.
+        correlation: Pearson's, over all values; NaN where a layer is constant or none was compared.
+        equal: whether `relative` is within the tolerance, and NaN and infinity are in the same places.
     """
 
     pair: Pair
-    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
     absolute: float
     relative: float
     correlation: float
@@ -62,10 +71,10 @@ class Parity:
 
     Attributes:
         layers: each pair, in the order the first model answers.
-        only_a: layers of the first model that the second has no counterpart of.
-        only_b: layers of the second that the first has none of.
+        only_a: layers of the first model that nothing of the second was held against.
+        only_b: layers of the second that nothing of the first was held against.
         n_images: number of images that were compared.
-        skipped: images that could not be read, each with the reason.
+        skipped: images that could not be read, a line each.
         tolerance: largest relative difference that counts as equal.
     """
 
@@ -78,7 +87,7 @@ class Parity:
 
     @property
     def equal(self) -> bool:
-        """Whether all layers that have a counterpart are equal."""
+        """Whether all layers that were held against each other are equal."""
         return all(layer.equal for layer in self.layers)
 
     @property
@@ -97,15 +106,16 @@ def parity(
 ) -> Parity:
     """Compare two models layer by layer on the same images.
 
-    Layers of the same name and shape are held against each other. If no names agree, those of the
-    same shape are, in their order. Each model gets the images by its own preprocessing.
+    Layers of the same name are held against each other. Where fewer than half of the layers find
+    one of their name, the others are matched with layers of the same shape, in their order. Each
+    model gets the images by its own preprocessing.
 
     Args:
         a: a `Model`, or anything `load_model` opens; the reference.
         b: the other one.
         images: as for `capture`; None for those that a model.toml of the first names.
-        matches: layers of the first to layers of the second that go by another name there. With it
-            alone no order is guessed: what has neither a match nor the name stays without.
+        matches: layers of the first to those of the second that go by another name; where any is
+            given, order and shape match no others.
         tolerance: largest difference, relative to a layer's largest value, that counts as equal.
 
     Raises:
@@ -113,35 +123,185 @@ def parity(
     """
     if not tolerance >= 0:
         raise InputError(f"tolerance {tolerance}: expected 0 or more")
-    models = [model if isinstance(model, Model) else load_model(model) for model in (a, b)]
-    given = [open_inputs(model, images) for model in models[:1]]
-    given.append(open_inputs(models[1], images if images is not None else models[0].hints.get("images")))
-    names, skipped, first = _readable(given)
-    infos = [
-        model.layers(model.input_shape or one.shape)
-        for model, one in zip(models, first, strict=True)
-    ]
-    pairs = _pairs(infos[0], infos[1], matches or {})
-    if not pairs:
-        raise LayerError(
-            f"{models[0].name} and {models[1].name}: no layers of the same name, or of the same shape; "
-            "say which belong together with --map a=b"
-        )
-    sums = [_Sums() for _ in pairs]
-    with progress("compare", len(names), "images") as advance:
-        for start in range(0, len(names), AT_ONCE):
-            some = names[start : start + AT_ONCE]
+    one, other = (model if isinstance(model, Model) else load_model(model) for model in (a, b))
+    if images is None:
+        images = one.hints.get("images")
+    sides = _opened((one, other), images)
+    pairs = _pairs(sides, matches or {})
+    sums = [Sums() for _ in pairs]
+    with progress("compare", len(sides[0].rows), "images") as advance:
+        for rows in _batches(sides):
             captured = [
-                model.adapter.capture(_stack(inputs, some), [getattr(pair, side) for pair in pairs])
-                for model, inputs, side in zip(models, given, "ab", strict=True)
+                side.capture(rows, [name for pair in pairs for name in (pair.a, pair.b)[place : place + 1]])
+                for place, side in enumerate(sides)
             ]
             for pair, total in zip(pairs, sums, strict=True):
-                total.add(captured[0][pair.a].values, captured[1][pair.b].values, pair)
-            advance(len(some))
-    layers = tuple(total.result(pair, tolerance) for pair, total in zip(pairs, sums, strict=True))
-    matched = [{getattr(pair, side) for pair in pairs} for side in "ab"]
-    left = [
-        tuple(info.name for info in side if info.name not in known)
-        for side, known in zip(infos, matched, strict=True)
+                total.add(captured[0][pair.a].values, captured[1][pair.b].values)
+            advance(len(rows))
+    layers = tuple(_told(pair, total, tolerance) for pair, total in zip(pairs, sums, strict=True))
+    only = [
+        tuple(name for name in side.infos if name not in {(pair.a, pair.b)[place] for pair in pairs})
+        for place, side in enumerate(sides)
     ]
-    return Parity(layers, left[0], left[1], len(names), skipped, tolerance)
+    return Parity(layers, only[0], only[1], len(sides[0].rows), sides[0].skipped, tolerance)
+
+
+def _told(pair: Pair, total: Sums, tolerance: float) -> LayerParity:
+    relative = total.relative
+    return LayerParity(
+        pair, total.shapes, total.absolute, relative, total.correlation, total.alike and relative <= tolerance
+    )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two models, with its inputs.
+
+    Attributes:
+        model: the model.
+        inputs: the images by its own preprocessing.
+        infos: its layers by name.
+        rows: which of the images both models can be given.
+        skipped: the others, a line each.
+    """
+
+    model: Model
+    inputs: Inputs
+    infos: Mapping[str, LayerInfo]
+    rows: tuple[int, ...]
+    skipped: tuple[str, ...]
+
+    def capture(self, rows: Sequence[int], names: Sequence[str]) -> dict[str, Activations]:
+        """The values of layers for some of the images.
+
+        Raises:
+            InputError: images of different sizes in one batch.
+        """
+        loaded = [self.inputs.load(row)[0] for row in rows]
+        if len({values.shape for values in loaded}) > 1:
+            raise InputError(f"{self.model.name}: the images have different sizes; set size in preprocessing")
+        return self.model.adapter.capture(np.stack(loaded), list(dict.fromkeys(names)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all layers for one image, as far as they are known."""
+        return sum(4 * math.prod(info.shape or ()) for info in self.infos.values())
+
+
+def _opened(models: tuple[Model, Model], images: object) -> tuple[_Side, _Side]:
+    """The two models with the images that both can be given.
+
+    Raises:
+        InputError: none can be read, or not as many for the one as for the other.
+    """
+    inputs = [open_inputs(model, images) for model in models]
+    counts = [len(each.names) for each in inputs]
+    if counts[0] != counts[1]:
+        raise InputError(f"{models[0].name} has {counts[0]} inputs and {models[1].name} {counts[1]}")
+    rows, skipped, shapes = [], [], []
+    for row in range(counts[0]):
+        try:
+            shapes = shapes or [each.load(row)[0].shape for each in inputs]
+            rows.append(row)
+        except InputError as error:
+            skipped.append(str(error))
+    if not rows:
+        raise InputError(f"none of the {counts[0]} inputs could be read")
+    found = []
+    for model, each, shape in zip(models, inputs, shapes, strict=True):
+        infos = model.layers(None if model.n_inputs is not None else shape)
+        known = {info.name: info for info in infos}
+        found.append(_Side(model, each, known, tuple(rows), tuple(skipped)))
+    return found[0], found[1]
+
+
+def _batches(sides: tuple[_Side, _Side]) -> Iterator[tuple[int, ...]]:
+    """The images in as many at a time as memory takes."""
+    size = max(1, min(AT_ONCE, MEMORY // max(1, sum(side.nbytes for side in sides))))
+    rows = sides[0].rows
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _pairs(sides: tuple[_Side, _Side], matches: Mapping[str, str]) -> list[Pair]:
+    """The layers that belong together, in the order of the first model.
+
+    Raises:
+        LayerError: none do, or `matches` names one that is not there.
+    """
+    shape = [side.inputs.load(side.rows[0])[0].shape for side in sides]
+    pairs = {}
+    for name, counterpart in matches.items():
+        found = [
+            side.model.find_layers([each], None if side.model.n_inputs is not None else size)[0].name
+            for side, each, size in zip(sides, (name, counterpart), shape, strict=True)
+        ]
+        pairs[found[0]] = Pair(found[0], found[1], "given")
+    taken = {pair.b for pair in pairs.values()}
+    plain = {_plain(name): name for name in sides[1].infos if name not in taken}
+    for name in sides[0].infos:
+        if name not in pairs and _plain(name) in plain:
+            pairs[name] = Pair(name, plain[_plain(name)], "name")
+    if not matches and 2 * len(pairs) < min(len(side.infos) for side in sides):
+        taken = {pair.b for pair in pairs.values()}
+        left = [name for name in sides[0].infos if name not in pairs]
+        right = [name for name in sides[1].infos if name not in taken]
+        for one, other in _in_order(sides, left, right):
+            pairs[one] = Pair(one, other, "order and shape")
+    if not pairs:
+        raise LayerError(
+            f"{sides[0].model.name} and {sides[1].model.name}: no layers of the same name or shape; "
+            "say which belong together with --map a=b"
+        )
+    order = {name: place for place, name in enumerate(sides[0].infos)}
+    return sorted(pairs.values(), key=lambda pair: order.get(pair.a, len(order)))
+
+
+def _plain(name: str) -> str:
+    """A layer's name in one spelling, whatever separates its parts."""
+    return name.replace("/", ".").replace("[", ".").replace("]", "").strip(".")
+
+
+def _in_order(sides: tuple[_Side, _Side], left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
+    """As many pairs of the same shape as keep the order of both; of equally many, those most alike.
+
+    One form of a network may show steps that another does not, so shapes alone leave a choice; it
+    is made on the values for the first image.
+    """
+    values = [
+        {name: _sampled(layer) for name, layer in side.capture(side.rows[:1], names).items()}
+        for side, names in zip(sides, (left, right), strict=True)
+    ]
+    best = np.zeros((len(left) + 1, len(right) + 1))
+    worth = np.zeros((len(left), len(right)))
+    for row, column in np.ndindex(worth.shape):
+        one, other = values[0][left[row]], values[1][right[column]]
+        if one[0] == other[0]:
+            worth[row, column] = 1 + max(0.0, _alike(one[1], other[1]))
+        best[row + 1, column + 1] = max(
+            best[row, column + 1], best[row + 1, column], best[row, column] + worth[row, column]
+        )
+    found, row, column = [], len(left), len(right)
+    while row and column:
+        if best[row, column] == best[row - 1, column]:
+            row -= 1
+        elif best[row, column] == best[row, column - 1]:
+            column -= 1
+        else:
+            row, column = row - 1, column - 1
+            found.append((left[row], right[column]))
+    return found
+
+
+def _sampled(layer: Activations) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """A layer's shape, and some of its values in the order they have."""
+    flat = layer.values.reshape(-1)
+    return layer.values.shape[1:], flat[:: max(1, flat.size // SAMPLE)].astype(np.float64)
+
+
+def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Correlation less the difference, so that a copy is worth more than what only follows it."""
+    total = Sums()
+    total.add(one[None, :], other[None, :])
+    correlation = total.correlation
+    return 0.0 if math.isnan(correlation) else correlation - min(0.5, total.relative)

@@ -23,7 +23,8 @@ ROOMS = {
     "reduce": {"activations", "errors", "samples", "progress", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "progress"},
     "explore": {"capture", "reduce", "render"},
-    "adapters": {"activations", "errors", "capture.protocol"},
+    "parity": {"activations", "capture", "errors", "progress"},
+    "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }
 FRAMEWORKS = {"jax", "flax", "torch", "onnx", "onnxruntime", "keras", "optax", "orbax"}
 SOURCES = [path for room in ("explorer", "adapters") for path in sorted((ROOT / room).rglob("*.py"))]
@@ -113,7 +114,7 @@ def test_the_exported_names_are_sorted_and_there() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["capture", "explore", "grid", "project", "scene"])
+@pytest.mark.parametrize("name", ["capture", "explore", "grid", "parity", "project", "scene"])
 def test_verbs_are_functions_whatever_was_imported_first(name: str) -> None:
     importlib.import_module("explorer.explore")
     importlib.import_module("explorer.capture.stream")

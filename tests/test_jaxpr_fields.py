@@ -89,7 +89,9 @@ PLAIN: dict[str, Net] = {
     "one_row": lambda w, x: conv(x, w["K3"])[:, 4],
     "column_means": lambda w, x: conv(x, w["K4"], window_strides=(1, 2)).mean(axis=2),
     "row_means": lambda w, x: conv(x, w["K4"], window_strides=(1, 2)).mean(axis=1),
-    "flattened": lambda w, x: conv(x, w["K3"]).reshape(len(x), -1) @ (w["K3"][0, 0, 0] * jnp.ones((13 * 18 * 4, 4))),
+    "flattened": lambda w, x: (
+        conv(x, w["K3"]).reshape(len(x), -1) @ (w["K3"][0, 0, 0] * jnp.ones((13 * 18 * 4, 4)))
+    ),
     "swapped": lambda w, x: conv(x, w["K4"], window_strides=(1, 2)).transpose(0, 2, 1, 3),
     "space_to_depth": lambda w, x: (
         x[:, :12].reshape(-1, 6, 2, 9, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 6, 9, 8)
@@ -108,7 +110,9 @@ BENT: dict[str, Net] = {
     "relu_and_max_pool": lambda w, x: nn.max_pool(
         nn.relu(conv(x, w["K3"]) - 3), (3, 2), strides=(2, 2), padding="SAME"
     ),
-    "squeeze_and_excite": lambda w, x: x * nn.sigmoid(conv(x, w["K3"]).mean(axis=(1, 2), keepdims=True)[..., :2]),
+    "squeeze_and_excite": lambda w, x: (
+        x * nn.sigmoid(conv(x, w["K3"]).mean(axis=(1, 2), keepdims=True)[..., :2])
+    ),
     "gated": lambda w, x: nn.silu(conv(x, w["K3"])) * conv(x, w["K4"]),
     "attention": lambda w, x: (
         nn.softmax(jnp.einsum("bnc,bmc->bnm", *[x.reshape(len(x), -1, 2)] * 2))
@@ -141,9 +145,11 @@ def boxes(support: np.ndarray, n_spatial: int) -> dict[tuple[int, ...], tuple[tu
     made = {}
     for position in itertools.product(*map(range, support.shape[:-n_spatial])):
         places = np.argwhere(support[position])
-        made[position] = tuple(
-            (int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True)
-        ) if len(places) else ()
+        made[position] = (
+            tuple((int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
+            if len(places)
+            else ()
+        )
     return made
 
 
@@ -216,7 +222,7 @@ def test_signals_and_volumes(rank: int) -> None:
     field = receptive_fields(program)[0]
     assert field.size == (3,) * rank
     assert field.stride == (2,) * rank
-    assert field.offset == (-1, -1, 0)[: rank] if rank == 3 else (-1,)
+    assert field.offset == (-1, -1, 0)[:rank] if rank == 3 else (-1,)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -146,7 +146,9 @@ def test_boxes_hold_what_is_seen_and_no_more(tmp_path: Path, make: Callable[[], 
         for position, box in seen[name].items():
             told = info.receptive_field.box(position, (HEIGHT, WIDTH, 2))
             empty = any(low == high for low, high in told)
-            border = any(low == 0 or high == size for (low, high), size in zip(told, (HEIGHT, WIDTH), strict=True))
+            border = any(
+                low == 0 or high == size for (low, high), size in zip(told, (HEIGHT, WIDTH), strict=True)
+            )
             loose = name in LOOSE or (name in BORDERS and border)
             assert loose or (told == box if box else empty), (name, position, told, box)
 

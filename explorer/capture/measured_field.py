@@ -160,9 +160,7 @@ def _positions(grid: Sequence[int], rng: np.random.Generator) -> Iterable[tuple[
 
 def _spans(support: NDArray[np.bool_]) -> tuple[Span, ...]:
     places = np.argwhere(support)
-    return tuple(
-        (int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True)
-    )
+    return tuple((int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
 
 
 def _by_changes(
@@ -171,9 +169,7 @@ def _by_changes(
     """What each position depends on, from what changes with each row, column, … of the input."""
     names = [info.name for info in infos]
     grids = {info.name: (info.shape or ())[:-1] for info in infos}
-    moved = {
-        name: [np.zeros((whole, *grid), bool) for whole in shape[:-1]] for name, grid in grids.items()
-    }
+    moved = {name: [np.zeros((whole, *grid), bool) for whole in shape[:-1]] for name, grid in grids.items()}
     rng = np.random.default_rng(0)
     for _ in range(TRIES - 1):  # each try changes many pixels at once
         base = rng.random((1, *shape), dtype=np.float32)

@@ -43,7 +43,7 @@ def demo(
 
 
 def layers(model: Path, /) -> None:
-    """List a model's layers: names, kinds, shapes, positions and channels, weights.
+    """List a model's layers: names, kinds, shapes, positions and channels, weights, receptive fields.
 
     Example: activation-explorer layers model.toml
 

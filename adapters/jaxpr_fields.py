@@ -26,22 +26,21 @@ from .fields import (
 )
 from .jaxpr_program import Operation, Program
 
-ELEMENTWISE = frozenset(
-    """
+_ELEMENTWISE = """
     abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
-    convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
+    convert_element_type copy cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
     igamma igammac imag integer_pow is_finite le lgamma log log1p logistic lt max min mul ne neg nextafter
-    not optimization_barrier or population_count pow real reduce_precision rem round rsqrt select_n
+    not or population_count pow real reduce_precision rem round rsqrt select_n
     shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square stop_gradient sub
-    tan tanh xor device_put sharding_constraint
-    """.split()
-)
+    tan tanh xor sharding_constraint
+"""
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 """Primitives whose answer at an index is made of the operands at that very index."""
 REDUCTIONS = frozenset(
-    """
-    reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or reduce_xor argmax argmin
-    """.split()
-)
+    {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"}
+) | {"argmax", "argmin"}
+PASSED_ON = frozenset({"optimization_barrier", "device_put"})
+"""Primitives whose answers are their operands, one by one."""
 ALONG_ONE = frozenset({"cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"})
 WINDOWS = frozenset({"reduce_window", "reduce_window_sum", "reduce_window_max", "reduce_window_min"})
 
@@ -82,8 +81,10 @@ class Follower:
         self._given = program.reached_from(set(program.arguments))
         self.found: dict[int, Field] = {inputs: of_input(rank, range(1, rank - 1))}
         for operation in program.operations:
-            moving = [number for number in operation.inputs if number in self.found]
-            if moving:
+            if operation.primitive in PASSED_ON:
+                pairs = zip(operation.inputs, operation.outputs, strict=True)
+                self.found |= {after: self.found[before] for before, after in pairs if before in self.found}
+            elif any(number in self.found for number in operation.inputs):
                 self.found |= dict.fromkeys(operation.outputs, self._behind(operation))
 
     def _shape(self, number: int) -> tuple[int, ...]:
@@ -126,12 +127,8 @@ class Follower:
 
     def _of_one(self, operation: Operation) -> Field | None:
         """Behind an operation whose first operand alone depends on the inputs; None if it is not known."""
-        number, params = operation.inputs[0], operation.equation.params
-        name, field, sizes = (
-            operation.primitive,
-            self.found[operation.inputs[0]],
-            self._sizes(operation.inputs[0]),
-        )
+        name, params = operation.primitive, operation.equation.params
+        field, sizes = self.found[operation.inputs[0]], self._sizes(operation.inputs[0])
         rank = len(sizes.shape)
         if name in REDUCTIONS:
             kept = [axis for axis in range(rank) if axis not in params["axes"]]
@@ -142,7 +139,7 @@ class Follower:
             after = self._shape(operation.outputs[0])
             placed = enumerate(params["broadcast_dimensions"])
             return moved(field, {old: new for old, new in placed if after[new] == sizes.shape[old]}, sizes)
-        if name in ("squeeze", "expand_dims", "reshape") and params.get("dimensions") != ():
+        if name in ("squeeze", "reshape"):
             return reshaped(field, self._shape(operation.outputs[0]), sizes)
         if name in ALONG_ONE:
             return mixed(field, (params["axis"],), sizes=sizes, why=name)

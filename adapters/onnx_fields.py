@@ -16,16 +16,15 @@ from .fields import Field, Sizes, chosen, lost, mixed, moved, of_input, reached,
 from .onnx_nodes import Graph, attribute, opset, title
 from .onnx_windows import Windows, cuts, pads_of, resized
 
-ELEMENTWISE = frozenset(
-    """
+_ELEMENTWISE = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization BiasGelu BitShift BitwiseAnd BitwiseNot
     BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh DequantizeLinear Div Dropout Elu Equal Erf Exp
     Expand FastGelu Floor FusedAdd Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LRN
     LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow QLinearAdd QLinearLeakyRelu
     QLinearMul QLinearSigmoid QuantizeLinear QuickGelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh
     Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
-    """.split()
-)
+"""
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 """Operators whose answer at an index is made of what they read at that very index, sizes of 1 repeated."""
 RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "QLinearConv", "FusedConv", "ConvTranspose"})
@@ -234,7 +233,7 @@ class Fields:
         if kind in ("DepthToSpace", "SpaceToDepth"):
             size = attribute(node, "blocksize")
             change = _repeated(size) if kind == "DepthToSpace" else _gathered(size)
-            return {axis: change for axis in range(2, len(before))}
+            return dict.fromkeys(range(2, len(before)), change)
         if kind == "Pad":
             return pads_of(node, self._constant, len(before))
         if kind == "Slice":

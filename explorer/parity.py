@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture import Model, load_model, open_inputs
-from explorer.capture.differences import Sums
+from explorer.capture.differences import Sums, best_in_order
 from explorer.errors import InputError, LayerError
 from explorer.progress import progress
 
@@ -126,24 +126,28 @@ def parity(
     one, other = (model if isinstance(model, Model) else load_model(model) for model in (a, b))
     if images is None:
         images = one.hints.get("images")
-    sides = _opened((one, other), images)
+    sides = _side(one, images), _side(other, images)
+    if len(sides[0].inputs.names) != len(sides[1].inputs.names):
+        counts = [f"{side.model.name} has {len(side.inputs.names)} inputs" for side in sides]
+        raise InputError(f"{' and '.join(counts)}; expected as many for both")
     pairs = _pairs(sides, matches or {})
-    sums = [Sums() for _ in pairs]
-    with progress("compare", len(sides[0].rows), "images") as advance:
-        for rows in _batches(sides):
-            captured = [
-                side.capture(rows, [name for pair in pairs for name in (pair.a, pair.b)[place : place + 1]])
-                for place, side in enumerate(sides)
-            ]
+    sums, count = [Sums() for _ in pairs], 0
+    skipped: list[str] = []
+    with progress("compare", len(sides[0].inputs.names), "images") as advance:
+        for inputs in _batches(sides, skipped):
+            a_values = sides[0].capture(inputs[0], [pair.a for pair in pairs])
+            b_values = sides[1].capture(inputs[1], [pair.b for pair in pairs])
             for pair, total in zip(pairs, sums, strict=True):
-                total.add(captured[0][pair.a].values, captured[1][pair.b].values)
-            advance(len(rows))
+                total.add(a_values[pair.a].values, b_values[pair.b].values)
+            advance(len(inputs[0]))
+            count += len(inputs[0])
     layers = tuple(_told(pair, total, tolerance) for pair, total in zip(pairs, sums, strict=True))
-    only = [
-        tuple(name for name in side.infos if name not in {(pair.a, pair.b)[place] for pair in pairs})
-        for place, side in enumerate(sides)
-    ]
-    return Parity(layers, only[0], only[1], len(sides[0].rows), sides[0].skipped, tolerance)
+    taken = {pair.a for pair in pairs}, {pair.b for pair in pairs}
+    only_a, only_b = (
+        tuple(name for name in side.infos if name not in known)
+        for side, known in zip(sides, taken, strict=True)
+    )
+    return Parity(layers, only_a, only_b, count, tuple(skipped), tolerance)
 
 
 def _told(pair: Pair, total: Sums, tolerance: float) -> LayerParity:
@@ -161,26 +165,30 @@ class _Side:
         model: the model.
         inputs: the images by its own preprocessing.
         infos: its layers by name.
-        rows: which of the images both models can be given.
-        skipped: the others, a line each.
+        first: the first input that can be read.
     """
 
     model: Model
     inputs: Inputs
     infos: Mapping[str, LayerInfo]
-    rows: tuple[int, ...]
-    skipped: tuple[str, ...]
+    first: NDArray[Any]
 
-    def capture(self, rows: Sequence[int], names: Sequence[str]) -> dict[str, Activations]:
-        """The values of layers for some of the images.
+    def capture(self, inputs: Sequence[NDArray[Any]], names: Sequence[str]) -> dict[str, Activations]:
+        """The values of layers for some images.
 
         Raises:
             InputError: images of different sizes in one batch.
         """
-        loaded = [self.inputs.load(row)[0] for row in rows]
-        if len({values.shape for values in loaded}) > 1:
-            raise InputError(f"{self.model.name}: the images have different sizes; set size in preprocessing")
-        return self.model.adapter.capture(np.stack(loaded), list(dict.fromkeys(names)))
+        if len({values.shape for values in inputs}) > 1:
+            raise InputError(
+                f"{self.model.name}: the images have different sizes; give size under [preprocessing]"
+            )
+        return self.model.adapter.capture(np.stack(inputs), list(dict.fromkeys(names)))
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """(*spatial, channels) of one input, None where the model brings its own."""
+        return None if self.model.n_inputs is not None else self.first.shape
 
     @property
     def nbytes(self) -> int:
@@ -188,39 +196,39 @@ class _Side:
         return sum(4 * math.prod(info.shape or ()) for info in self.infos.values())
 
 
-def _opened(models: tuple[Model, Model], images: object) -> tuple[_Side, _Side]:
-    """The two models with the images that both can be given.
+def _side(model: Model, images: object) -> _Side:
+    """A model with its inputs.
 
     Raises:
-        InputError: none can be read, or not as many for the one as for the other.
+        InputError: there are none, or none can be read.
     """
-    inputs = [open_inputs(model, images) for model in models]
-    counts = [len(each.names) for each in inputs]
-    if counts[0] != counts[1]:
-        raise InputError(f"{models[0].name} has {counts[0]} inputs and {models[1].name} {counts[1]}")
-    rows, skipped, shapes = [], [], []
-    for row in range(counts[0]):
+    from explorer.capture.images import first_readable
+
+    inputs = open_inputs(model, images)
+    first = first_readable(inputs)
+    infos = model.layers(None if model.n_inputs is not None else first.shape)
+    return _Side(model, inputs, {info.name: info for info in infos}, first)
+
+
+def _batches(
+    sides: tuple[_Side, _Side], skipped: list[str]
+) -> Iterator[tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
+    """The inputs of both, as many at a time as memory takes; `skipped` gets a line for each left out."""
+    size = max(1, min(AT_ONCE, MEMORY // max(1, sum(side.nbytes for side in sides))))
+    batch: tuple[list[NDArray[Any]], list[NDArray[Any]]] = ([], [])
+    for row in range(len(sides[0].inputs.names)):
         try:
-            shapes = shapes or [each.load(row)[0].shape for each in inputs]
-            rows.append(row)
+            loaded = [side.inputs.load(row)[0] for side in sides]
         except InputError as error:
             skipped.append(str(error))
-    if not rows:
-        raise InputError(f"none of the {counts[0]} inputs could be read")
-    found = []
-    for model, each, shape in zip(models, inputs, shapes, strict=True):
-        infos = model.layers(None if model.n_inputs is not None else shape)
-        known = {info.name: info for info in infos}
-        found.append(_Side(model, each, known, tuple(rows), tuple(skipped)))
-    return found[0], found[1]
-
-
-def _batches(sides: tuple[_Side, _Side]) -> Iterator[tuple[int, ...]]:
-    """The images in as many at a time as memory takes."""
-    size = max(1, min(AT_ONCE, MEMORY // max(1, sum(side.nbytes for side in sides))))
-    rows = sides[0].rows
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+            continue
+        for inputs, values in zip(batch, loaded, strict=True):
+            inputs.append(values)
+        if len(batch[0]) == size:
+            yield batch
+            batch = ([], [])
+    if batch[0]:
+        yield batch
 
 
 def _pairs(sides: tuple[_Side, _Side], matches: Mapping[str, str]) -> list[Pair]:
@@ -229,12 +237,11 @@ def _pairs(sides: tuple[_Side, _Side], matches: Mapping[str, str]) -> list[Pair]
     Raises:
         LayerError: none do, or `matches` names one that is not there.
     """
-    shape = [side.inputs.load(side.rows[0])[0].shape for side in sides]
     pairs = {}
     for name, counterpart in matches.items():
         found = [
-            side.model.find_layers([each], None if side.model.n_inputs is not None else size)[0].name
-            for side, each, size in zip(sides, (name, counterpart), shape, strict=True)
+            side.model.find_layers([each], side.shape)[0].name
+            for side, each in zip(sides, (name, counterpart), strict=True)
         ]
         pairs[found[0]] = Pair(found[0], found[1], "given")
     taken = {pair.b for pair in pairs.values()}
@@ -269,28 +276,15 @@ def _in_order(sides: tuple[_Side, _Side], left: Sequence[str], right: Sequence[s
     is made on the values for the first image.
     """
     values = [
-        {name: _sampled(layer) for name, layer in side.capture(side.rows[:1], names).items()}
+        {name: _sampled(layer) for name, layer in side.capture([side.first], names).items()}
         for side, names in zip(sides, (left, right), strict=True)
     ]
-    best = np.zeros((len(left) + 1, len(right) + 1))
     worth = np.zeros((len(left), len(right)))
     for row, column in np.ndindex(worth.shape):
         one, other = values[0][left[row]], values[1][right[column]]
         if one[0] == other[0]:
             worth[row, column] = 1 + max(0.0, _alike(one[1], other[1]))
-        best[row + 1, column + 1] = max(
-            best[row, column + 1], best[row + 1, column], best[row, column] + worth[row, column]
-        )
-    found, row, column = [], len(left), len(right)
-    while row and column:
-        if best[row, column] == best[row - 1, column]:
-            row -= 1
-        elif best[row, column] == best[row, column - 1]:
-            column -= 1
-        else:
-            row, column = row - 1, column - 1
-            found.append((left[row], right[column]))
-    return found
+    return [(left[row], right[column]) for row, column in best_in_order(worth)]
 
 
 def _sampled(layer: Activations) -> tuple[tuple[int, ...], NDArray[np.float64]]:

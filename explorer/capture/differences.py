@@ -67,3 +67,27 @@ class Sums:
         """Pearson's over all finite values, NaN where one of them is constant."""
         scale = math.sqrt(self._moments[0, 0] * self._moments[1, 1])
         return float(self._moments[0, 1] / scale) if scale else math.nan
+
+
+def best_in_order(worth: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The pairs (row, column) worth most together, of which each is behind the one before in both.
+
+    >>> best_in_order(np.array([[2.0, 0.0, 1.0], [0.0, 0.0, 1.5]]))
+    [(0, 0), (1, 2)]
+    """
+    n_rows, n_columns = worth.shape
+    best = np.zeros((n_rows + 1, n_columns + 1))
+    for row, column in np.ndindex(n_rows, n_columns):
+        taken = best[row, column] + worth[row, column]
+        best[row + 1, column + 1] = max(best[row, column + 1], best[row + 1, column], taken)
+    found = []
+    row, column = n_rows, n_columns
+    while row and column:
+        if best[row, column] == best[row - 1, column]:
+            row -= 1
+        elif best[row, column] == best[row, column - 1]:
+            column -= 1
+        else:
+            row, column = row - 1, column - 1
+            found.append((row, column))
+    return found[::-1]

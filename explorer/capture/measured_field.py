@@ -191,9 +191,8 @@ def _by_changes(
 def _seen_by(moved: Sequence[NDArray[np.bool_]], grid: Sequence[int]) -> list[Seen]:
     """Each position that changed at all, with the first and last slab of each axis that changed it."""
     seen = []
-    for position in itertools.product(*map(range, grid)):
-        at = (slice(None), *position)
-        runs = [np.flatnonzero(slabs[at]) for slabs in moved]
+    for position in np.ndindex(*grid):
+        runs = [np.flatnonzero(slabs[(slice(None), *position)]) for slabs in moved]
         if all(len(run) for run in runs):
             seen.append(Seen(position, tuple((int(run[0]), int(run[-1]) + 1) for run in runs)))
     return seen

@@ -1,4 +1,4 @@
-"""Read a checkpoint into a tree of numpy arrays: Orbax, Flax msgpack, safetensors or npz.
+"""Read a checkpoint into a tree of numpy arrays: Orbax, Flax msgpack, safetensors, npz or PyTorch.
 
 Nothing is ever unpickled, declared sizes are held against the file before anything is allocated,
 and whatever goes wrong becomes one line that names the file.
@@ -20,6 +20,7 @@ from explorer.errors import CheckpointError
 from .limits import DAMAGE, check_memory, first_line
 from .numpy_files import npz_arrays, npz_headers
 from .orbax_folders import find_step, read_step
+from .torch_files import is_legacy, is_torch_zip, read_torch
 from .weights import Flat, WeightPath, flatten, nest
 
 SUFFIXES = {
@@ -28,6 +29,8 @@ SUFFIXES = {
     ".msgpack": "msgpack",
     ".mpk": "msgpack",
     ".flax": "msgpack",
+    ".pt": "torch",
+    ".pth": "torch",
 }
 LONGEST_HEADER = 25_000_000
 """Bytes of JSON in a safetensors file: some 200,000 arrays."""
@@ -42,7 +45,7 @@ def read_checkpoint(
 
     Args:
         path: file or folder.
-        format: "orbax", "msgpack", "safetensors" or "npz"; None to tell from the file.
+        format: "orbax", "msgpack", "safetensors", "npz" or "torch"; None to tell from the file.
         step: which step of a folder of steps; None for the latest.
 
     Returns:
@@ -81,7 +84,9 @@ def _tell_format(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith(b"PK\x03\x04"):
-        return "npz"
+        return "torch" if is_torch_zip(path) else "npz"
+    if is_legacy(head):
+        return "torch"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return "safetensors"
     if path.suffix.lower() in SUFFIXES:
@@ -183,4 +188,5 @@ READERS: dict[str, Callable[[Path], Flat]] = {
     "msgpack": _read_msgpack,
     "safetensors": _read_safetensors,
     "npz": _read_npz,
+    "torch": read_torch,
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from explorer.capture import Model, load_model, open_inputs
 from explorer.capture.differences import Sums, best_in_order
+from explorer.capture.protocol import plain_name
 from explorer.errors import InputError, LayerError
 from explorer.progress import progress
 
@@ -245,10 +246,10 @@ def _pairs(sides: tuple[_Side, _Side], matches: Mapping[str, str]) -> list[Pair]
         ]
         pairs[found[0]] = Pair(found[0], found[1], "given")
     taken = {pair.b for pair in pairs.values()}
-    plain = {_plain(name): name for name in sides[1].infos if name not in taken}
+    plain = {plain_name(name): name for name in sides[1].infos if name not in taken}
     for name in sides[0].infos:
-        if name not in pairs and _plain(name) in plain:
-            pairs[name] = Pair(name, plain[_plain(name)], "name")
+        if name not in pairs and plain_name(name) in plain:
+            pairs[name] = Pair(name, plain[plain_name(name)], "name")
     if not matches and 2 * len(pairs) < min(len(side.infos) for side in sides):
         taken = {pair.b for pair in pairs.values()}
         left = [name for name in sides[0].infos if name not in pairs]
@@ -262,11 +263,6 @@ def _pairs(sides: tuple[_Side, _Side], matches: Mapping[str, str]) -> list[Pair]
         )
     order = {name: place for place, name in enumerate(sides[0].infos)}
     return sorted(pairs.values(), key=lambda pair: order.get(pair.a, len(order)))
-
-
-def _plain(name: str) -> str:
-    """A layer's name in one spelling, whatever separates its parts."""
-    return name.replace("/", ".").replace("[", ".").replace("]", "").strip(".")
 
 
 def _in_order(sides: tuple[_Side, _Side], left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import pca, processes, tsne, umap
+from benchmarks import against_pca, against_tsne, against_umap, processes
 from benchmarks.results import Result, draw, keep, kept, machine, table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -25,17 +25,17 @@ CONTESTS: dict[str, Contest] = {
     "start": lambda _: processes.started(),
     "picture": lambda _: processes.pictured(),
     "three-maps": processes.three_maps,
-    "tsne-3d-2k": lambda folder: tsne.in_3d(folder, 2_000),
-    "tsne-3d-10k": lambda folder: tsne.in_3d(folder, 10_000),
-    "tsne-3d-50k": lambda folder: tsne.in_3d(folder, 50_000),
-    "tsne-3d-200k": tsne.at_200_000,
-    "tsne-2d-10k": lambda folder: tsne.in_2d(folder, 10_000),
-    "tsne-2d-50k": lambda folder: tsne.in_2d(folder, 50_000),
-    "umap-2k": lambda folder: umap.in_3d(folder, 2_000),
-    "umap-10k": lambda folder: umap.in_3d(folder, 10_000),
-    "umap-50k": lambda folder: umap.in_3d(folder, 50_000),
-    "pca": lambda _: pca.in_memory(),
-    "pca-streamed": pca.streamed,
+    "tsne-3d-2k": lambda folder: against_tsne.in_3d(folder, 2_000),
+    "tsne-3d-10k": lambda folder: against_tsne.in_3d(folder, 10_000),
+    "tsne-3d-50k": lambda folder: against_tsne.in_3d(folder, 50_000),
+    "tsne-3d-200k": against_tsne.at_200_000,
+    "tsne-2d-10k": lambda folder: against_tsne.in_2d(folder, 10_000),
+    "tsne-2d-50k": lambda folder: against_tsne.in_2d(folder, 50_000),
+    "umap-2k": lambda folder: against_umap.in_3d(folder, 2_000),
+    "umap-10k": lambda folder: against_umap.in_3d(folder, 10_000),
+    "umap-50k": lambda folder: against_umap.in_3d(folder, 50_000),
+    "pca": lambda _: against_pca.in_memory(),
+    "pca-streamed": against_pca.streamed,
 }
 
 

@@ -91,7 +91,9 @@ def test_picking_a_points_pixel_gives_the_frontmost_point_there(components: int)
     shown = made(components=components)
     place = shown.page(SMALL).layout.cloud
     pixels, depth = shown.view.project(shown.cloud.points, (place.width, place.height))
-    radius = shown.cloud.point_size((place.width, place.height)) / 2
+    size = (place.width, place.height)
+    away = shown.cloud.on_screen(shown.view, size).depth
+    radius = shown.cloud.point_size(size) / 2 * shown.cloud.larger(shown.view, away)
     for row in range(0, len(pixels), 7):
         x, y = pixels[row]
         near = np.flatnonzero(np.hypot(*(pixels - pixels[row]).T) <= radius)
@@ -200,6 +202,7 @@ def test_the_ring_lies_on_the_selected_point() -> None:
 
 def test_points_are_drawn_where_they_are_picked() -> None:
     shown = made(colour="image")
+    shown.named = False  # a name may lie over a point
     picture = np.asarray(shown.frame(SMALL))
     page = np.array([255, 255, 255])
     for row in range(0, 144, 11):

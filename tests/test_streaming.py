@@ -43,7 +43,7 @@ def test_a_run_has_the_components_of_its_rows(make: Make, standardise: bool, whi
 def test_the_number_of_threads_changes_no_bit(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run, found = make(values), []
     for threads in (1, 2, 5):
-        monkeypatch.setattr(streaming, "processors", lambda threads=threads: threads)
+        monkeypatch.setattr("explorer.reduce.threads.processors", lambda threads=threads: threads)
         pca, sample = streaming.fit_run(run, "layer", 3)
         found.append((pca.components, *streaming.assess_run(pca, run, "layer", sample)[::2]))
     for other in found[1:]:

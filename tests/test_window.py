@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from explorer.errors import RenderError
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.controls import KEYS, Controls, help_lines
-from explorer.render.layout import lay_out
+from explorer.render.controls import Controls
+from explorer.render.keys import KEYS, help_lines
 from explorer.render.offscreen import can_render, quiet_display
 
 SIZE = (800, 600)
@@ -43,6 +43,32 @@ class TinyRun:
 
     def picture(self, image: int) -> None:
         return None
+
+
+def click(at: Controls, x: float, y: float, *, button: str = "left", shift: bool = False) -> None:
+    at.press(button, x, y, shift=shift)
+    at.release(button, x, y, shift=shift)
+
+
+def centre_of(at: Controls, name: str) -> tuple[float, float]:
+    """The middle of a button, opening the list of those without room where it is one of them."""
+    place = next(placed.place for placed in at.placed() if placed.button.name == name)
+    return place.left + place.width / 2, place.top + place.height / 2
+
+
+def push(at: Controls, name: str) -> None:
+    click(at, *centre_of(at, name))
+
+
+def line(at: Controls, text: str) -> tuple[float, float]:
+    """The middle of the line of the open list that says this."""
+    assert at.popup is not None
+    place = at.popup.place(at.layout)
+    for y in range(place.top, place.bottom, 2):
+        item = at.popup.item(at.layout, place.left + 20, y)
+        if item is not None and item.text == text:
+            return place.left + 20, y + at.layout.px(8)
+    raise AssertionError(f"no line {text}: {[item.text for item in at.popup.items]}")
 
 
 def controls(components: int = 3) -> Controls:
@@ -153,7 +179,8 @@ def test_a_drag_turns_and_keeps_the_distance() -> None:
         np.testing.assert_allclose(view.basis() @ view.basis().T, np.eye(3), atol=1e-9)
     distances = [np.linalg.norm(np.subtract(view.position, view.focal_point)) for view in (before, after)]
     np.testing.assert_allclose(*distances)
-    assert at.scene.selection is None
+    assert at.scene.focus is None
+    assert not at.scene.selection
 
 
 @pytest.mark.parametrize(
@@ -161,7 +188,7 @@ def test_a_drag_turns_and_keeps_the_distance() -> None:
 )
 def test_a_shifting_drag_moves_the_cloud_with_the_mouse(button: str, shift: bool, components: int) -> None:
     at = controls(components)
-    place = lay_out(SIZE).cloud
+    place = at.layout.cloud
     focus = np.array([at.scene.view.focal_point])
     drag(at, button, (30, -20), shift=shift)
     pixels, _ = at.scene.view.project(focus, (place.width, place.height))
@@ -171,7 +198,7 @@ def test_a_shifting_drag_moves_the_cloud_with_the_mouse(button: str, shift: bool
 @pytest.mark.parametrize("components", [2, 3])
 def test_the_wheel_comes_nearer_to_what_is_under_the_mouse(components: int) -> None:
     at = controls(components)
-    place, view = lay_out(SIZE).cloud, at.scene.view
+    place, view = at.layout.cloud, at.scene.view
     x, y = place.left + 100, place.top + 120
     right, up, _ = view.basis()
     from explorer.render.motion import half_height
@@ -193,10 +220,289 @@ def test_a_click_selects_and_a_drag_does_not() -> None:
     at.press("left", *pixel)
     at.move(pixel[0] + 1, pixel[1])
     at.release("left", pixel[0] + 1, pixel[1])
-    assert at.scene.selection is not None
-    assert at.scene.selection.row == row
+    assert at.scene.focus is not None
+    assert at.scene.focus.row == row
+    assert list(at.scene.selection) == [at.scene.state.position_of(row)]
     at.key("n")
-    assert at.scene.selection is None
+    assert at.scene.focus.row == row
+
+
+def wide(size: tuple[int, int] = (1600, 900), **options: Any) -> Controls:
+    at = controls(**options)
+    at.size = size
+    at.picture(rough=True)
+    return at
+
+
+def test_every_button_does_what_it_says_by_mouse() -> None:
+    at = wide()
+    push(at, "colour")
+    click(at, *line(at, "norm"))
+    assert (at.scene.colour, at.popup) == ("norm", None)
+    push(at, "palette")
+    click(at, *line(at, "diverging"))
+    assert at.scene.state.colour_map == "diverging"
+    scale = at.scene.colouring().legend.scale
+    assert scale is not None
+    assert scale.low == -scale.high
+    push(at, "size")
+    click(at, *line(at, "channel"))
+    assert at.scene.state.size == "channel"
+    push(at, "theme")
+    assert at.scene.theme == "dark"
+    push(at, "flat")
+    assert at.scene.flat
+    assert at.scene.camera["parallel_scale"] is not None
+    push(at, "visible")
+    assert at.visible
+    push(at, "help")
+    assert at.helping
+    at.picture()
+
+
+def test_a_list_closes_by_a_click_beside_it_and_by_escape() -> None:
+    at = wide()
+    for close in (lambda: click(at, 900, 700), lambda: at.key("Escape"), lambda: push(at, "colour")):
+        push(at, "colour")
+        assert at.popup is not None
+        at.picture()
+        close()
+        assert at.popup is None
+        assert not at.done
+    assert at.scene.focus is None
+
+
+def test_buttons_without_room_are_in_a_list_of_their_own() -> None:
+    at = wide((700, 560))
+    names = [placed.button.name for placed in at.placed()]
+    assert names[-1] == "more"
+    assert all(placed.place.right <= 700 for placed in at.placed())
+    push(at, "more")
+    at.picture()
+    click(at, *line(at, "Export"))
+    assert at.popup is not None
+    assert at.popup.name == "export"
+
+
+def test_classes_are_hidden_and_isolated_in_list_and_legend() -> None:
+    at = wide()
+    push(at, "classes")
+    click(at, *line(at, "b"))
+    assert at.scene.state.hidden == {"label": frozenset({"b"})}
+    assert at.popup is not None  # the list stays open
+    click(at, *line(at, "Show all"))
+    assert not at.scene.state.hidden
+    entry = next(one for one in at.scene.page(at.size, interactive=True).entries if one.name == "b")
+    spot = entry.place.left + 5, entry.place.top + entry.place.height / 2
+    click(at, *spot, button="right")
+    assert at.scene.state.hidden == {"label": frozenset({"a"})}
+    click(at, *spot, button="right")
+    assert not at.scene.state.shown.sum() < 48
+    click(at, *spot)
+    assert at.scene.state.hidden == {"label": frozenset({"b"})}
+    at.picture()
+
+
+@pytest.mark.parametrize("tool", ["box", "lasso", "sphere"])
+def test_tools_select_by_dragging_and_modifiers_add_and_remove(tool: str) -> None:
+    at = wide()
+    push(at, tool)
+    place = at.layout.cloud
+    if tool == "sphere":
+        row = at.scene.pick(*next(p for p in (at.scene.pixel(r) for r in range(48)) if p is not None))
+        start = at.scene.pixel(row or 0) or (0.0, 0.0)
+        path = [start, (start[0] + 60, start[1] + 60), (start[0] + 120, start[1] + 60)]
+    else:
+        left, top = place.left + 200, place.top + 100
+        path = [(left, top), (left + 20, top + 380), (left + 320, top + 400), (left + 300, top + 200)]
+
+    def stroke(**held: bool) -> None:
+        at.press("left", *path[0], **held)
+        for spot in path[1:]:
+            at.move(*spot)
+            at.picture(rough=True)
+        at.release("left", *path[-1])
+
+    before = at.scene.camera
+    stroke()
+    n = len(at.scene.selection)
+    assert 0 < n < 48
+    assert at.scene.image in at.scene.selection.images
+    assert at.message == f"{n} positions selected"
+    assert at.scene.camera == before
+    rest = ~at.scene.selection
+    at.scene.selection = rest
+    stroke(shift=True)
+    assert len(at.scene.selection) == 48
+    stroke(control=True)
+    assert at.scene.selection == rest
+    push(at, "clear")
+    assert not at.scene.selection
+
+
+def test_a_drag_over_a_heatmap_selects_cells_and_the_brush_paints_them() -> None:
+    at = wide()
+    box = at.scene.page(at.size, interactive=True).shown[1].box
+
+    def middle(row: int, column: int) -> tuple[float, float]:
+        left, top, right, bottom = box(row, column)
+        return (left + right) / 2, (top + bottom) / 2
+
+    at.press("left", *middle(2, 3))
+    at.move(*middle(1, 1))
+    at.picture(rough=True)
+    at.release("left", *middle(1, 1))
+    assert sorted(at.scene.selection) == [(0, row, column) for row in (1, 2) for column in (1, 2, 3)]
+    push(at, "brush")
+    at.press("left", *middle(0, 0))
+    at.move(*middle(0, 2))
+    at.move(*middle(2, 2))
+    at.picture(rough=True)
+    at.release("left", *middle(2, 2))
+    assert sorted(at.scene.selection) == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 2, 2)]
+
+
+def test_a_click_on_a_name_in_the_cloud_selects_its_class() -> None:
+    at = wide()
+    place, centre = at.scene.names()[0]
+    middle = place.left + place.width / 2, place.top + place.height / 2
+    at.move(*middle)
+    assert at.hover is not None
+    assert at.hover.name == centre.name
+    at.picture()
+    click(at, *middle)
+    mine = [image for image in range(3) if TinyRun.labels[image] == centre.name]
+    assert at.scene.selection.images.tolist() == mine
+    assert len(at.scene.selection) == 16 * len(mine)
+    at.picture()
+    at.scene.named = False
+    at.picture()
+    assert at.scene.names() == ()
+
+
+def test_selecting_at_once_by_list() -> None:
+    at = wide()
+    push(at, "how")
+    click(at, *line(at, "this image"))
+    assert at.scene.selection.ranked() == [(0, 1.0)]
+    assert at.message == "16 positions selected"
+    push(at, "how")
+    click(at, *line(at, "the others instead"))
+    assert at.scene.selection.images.tolist() == [1, 2]
+    push(at, "how")
+    click(at, *line(at, "Add"))
+    at.scene.inspect(0, 1, 1)
+    push(at, "how")
+    click(at, *line(at, "similar to the ring, at least 0.9"))
+    alike = at.scene.similarity() >= 0.9
+    assert at.scene.selection.masks()[0][alike[0]].all()
+    assert len(at.scene.selection) == 32 + alike[0].sum()
+    push(at, "how")
+    click(at, *line(at, "everything shown"))
+    assert len(at.scene.selection) == 48
+
+
+def test_channels_and_components_are_chosen_from_lists() -> None:
+    at = wide()
+    push(at, "colour")
+    click(at, *line(at, "component 2"))
+    assert (at.scene.colour, at.scene.state.component) == ("component", 1)
+    push(at, "colour")
+    click(at, *line(at, "another channel …"))
+    assert at.popup is not None
+    at.picture()
+    at.key("1", "1")
+    assert [item.text for item in at.popup.items] == ["channel 1"]
+    at.key("Return")
+    assert (at.scene.colour, at.scene.channel) == ("channel", 1)
+    at.scene.inspect(0, 2, 2)
+    push(at, "colour")
+    click(at, *line(at, "another channel …"))
+    strongest = int(at.scene.state.run.read("conv")[0, 2, 2].argmax())
+    assert at.popup.items[0].text == f"channel {strongest}"
+
+
+def test_a_picture_is_found_by_typing() -> None:
+    at = wide()
+    at.key("slash", "/")
+    assert at.popup is not None
+    assert any("Oddest" in item.text for item in at.popup.items)
+    for letter in "2.p":
+        assert at.key(letter, letter)
+    assert [item.text for item in at.popup.items] == ["2.png"]
+    at.picture()
+    at.key("Return")
+    assert at.scene.image == 2
+    assert at.popup is None
+
+
+def test_a_flight_ends_in_the_view_that_was_asked_for() -> None:
+    from explorer.render.motion import between, orbit
+
+    at = controls()
+    opening = at.scene.view
+    at.key("v")
+    wanted = at.scene.view
+    assert at.flight is not None
+    assert at.moving
+    while at.flight is not None:
+        assert at.poll()
+        assert np.isfinite(at.scene.view.position).all()
+    assert at.scene.view == wanted
+    assert not at.poll()
+    at.key("r")
+    while at.flight is not None:
+        at.poll()
+    assert at.scene.views.chosen is None
+    assert at.scene.view == opening
+    for turned in (orbit(opening, 0.3, 0.1), orbit(opening, 1.0, 0.0)):  # the second by half a turn
+        half = between(opening, turned, 0.5)
+        rows = half.basis()
+        np.testing.assert_allclose(rows @ rows.T, np.eye(3), atol=1e-9)
+        cosines = [float(np.dot(rows[2], other.basis()[2])) for other in (opening, turned)]
+        np.testing.assert_allclose(*cosines, atol=1e-6)
+        np.testing.assert_allclose(between(opening, turned, 0.999999).basis(), turned.basis(), atol=1e-4)
+
+
+def test_the_resting_mouse_shows_what_is_under_it() -> None:
+    at = wide()
+    spot = next(p for p in (at.scene.pixel(row) for row in range(48)) if p is not None)
+    row = at.scene.pick(*spot)
+    plain = np.asarray(at.picture())
+    assert at.move(*spot)
+    assert not at.move(spot[0], spot[1])  # nothing new
+    assert at.hover is not None
+    assert at.hover.at == at.scene.state.position_of(row or 0)
+    assert (np.asarray(at.picture()) != plain).any()
+    left, top, right, bottom = at.scene.page(at.size, interactive=True).shown[1].box(2, 3)
+    at.move((left + right) / 2, (top + bottom) / 2)
+    assert at.hover.at == (0, 2, 3)
+    cloud = at.layout.cloud
+    own = at.scene.pixel(11)  # the row of image 0, row 2, column 3
+    assert own is not None
+    marked = np.asarray(at.picture())
+    near = (slice(round(own[1]) - 12, round(own[1]) + 13), slice(round(own[0]) - 12, round(own[0]) + 13))
+    assert (marked[near] != plain[near]).any()
+    assert cloud.contains(*own)
+    at.move(2, 2)
+    assert at.hover is None
+
+
+def test_exports_are_written_where_the_window_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = wide()
+    at.scene.select_cells(1, (0, 0, 1, 1))
+    for text in ("Picture, as large as the window", "Table", "Masks, one a picture", "Camera"):
+        push(at, "export")
+        click(at, *line(at, text))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "conv-pca-camera.json",
+        "conv-pca-selection.csv",
+        "conv-pca-selection.npz",
+        "conv-pca.png",
+    ]
 
 
 def test_without_a_screen_the_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +544,7 @@ scene = controls().scene
 window = Window(scene, (800, 600))
 window.controls.picture().save("expected.png")
 window.run()
-print(scene.image, scene.theme, scene.selection.row if scene.selection else None, scene.camera["position"])
+print(scene.image, scene.theme, scene.focus.row if scene.focus else None, scene.colour, len(scene.selection))
 """
 
 
@@ -248,7 +554,9 @@ def test_a_real_window_shows_the_scene_and_takes_mouse_and_keys(tmp_path: Path) 
     display = f":{90 + os.getpid() % 400}"
     environment = {**os.environ, "DISPLAY": display}
     environment.pop("VTK_DEFAULT_OPENGL_WINDOW", None)
-    server = subprocess.Popen(["Xvfb", display, "-screen", "0", "900x700x24"], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        ["Xvfb", display, "-screen", "0", "900x700x24", "-noreset"], stderr=subprocess.DEVNULL
+    )
     window = None
 
     def do(*words: str) -> str:
@@ -257,7 +565,9 @@ def test_a_real_window_shows_the_scene_and_takes_mouse_and_keys(tmp_path: Path) 
         return done.stdout
 
     try:
-        time.sleep(1)
+        for _ in range(100):
+            if do("getdisplaygeometry"):
+                break
         script = SCRIPT.format(tests=str(Path(__file__).parent))
         window = subprocess.Popen(
             [sys.executable, "-c", script], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True
@@ -272,8 +582,24 @@ def test_a_real_window_shows_the_scene_and_takes_mouse_and_keys(tmp_path: Path) 
         do("mousemove", "300", "300", "mousemove", "320", "310", "mouseup", "1")
         for name in ("w", "e", "3", "p", "n", "n", "t"):
             do("key", name)
-        spot = lay_out(SIZE).panels[1]
+        twin = controls()
+        twin.key("p"), twin.picture()
+        spot = twin.layout.panels[1]
         do("mousemove", str(spot.left + spot.width // 8), str(spot.top + spot.height // 8), "click", "1")
+
+        def press(at: tuple[float, float]) -> None:
+            do("mousemove", *(str(round(part)) for part in at), "click", "1")
+
+        press(centre_of(twin, "colour"))
+        push(twin, "colour")
+        press(line(twin, "norm"))
+        click(twin, *line(twin, "norm"))
+        press(centre_of(twin, "box"))
+        place = twin.layout.cloud
+        corners = (place.left + 4, place.top + 4), (place.right - 4, place.bottom - 4)
+        do("mousemove", *map(str, corners[0]), "mousedown", "1")
+        do("mousemove", str(place.left + 90), str(place.top + 90))
+        do("mousemove", *map(str, corners[1]), "mouseup", "1")
         do("key", "q")
         said, _ = window.communicate(timeout=30)
     finally:
@@ -281,8 +607,9 @@ def test_a_real_window_shows_the_scene_and_takes_mouse_and_keys(tmp_path: Path) 
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
-    image, theme, row, *_ = said.split()
-    assert (image, theme, row) == ("1", "dark", "16")
+    image, theme, row, colour, selected = said.split()
+    assert (image, theme, row, colour) == ("1", "dark", "16", "norm")
+    assert int(selected) > 40  # all but those that turning took out of the box
     from PIL import Image
 
     with Image.open(tmp_path / "expected.png") as one, Image.open(tmp_path / "screen.png") as other:

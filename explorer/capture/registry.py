@@ -20,10 +20,17 @@ GROUP = "explorer.adapters"
 
 @dataclass(frozen=True)
 class AdapterState:
-    """Whether an adapter can be used: its name, and what is wrong or "" when nothing is."""
+    """Whether an adapter can be used.
+
+    Attributes:
+        name: its entry point's name.
+        problem: what is wrong, "" when nothing is.
+        is_optional: whether all that can be wrong is a framework that was not asked for.
+    """
 
     name: str
     problem: str
+    is_optional: bool = False
 
 
 def entry_points() -> Iterable[EntryPoint]:
@@ -53,7 +60,7 @@ def adapter_states() -> tuple[AdapterState, ...]:
         if not isinstance(adapter, str):
             missing = [module for module in adapter.requires if find_spec(module) is None]
             problem = f"needs {', '.join(missing)}: {_remedy(name)}" if missing else ""
-        states.append(AdapterState(name, problem))
+        states.append(AdapterState(name, problem, not isinstance(adapter, str)))
     return tuple(states)
 
 

@@ -38,7 +38,8 @@ def print_layers(model: Model) -> None:
     words = [model.adapter_name]
     if origin.get("checkpoint"):
         step = "" if origin.get("step") is None else f", step {origin['step']}"
-        words.append(f"weights from {origin['checkpoint']}{step}")
+        under = f", under {origin['found_under']}" if origin.get("found_under") else ""
+        words.append(f"weights from {origin['checkpoint']}{step}{under}")
     console.print(f"{model.name}: {' · '.join(words)}", markup=False)
     rule = model.preprocessing.describe() if model.preprocessing else "none declared"
     shape = "" if model.input_shape is None else f" → {shape_words(model.input_shape)}"

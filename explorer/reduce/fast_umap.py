@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from explorer.errors import ReductionError
 from explorer.reduce.fuzzy import Graph, curve_parameters, fuzzy_set
 from explorer.reduce.spectral import curve_order, start
-from explorer.reduce.streaming import processors
+from explorer.reduce.threads import processors
 
 Floats = NDArray[np.float32]
 Callback = Callable[[int, Floats], bool | None]

@@ -74,9 +74,7 @@ class Job:
     def neighbours(self, unit: Unit) -> NeighbourStore:
         """The rows' neighbours, found when they are asked for."""
         metric: Any = self.settings.metric
-        return NeighbourStore(
-            unit.rows, metric=metric, path=self.keep, random_state=self.settings.random_state
-        )
+        return NeighbourStore(unit.rows, metric=metric, path=self.keep)
 
 
 def fit(
@@ -104,7 +102,7 @@ def describe(job: Job, fitted: Fitted) -> Projection:
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,
         "n_positions": samples.n_positions,
-        "versions": _versions(settings.engine),
+        "versions": versions(settings.engine),
     }
     return Projection(
         settings.method,
@@ -203,7 +201,8 @@ def _at_most(name: str, asked: float, limit: float) -> float:
     return limit
 
 
-def _versions(engine: str) -> dict[str, str]:
+def versions(engine: str) -> dict[str, str]:
+    """Versions of what made a map with this engine."""
     from importlib.metadata import version
 
     packages = [] if engine == "explorer" else [engine]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
+from explorer.reduce.threads import in_order
 
-BLOCK = 16_384
-"""Rows multiplied at once: fewer keep the processors waiting, more do not fit their caches."""
+T = TypeVar("T")
+BLOCK = 8192
+"""Rows multiplied at once: fewer make more sums to add up, more do not fit a processor's cache."""
 TURNED = 2048
 """Rows turned at once: they stay in a core's own cache between their centring and their product."""
 FEW = 1024
@@ -55,10 +57,15 @@ class PCA:
         shift = self.mean.astype(kind) if far else np.zeros(len(self.mean), kind)
         rest = (shift - self.mean) @ turned
         narrow, scores = turned.astype(kind), np.empty((len(rows), turned.shape[1]))
-        for start in range(0, len(rows), TURNED):
-            part = rows[start : start + TURNED].astype(kind, copy=False)
-            scores[start : start + TURNED] = (part - shift if far else part) @ narrow
-        return np.asarray(scores + rest)
+
+        def turn(start: int) -> None:
+            for first in range(start, min(start + BLOCK, len(rows)), TURNED):
+                part = rows[first : first + TURNED].astype(kind, copy=False)
+                scores[first : first + TURNED] = (part - shift if far else part) @ narrow + rest
+
+        for _ in shared_out(turn, len(rows)):
+            pass
+        return scores
 
     def quality(self) -> dict[str, float]:
         """Share of the variance that the components show together."""
@@ -92,15 +99,21 @@ def fit_pca(
             if sum(map(len, held)) > held[0].shape[1]:
                 moments = Moments(held[0])
                 for rows in held:
-                    moments.add(moments.sums(rows))
+                    moments.take(rows)
                 held = []
         else:
-            moments.add(moments.sums(np.asarray(chunk)))
+            moments.take(np.asarray(chunk))
     if moments is not None:
         return of_many(moments, n_components, standardise=standardise, whiten=whiten)
     if not sum(map(len, held)):
         raise ReductionError("PCA of no rows at all")
     return _of_few(np.concatenate(held), n_components, standardise, whiten)
+
+
+def shared_out(work: Callable[[int], T], n_rows: int) -> Iterator[T]:
+    """Work on each block of rows, given its first one: among threads where there are several."""
+    starts = range(0, n_rows, BLOCK)
+    return in_order(work, starts) if len(starts) > 1 else map(work, starts)
 
 
 class Sums(NamedTuple):
@@ -152,6 +165,11 @@ class Moments:
                 total += np.ones(len(near), near.dtype) @ near
                 scatter += products
         return Sums(count, total, scatter)
+
+    def take(self, rows: NDArray[Any]) -> None:
+        """Take in rows (n, n_features), by all processors where they are many."""
+        for sums in shared_out(lambda start: self.sums(rows[start : start + BLOCK]), len(rows)):
+            self.add(sums)
 
     def add(self, sums: Sums) -> None:
         """Take in what some rows add."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 
 from explorer.reduce.pca import NARROW, PCA, Moments, fit_pca, of_many
 from explorer.reduce.quality import MOST, measure, reference_rows, size_of, trust_against
+from explorer.reduce.threads import in_order
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -26,41 +24,21 @@ TRUSTED = 1024
 def over_chunks(run: Run, layer: str, work: Callable[[int, NDArray[Any]], T]) -> Iterator[T]:
     """What some work makes of each chunk of a layer, in order, by as many threads as there are processors.
 
-    Each thread reads its own chunks and multiplies alone: reading then waits for no sum. As many chunks
-    are held as there are threads, and one more.
+    Each thread reads its own chunks, so reading waits for no sum.
 
     Args:
         run: an opened run folder.
         layer: one of its layers.
         work: given the number of a chunk's first row and its rows (n, channels).
     """
-    from threadpoolctl import threadpool_limits
-
     batch, *spatial = run.grid_shape(layer)
-    step, each, threads = int(run.manifest["layers"][layer]["chunk"]), math.prod(spatial), processors()
+    step, each = int(run.manifest["layers"][layer]["chunk"]), math.prod(spatial)
 
     def task(start: int) -> T:
         values = run.read(layer, start, start + step)
         return work(start * each, values.reshape(-1, values.shape[-1]))
 
-    waiting: deque[Future[T]] = deque()
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        try:
-            for start in range(0, batch, step):
-                waiting.append(pool.submit(task, start))
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return in_order(task, range(0, batch, step))
 
 
 class Sample(NamedTuple):

@@ -37,8 +37,9 @@ def scene(
         projection: 2D or 3D coordinates of positions of one of the run's layers.
         image: which input's heatmaps are shown first.
         channel: the channel the map shows; None for the norm over all channels.
-        colour: "label", "image", "row", "column", "norm", "channel", "component" or "rgb";
-            "label" becomes "image" where the run has no labels.
+        colour: "label" ("image" where the run has no labels), "image", "row", "column", "norm",
+            "channel", "component", "rgb", "trust", "cluster"; "mask" where the run has masks, and
+            "metadata:NAME" for a column of its metadata. `scene.state.colours` lists what there is.
         theme: "light" or "dark".
 
     Raises:

@@ -92,8 +92,34 @@ def theme(name: str) -> Theme:
     return THEMES[name]
 
 
-def categorical(n: int, theme_name: str = "light") -> NDArray[np.uint8]:
-    """One colour a class, (n, 3): the searched palette, and beyond it colours round the wheel."""
+QUALITATIVE = ("tab10", "tab20", "Set2", "Set3", "Dark2", "Paired")
+"""Matplotlib's palettes for classes; they come round again where there are more classes."""
+
+
+def check_colour_map(name: str) -> str:
+    """The name of a colour map or palette that there is: "diverging", "gray", or any of Matplotlib's.
+
+    Raises:
+        InputError: there is no such colour map.
+    """
+    if name != "diverging":
+        table(name)
+    return name
+
+
+def categorical(n: int, theme_name: str = "light", palette: str | None = None) -> NDArray[np.uint8]:
+    """One colour a class, (n, 3): the searched palette, and beyond it colours round the wheel.
+
+    Args:
+        n: number of classes.
+        theme_name: "light" or "dark".
+        palette: one of `QUALITATIVE` instead; anything else is no palette for classes and is passed over.
+    """
+    if palette in QUALITATIVE:
+        from matplotlib import colormaps
+
+        listed = np.rint(colormaps[palette](np.arange(colormaps[palette].N))[:, :3] * 255).astype(np.uint8)
+        return np.asarray(listed[np.arange(n) % len(listed)], np.uint8).reshape(-1, 3)
     fixed = [rgb(text) for text in CATEGORIES[theme_name].split()[:n]]
     extra = np.arange(max(0, n - len(fixed)))
     golden = (extra * 0.61803398875) % 1.0
@@ -204,3 +230,13 @@ def scale_of(values: NDArray[Any], theme_name: str, clip: float = 0.0, *, signed
         high = max(-low, high)
         return Scale(-high, high, f"diverging-{theme_name}", ends[0] < -high or ends[1] > high)
     return Scale(low, high, SEQUENTIAL, ends[0] < low or ends[1] > high)
+
+
+def scale_with(scale: Scale, name: str | None, theme_name: str) -> Scale:
+    """A scale with another colour map: "diverging" is centred on zero; None or a palette changes nothing."""
+    if name is None or name in QUALITATIVE:
+        return scale
+    if name == "diverging":
+        most = max(abs(scale.low), abs(scale.high))
+        return Scale(-most, most, f"diverging-{theme_name}", scale.clipped)
+    return Scale(scale.low, scale.high, name, scale.clipped)

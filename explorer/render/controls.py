@@ -1,101 +1,111 @@
-"""What mouse and keys do, whatever window they come from."""
+"""What mouse, keys and buttons do, whatever window they come from."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer.errors import ExplorerError
 from explorer.render import marks, motion
-from explorer.render.camera import frame
+from explorer.render.actions import Actions
+from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
-from explorer.render.layout import lay_out
+from explorer.render.hover import Hover, draw_hover, hovered, named_at
 from explorer.render.linked_scene import Scene
-from explorer.render.state import COLOURS
+from explorer.render.menus import SEARCHES, buttons, menu
+from explorer.render.state import State
+from explorer.render.text import count
+from explorer.render.tools import SAYS, Stroke, begin, draw_stroke, finish
+from explorer.render.widgets import Item, Placed, Popup, draw_buttons, place_buttons
 
 if TYPE_CHECKING:
     from PIL import Image
 
+FEWER = 4  # a picture with so many times less of a selection than another gives way to that
 STILL = 4.0  # pixels at 1600 × 900 that a click may slip
 
 
-@dataclass(frozen=True)
-class Key:
-    """One line of the table of keys.
+class Controls(Actions):
+    """Mouse, keys and buttons over a scene; what they bring about is in `Actions`.
 
     Attributes:
-        names: the keys, as VTK names them.
-        shown: how they are written in the help.
-        says: what they do.
-        does: what is called.
-    """
-
-    names: tuple[str, ...]
-    shown: str
-    says: str
-    does: Callable[[Controls], None]
-
-
-class Controls:
-    """Mouse and keys over a scene.
-
-    Attributes:
-        scene: what they act on.
-        size: (width, height) of the window in pixels.
-        message: what was last said in passing.
-        helping: whether the list of keys is shown.
-        done: whether the window should close.
+        popup: the open list, or None.
+        hover: what is under the resting mouse, or None.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self.scene = scene
-        self.size = size
-        self.message = ""
-        self.helping = False
-        self.done = False
-        self._preset = 0
+        super().__init__(scene, size)
+        self.popup: Popup | None = None
+        self.hover: Hover | None = None
+        self._hot_button = ""
+        self._hot_item: Item | None = None
         self._drag: str | None = None
+        self._stroke: Stroke | None = None
         self._from = (0.0, 0.0)
         self._moved = False
 
     @property
     def moving(self) -> bool:
-        """Whether the camera is being dragged."""
-        return self._drag is not None and self._moved
+        """Whether the camera is being dragged, or on its way to another view."""
+        return self.flight is not None or (self._drag in ("orbit", "pan", "zoom") and self._moved)
+
+    def placed(self) -> tuple[Placed, ...]:
+        """The buttons that have room in the bar, and where they lie."""
+        return place_buttons(buttons(self), self.layout)
 
     def picture(self, *, rough: bool = False) -> Image.Image:
         """The window's picture."""
         canvas = self.scene.frame(self.size, rough=rough, interactive=True)
-        layout, colours = lay_out(self.size), theme(self.scene.theme)
+        layout, colours = self.layout, theme(self.scene.theme)
+        down = "" if self.popup is None else self.popup.name
+        draw_buttons(canvas, layout, colours, placed=self.placed(), hot=self._hot_button, down=down)
+        if self.hover is not None and not rough and self.popup is None and self._stroke is None:
+            draw_hover(canvas, layout, colours, scene=self.scene, hover=self.hover)
+        if self._stroke is not None:
+            draw_stroke(canvas, layout, colours, stroke=self._stroke)
         if self.message:
             marks.draw_message(canvas, layout, colours, words=self.message)
+        if self.popup is not None:
+            self.popup.draw(canvas, layout, colours, hot=self._hot_item)
         if self.helping:
+            from explorer.render.keys import help_lines
+
             marks.draw_help(canvas, layout, colours, keys=help_lines())
         return canvas
 
-    def press(self, button: str, x: float, y: float, *, shift: bool = False) -> None:
+    def press(self, button: str, x: float, y: float, *, shift: bool = False, control: bool = False) -> None:
         """A mouse button ("left", "middle" or "right") went down at a pixel from the left and top."""
-        flat = self.scene.state.projection.n_components == 2
-        inside = lay_out(self.size).cloud.contains(x, y)
+        self._from, self._moved, self._stroke, self.hover = (x, y), False, None, None
+        self.flight = None
+        if self.popup is not None or any(one.place.contains(x, y) for one in self.placed()):
+            self._drag = "button"
+            return
+        flat = self.scene.view.parallel_scale is not None
+        inside = self.layout.cloud.contains(x, y)
         kinds = {"left": "pan" if shift or flat else "orbit", "middle": "pan", "right": "zoom"}
         self._drag = kinds[button] if inside else "none"
-        self._from, self._moved = (x, y), False
+        if button == "left":
+            how = "add" if shift else ("remove" if control else self.how)
+            stroke = begin(self.scene, self.tool, (x, y), how=how, visible=self.visible)
+            if stroke is not None:
+                self._stroke, self._drag = stroke, "select"
 
     def move(self, x: float, y: float) -> bool:
         """The mouse is at a pixel; says whether the picture changes."""
         if self._drag is None:
-            return False
-        layout = lay_out(self.size)
+            return self._hover(x, y)
+        layout = self.layout
         if not self._moved and np.hypot(x - self._from[0], y - self._from[1]) < STILL * layout.scale:
             return False
+        self._moved = True
+        if self._drag == "select" and self._stroke is not None:
+            self._stroke.add(x, y)
+            return True
         tall = layout.cloud.height
         dx, dy = (x - self._from[0]) / tall, (y - self._from[1]) / tall
-        self._moved, self._from = True, (x, y)
+        self._from = (x, y)
         view = self.scene.view
         if self._drag == "orbit":
             self.scene.view = motion.orbit(view, dx, dy)
@@ -103,21 +113,119 @@ class Controls:
             self.scene.view = motion.pan(view, dx, dy)
         elif self._drag == "zoom":
             self.scene.view = motion.zoom(view, float(np.exp(-2 * dy)))
-        return self._drag != "none"
+        return self.moving
 
-    def release(self, button: str, x: float, y: float) -> None:
+    def _hover(self, x: float, y: float) -> bool:
+        """Light up what is under the mouse; says whether that changed."""
+        layout, before = self.layout, (self._hot_button, self._hot_item, self._over)
+        self._hot_item = None if self.popup is None else self.popup.item(layout, x, y)
+        over = None if self._hot_item is not None else self._button_at(x, y)
+        self._hot_button = "" if over is None else over.button.name
+        free = self.popup is None and over is None and not self.helping
+        self.hover = hovered(self.scene, x, y) if free else None
+        return before != (self._hot_button, self._hot_item, self._over)
+
+    @property
+    def _over(self) -> object:
+        """What is under the mouse, wherever the mouse is on it."""
+        return None if self.hover is None else (self.hover.place, self.hover.at, self.hover.name)
+
+    def _button_at(self, x: float, y: float) -> Placed | None:
+        return next((one for one in self.placed() if one.place.contains(x, y)), None)
+
+    def release(self, button: str, x: float, y: float, *, shift: bool = False) -> None:
         """A mouse button went up; without a movement since it went down, that was a click."""
-        clicked = self._drag is not None and not self._moved and button == "left"
-        self._drag = None
-        if clicked and self.helping:
+        drag, self._drag = self._drag, None
+        stroke, self._stroke = self._stroke, None
+        if drag == "button":
+            self.guarded(lambda: self._click_bar(x, y, other=button == "right" or shift))
+        elif drag is not None and not self._moved and self.helping and button == "left":
             self.helping = False
-        elif clicked:
-            self.message = ""
+        elif drag == "select" and stroke is not None and (self._moved or stroke.kind == "brush"):
+            self.guarded(lambda: self._select(stroke, (x, y)))
+        elif drag is not None and not self._moved:
+            self.guarded(lambda: self._click(button, x, y, shift=shift))
+
+    def _select(self, stroke: Stroke, at: tuple[float, float]) -> None:
+        """Take what was drawn."""
+        stroke.add(*at)
+        n = finish(self.scene, stroke)
+        if n is not None:
+            self._selected(f"{count(n)} positions selected")
+
+    def _selected(self, words: str) -> None:
+        """Say what was selected, and show a picture that holds some of it."""
+        self.message, shares = words, self.scene.selection.shares()
+        if shares.max() > FEWER * shares[self.scene.image]:
+            # Where do they come from? The picture that holds most of them says so.
+            self.scene.image = int(shares.argmax())
+
+    def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
+        """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""
+        self.message = ""
+        name = self.scene.page(self.size, interactive=True).entry(x, y)
+        title = named_at(self.scene, x, y)
+        if title is not None and button == "left":
+            n = len(self.scene.select_class(title, how="add" if shift else self.how))
+            self._selected(f"{title}: {count(n)} positions selected")
+        elif name is not None:
+            (isolate if button == "right" or shift else hide_or_show)(self.scene.state, name)
+        elif button == "left":
             self.scene.click(x, y)
+
+    def _click_bar(self, x: float, y: float, *, other: bool) -> None:
+        """A click while a list is open, or on a button."""
+        popup = self.popup
+        if popup is not None:
+            item = popup.item(self.layout, x, y)
+            if item is not None:
+                self.choose(item, other=other)
+                return
+            if popup.place(self.layout).contains(x, y):
+                return
+        over = self._button_at(x, y)
+        self.popup = None
+        if over is not None and (popup is None or popup.name != over.button.name):
+            self.push(over.button.name)
+
+    def choose(self, item: Item, *, other: bool = False) -> None:
+        """Take a line of the open list."""
+        does = item.other if other and item.other is not None else item.does
+        if does is None:
+            return
+        popup = self.popup
+        if not item.stays:
+            self.popup = None
+        does()
+        if item.stays and popup is not None:
+            popup.items = menu(self, popup.name)
+        self._hot_item = None
+
+    def push(self, name: str) -> None:
+        """Push a button by its name."""
+        items = menu(self, name)
+        if items:
+            owner = {"channel": "colour"}.get(name, name)
+            anchor = next((one.place for one in self.placed() if one.button.name == owner), None)
+            more = next((one.place for one in self.placed() if one.button.name == "more"), None)
+            place = anchor or more
+            if place is not None:
+                search, hint = SEARCHES.get(name, (None, ""))
+                typed = None if search is None else partial(search, self)
+                self.popup = Popup(name, items, place, search=typed, hint=hint)
+            return
+        self.popup = None
+        if name in SAYS:
+            self.use(name)
+        else:
+            PUSHED[name](self)
 
     def wheel(self, steps: float, x: float, y: float) -> bool:
         """The wheel turned, forwards is positive; says whether the picture changes."""
-        place = lay_out(self.size).cloud
+        if self.popup is not None:
+            self.popup.scroll(self.layout, -3 if steps > 0 else 3)
+            return True
+        place = self.layout.cloud
         if not place.contains(x, y):
             return False
         at = (x - place.left - place.width / 2, y - place.top - place.height / 2)
@@ -125,8 +233,16 @@ class Controls:
         self.scene.view = motion.zoom(self.scene.view, 1.15**steps, middle)
         return True
 
-    def key(self, name: str) -> bool:
-        """A key went down, by VTK's name for it; says whether it means something."""
+    def key(self, name: str, text: str = "") -> bool:
+        """A key went down, by VTK's name for it and the letter it gives; says whether it means something."""
+        from explorer.render.keys import KEYS
+
+        if self.popup is not None:
+            return self._type(self.popup, name, text)
+        if self.making is not None and name == "Escape":
+            self.making.stop()
+            return True
+        self.hover = None
         found = next((key for key in KEYS if name in key.names), None)
         if found is None:
             return False
@@ -134,124 +250,38 @@ class Controls:
             self.helping = False
             return True
         self.message = ""
-        if found.does is not Controls.toggle_help:
+        if name not in ("h", "question"):
             self.helping = False
-        try:
-            found.does(self)
-        except (ExplorerError, OSError) as error:
-            self.message = str(error)
+        self.guarded(lambda: found.does(self))
         return True
 
-    def colour(self, colour: str) -> None:
-        """Colour the points so, and let the heatmap show the same numbers where it can."""
-        state = self.scene.state
-        state.colour = colour
-        if colour in ("norm", "channel", "component"):
-            state.map = colour
-
-    def step_colour(self, step: int) -> None:
-        """Colour the points by the next thing."""
-        self.scene.state.next_colour(step)
-        self.colour(self.scene.state.colour)
-
-    def isolate(self) -> None:
-        """Keep only the current image's points in colour, or all."""
-        state = self.scene.state
-        state.isolated = not state.isolated
-        self.message = f"only {state.run.image_names[state.image]} in colour" if state.isolated else ""
-
-    def overlay(self) -> None:
-        """Lay the map over the picture, or show it alone."""
-        self.scene.state.overlaid = not self.scene.state.overlaid
-
-    def switch_theme(self) -> None:
-        """Light or dark."""
-        self.scene.theme = "light" if self.scene.theme == "dark" else "dark"
-
-    def reset(self) -> None:
-        """Back to the opening view."""
-        self.scene.view = None
-        self._preset = 0
-
-    def preset(self) -> None:
-        """Look along the projection's axes in turn."""
-        points, place = self.scene.cloud.points, lay_out(self.size).cloud
-        if self.scene.state.projection.n_components == 2 or not len(points):
-            self.reset()
-            return
-        basis = np.array(motion.PRESETS[self._preset % 3], float)
-        self.scene.view = frame(points, basis, place.width / place.height)
-        self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
-        self._preset += 1
-
-    def toggle_help(self) -> None:
-        """Show or hide the list of keys."""
-        self.helping = not self.helping
-
-    def save_picture(self) -> None:
-        """Write what is seen into the current folder."""
-        path = self.scene.screenshot(free_name(self._stem(), ".png"), size=self.size)
-        self.message = f"saved {path}"
-
-    def save_view(self) -> None:
-        """Write the camera into the current folder."""
-        self.message = f"saved {self.scene.save_camera(free_name(self._stem() + '-camera', '.json'))}"
-
-    def _stem(self) -> str:
-        """A file name for this scene."""
-        projection = self.scene.state.projection
-        return re.sub(r"[^\w.-]+", "-", f"{projection.layer}-{projection.method}").strip("-.") or "scene"
-
-    def quit(self) -> None:
-        """Close the window."""
-        self.done = True
+    def _type(self, popup: Popup, name: str, text: str) -> bool:
+        """A key while a list is open: Escape closes it, letters narrow it down, Return takes the first."""
+        if name == "Escape":
+            self.popup = None
+        elif name in ("Down", "Up", "Next", "Prior"):
+            popup.scroll(self.layout, {"Down": 1, "Up": -1, "Next": 10, "Prior": -10}[name])
+        elif name in ("Return", "KP_Enter"):
+            first = next((item for item in popup.items if item.does is not None), None)
+            if first is not None:
+                self.guarded(lambda: self.choose(first))
+        elif popup.search is not None and (name == "BackSpace" or (text and text.isprintable())):
+            popup.query = popup.query[:-1] if name == "BackSpace" else popup.query + text
+            popup.items, popup.first = tuple(popup.search(popup.query)), 0
+        else:
+            return False
+        return True
 
 
-def free_name(stem: str, suffix: str) -> Path:
-    """A file name in the current folder that nothing has yet."""
-    number, path = 1, Path(stem + suffix)
-    while path.exists():
-        number += 1
-        path = Path(f"{stem}-{number}{suffix}")
-    return path
+def hide_or_show(state: State, name: str) -> None:
+    """Hide a class of the current colouring, or show it again."""
+    hide(state, name, hidden=name not in state.hidden.get(state.colour, frozenset()))
 
 
-def _colour(index: int) -> Callable[[Controls], None]:
-    """The key that colours by one mode."""
-    return lambda controls: controls.colour(COLOURS[index])
-
-
-KEYS = (
-    Key(("n", "Right"), "n  →", "next image", lambda c: c.scene.state.next_image()),
-    Key(("p", "Left"), "p  ←", "previous image", lambda c: c.scene.state.next_image(-1)),
-    Key(("bracketright", "Up"), "]  ↑", "next channel", lambda c: c.scene.state.next_channel()),
-    Key(("bracketleft", "Down"), "[  ↓", "previous channel", lambda c: c.scene.state.next_channel(-1)),
-    Key(("m",), "m", "map: norm, channel or component", lambda c: c.scene.state.next_map()),
-    Key(("o",), "o", "map over the picture or alone", Controls.overlay),
-    Key(("c",), "c", "next colours of the points", lambda c: c.step_colour(1)),
-    Key(("C",), "shift c", "previous colours", lambda c: c.step_colour(-1)),
-    *(Key((str(i + 1),), str(i + 1), f"colour by {mode}", _colour(i)) for i, mode in enumerate(COLOURS)),
-    Key(("i",), "i", "only this image in colour", Controls.isolate),
-    Key(("t",), "t", "light or dark", Controls.switch_theme),
-    Key(("r",), "r", "opening view", Controls.reset),
-    Key(("v",), "v", "views along the axes", Controls.preset),
-    Key(("s",), "s", "save a picture", Controls.save_picture),
-    Key(("k",), "k", "save the camera", Controls.save_view),
-    Key(("h", "question"), "h", "this list", Controls.toggle_help),
-    Key(("q", "Escape"), "q  esc", "quit", Controls.quit),
-)
-MOUSE = (
-    ("click", "select a point, or a position on a map"),
-    ("drag", "turn (flat maps: move)"),
-    ("shift drag", "move"),
-    ("wheel", "nearer or farther"),
-)
-
-
-def help_lines() -> list[tuple[str, str]]:
-    """What the help lists: the mouse, then every key of the table; colours in one line."""
-    digits = {str(i + 1) for i in range(len(COLOURS))}
-    lines = [(key.shown, key.says) for key in KEYS if key.shown not in digits]
-    place = next(i for i, (shown, _) in enumerate(lines) if shown == "shift c") + 1
-    lines.insert(place, (f"1 – {len(COLOURS)}", "colour by " + ", ".join(COLOURS[:4]) + " …"))
-    return [*MOUSE, *lines]
+PUSHED: dict[str, Callable[[Controls], None]] = {
+    "visible": Controls.switch_visible,
+    "clear": Controls.clear,
+    "flat": Controls.switch_flat,
+    "theme": Controls.switch_theme,
+    "help": Controls.toggle_help,
+}

@@ -1,4 +1,4 @@
-"""Writing pictures to files."""
+"""Writing pictures and words to files."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def save_picture(picture: Image.Image, path: str | Path) -> Path:
             picture.save(target)
         else:
             picture.save(target, quality=95)
+    except OSError as error:
+        raise RenderError(f"{target}: cannot be written ({error})") from None
+    return target
+
+
+def save_text(text: str, path: str | Path) -> Path:
+    """Write text to a file.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RenderError(f"{target}: cannot be written ({error})") from None
     return target

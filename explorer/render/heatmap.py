@@ -11,7 +11,9 @@ from explorer.errors import InputError, suggest
 from explorer.render.colours import Colour, Scale, Theme
 
 if TYPE_CHECKING:
-    from PIL import ImageDraw
+    from PIL import Image, ImageDraw
+
+    from explorer.render.layout import Rect
 
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 MISSING = {"light": (236, 228, 214), "dark": (58, 49, 40)}
@@ -86,3 +88,31 @@ def outline(
     for grow, colour, stroke in rings:
         edge = (left - grow, top - grow, right - 1 + grow, bottom - 1 + grow)
         draw.rectangle(edge, outline=colour, width=stroke)
+
+
+def outline_mask(
+    canvas: Image.Image, place: Rect, mask: NDArray[np.bool_], theme: Theme, *, thick: int = 2
+) -> None:
+    """Mark the cells of a mask (rows, columns) on a picture at a place: their outline, the rest paler."""
+    from PIL import Image
+
+    rows = np.arange(place.height) * mask.shape[0] // place.height
+    columns = np.arange(place.width) * mask.shape[1] // place.width
+    inside = mask[rows][:, columns]
+    box = (place.left, place.top, place.right, place.bottom)
+    pixels = np.asarray(canvas.crop(box), np.float32)
+    pixels = np.where(inside[..., None], pixels, 0.45 * pixels + 0.55 * np.array(theme.panel, np.float32))
+    for grown, colour in ((2 * thick, (10, 12, 14)), (thick, theme.accent)):
+        pixels[_edge(inside, grown)] = colour
+    canvas.paste(Image.fromarray(np.asarray(pixels + 0.5, np.uint8)), box[:2])
+
+
+def _edge(inside: NDArray[np.bool_], thick: int) -> NDArray[np.bool_]:
+    """The pixels of a mask that lie within `thick` pixels of one outside it; the picture's rim is none."""
+    padded = np.pad(inside, thick, mode="edge")
+    held = inside.copy()
+    for shift in range(1, thick + 1):
+        for dy, dx in ((shift, 0), (-shift, 0), (0, shift), (0, -shift)):
+            top, left = thick + dy, thick + dx
+            held &= padded[top : top + inside.shape[0], left : left + inside.shape[1]]
+    return inside & ~held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from explorer.errors import InputError
@@ -33,6 +34,11 @@ class Rect:
         """Whether a pixel lies inside."""
         return self.left <= x < self.right and self.top <= y < self.bottom
 
+    def meets(self, other: Rect) -> bool:
+        """Whether two rectangles share a pixel."""
+        across = self.left < other.right and other.left < self.right
+        return across and self.top < other.bottom and other.top < self.bottom
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -42,21 +48,25 @@ class Layout:
         size: (width, height) of the whole.
         scale: how much larger than at 1600 × 900 text and margins are.
         header: title and facts.
+        bar: the window's buttons; None on a picture without any.
         cloud: the point cloud's viewport.
         legend: what its colours mean.
         axes: how the projection's axes lie.
-        panels: the four squares in which pictures are fitted.
-        info: the selected position.
+        panels: the four places, of the pictures' shape, in which they are fitted.
+        info: the position that is looked at.
+        strip: small pictures of neighbours, or of what is selected; None where there is no room.
     """
 
     size: tuple[int, int]
     scale: float
     header: Rect
+    bar: Rect | None
     cloud: Rect
     legend: Rect
     axes: Rect
     panels: tuple[Rect, Rect, Rect, Rect]
     info: Rect
+    strip: Rect | None
 
     def px(self, length: float) -> int:
         """A length at 1600 × 900 in this page's pixels."""
@@ -90,8 +100,13 @@ class Shown:
         return left, top, left + wide, top + tall
 
 
-def lay_out(size: tuple[int, int]) -> Layout:
+def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False) -> Layout:
     """Place everything for a window of `size` (width, height).
+
+    Args:
+        size: (width, height) in pixels.
+        aspect: the pictures' width over their height: the panels have it too.
+        bar: whether there is a row of buttons.
 
     Raises:
         InputError: too small to read, or larger than a graphics card draws.
@@ -106,30 +121,57 @@ def lay_out(size: tuple[int, int]) -> Layout:
     def px(length: float) -> int:
         return max(1, round(length * scale))
 
-    margin, gap, caption, foot = px(28), px(20), px(26), px(40)
-    top = px(84)
-    info_height = min(px(136), height // 4)
-    # Two by two squares and the box below them must fit the height, and leave the cloud its room.
-    tall = (height - top - margin - info_height - 2 * (caption + foot)) // 2
-    side = max(48, min(tall, (int(width * (0.38 if width > 1.5 * height else 0.42)) - gap - margin) // 2))
-    column = width - margin - 2 * side - gap
-    panels = tuple(
-        Rect(column + j * (side + gap), top + caption + i * (side + caption + foot), side, side)
-        for i in range(2)
-        for j in range(2)
-    )
-    below = panels[3].bottom + foot
-    legend_height = px(82)
-    corner = px(84)
-    wide = column - 2 * margin - corner - px(8)
+    margin, top = px(28), px(84)
+    buttons = Rect(margin, top, width - 2 * margin, px(34)) if bar else None
+    top += px(46) if bar else 0
+    panels, info, strip = _column(size=(width, height), top=top, aspect=aspect, px=px)
+    left = min(info.left, *(panel.left for panel in panels))
+    legend_height, corner = px(104), px(84)
+    wide = left - 2 * margin - corner - px(8)
     legend = Rect(margin, height - margin - legend_height + px(14), wide, legend_height - px(6))
     return Layout(
         size=(width, height),
         scale=scale,
-        header=Rect(margin, 0, width - 2 * margin, top),
-        cloud=Rect(0, top, column - margin, legend.top - top - px(10)),
+        header=Rect(margin, 0, width - 2 * margin, px(84)),
+        bar=buttons,
+        cloud=Rect(0, top, left - margin, legend.top - top - px(10)),
         legend=legend,
-        axes=Rect(legend.right + px(8), legend.top - px(6), corner, legend_height),
-        panels=(panels[0], panels[1], panels[2], panels[3]),
-        info=Rect(column, below, 2 * side + gap, min(height - margin - below, px(180))),
+        axes=Rect(legend.right + px(8), legend.bottom - px(82), corner, px(82)),
+        panels=panels,
+        info=info,
+        strip=strip,
     )
+
+
+def _column(
+    *, size: tuple[int, int], top: int, aspect: float, px: Callable[[float], int]
+) -> tuple[tuple[Rect, Rect, Rect, Rect], Rect, Rect | None]:
+    """The right-hand column: panels in the arrangement that shows pictures of this shape largest."""
+    (width, height), margin = size, px(28)
+    gap, caption, foot = px(18), px(24), px(36)
+    info = px(128)
+    strip = px(92) if height - top > px(560) else 0
+    tall = height - top - margin - info - strip
+    wide = int(width * (0.47 if width > 1.3 * height else 0.44)) - margin
+    shapes = []
+    for rows, columns in ((2, 2), (4, 1), (1, 4)):
+        most = (wide - (columns - 1) * gap) / columns, tall / rows - caption - foot
+        w = max(24.0, min(most[0], most[1] * aspect))
+        shapes.append((w * w / aspect, rows, columns, int(w), max(12, int(w / aspect))))
+    _, rows, columns, w, h = max(shapes, key=lambda shape: (shape[0], shape[1] == 2))
+    across = max(columns * w + (columns - 1) * gap, min(px(450), wide))
+    left = width - margin - across
+    if columns > 1:
+        gap = (across - columns * w) // (columns - 1)
+    step = h + caption + foot
+    places = [
+        Rect(left + column * (w + gap), top + caption + row * step, w, h)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    below = places[3].bottom + foot
+    # What pictures of this shape leave free goes to the words below them, up to what they can use.
+    spare = height - margin - below - info - strip
+    box = Rect(left, below, across, info + min(max(0, spare), px(64)))
+    row = Rect(left, box.bottom + px(10), across, strip - px(10)) if strip else None
+    return (places[0], places[1], places[2], places[3]), box, row

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer.render.colouring import Legend
-from explorer.render.colours import Colour, Scale, Theme, table
+from explorer.render.colouring import OTHERS, Legend, Swatch
+from explorer.render.colours import Scale, Theme, table
 from explorer.render.layout import Layout, Rect
 from explorer.render.text import count, disc, font, number, width, write
 
@@ -15,55 +16,74 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-ROWS = 2
+@dataclass(frozen=True)
+class Entry:
+    """A class in a legend that was drawn, for clicks."""
+
+    place: Rect
+    name: str
 
 
-def draw_legend(canvas: Image.Image, layout: Layout, theme: Theme, *, legend: Legend) -> None:
-    """Draw what the points' colours mean below the cloud."""
+def draw_legend(canvas: Image.Image, layout: Layout, theme: Theme, *, legend: Legend) -> tuple[Entry, ...]:
+    """Draw what the points' colours mean below the cloud; say where each class came to lie."""
     from PIL import ImageDraw
 
     draw, place, px = ImageDraw.Draw(canvas), layout.legend, layout.px
-    title = font(px(12), "Bold")
+    title, plain = font(px(12), "Bold"), font(px(11))
     at = (place.left, place.top + px(12))
-    write(draw, at, legend.title, face=title, fill=theme.text, limit=place.width)
-    below = Rect(place.left, place.top + px(24), place.width, place.height - px(24))
+    wide = write(draw, at, legend.title, face=title, fill=theme.text, limit=place.width)
+    if legend.note and place.width - wide > px(90):
+        after = (place.left + wide + px(12), at[1])
+        room = place.width - wide - px(12)
+        write(draw, after, legend.note, face=plain, fill=theme.muted, limit=room)
+    below = Rect(place.left, place.top + px(22), place.width, place.height - px(22))
     if legend.scale is not None:
-        narrow = Rect(below.left, below.top, min(below.width, px(380)), below.height)
+        narrow = Rect(below.left, below.top + px(4), min(below.width, px(380)), below.height)
         bar(canvas, layout, theme, scale=legend.scale, place=narrow, ticks=legend.ticks)
-        return
-    _swatches(canvas, layout, theme, swatches=legend.swatches, place=below)
+        return ()
+    return _swatches(canvas, layout, theme, legend=legend, place=below)
 
 
 def _swatches(
-    canvas: Image.Image,
-    layout: Layout,
-    theme: Theme,
-    *,
-    swatches: tuple[tuple[str, Colour], ...],
-    place: Rect,
-) -> None:
-    """Classes in columns of equal width over at most two rows; what does not fit is counted."""
+    canvas: Image.Image, layout: Layout, theme: Theme, *, legend: Legend, place: Rect
+) -> tuple[Entry, ...]:
+    """Classes in columns of equal width; what does not fit, and what shares the grey, is counted."""
     from PIL import ImageDraw
 
     draw, px, face = ImageDraw.Draw(canvas), layout.px, font(layout.px(12))
-    widest = max((width(name, face) for name, _ in swatches), default=0)
-    step = min(widest, px(170)) + px(38)
-    columns = max(1, place.width // step)
-    fits = columns * ROWS
-    shown = swatches if len(swatches) <= fits else swatches[: fits - 1]
-    if len(shown) > columns and len(swatches) <= fits:
-        # Rows of equal length read better than a full one and a rest.
-        columns = -(-len(shown) // ROWS)
-    for index in range(len(shown) + (len(shown) < len(swatches))):
+    swatches, longest, tall = legend.swatches, px(170), px(21)
+    rows = max(1, place.height // tall)
+    widest = max((width(swatch.name, face) for swatch in swatches), default=0)
+    step = min(widest, longest) + px(34)
+    columns = max(1, (place.width + px(14)) // step)
+    rest = legend.others > 0
+    if len(swatches) + rest > rows * columns:
+        shown = swatches[: rows * columns - 1]
+        rest = True
+    else:
+        shown = swatches
+        # Rows of equal length read better than full ones and a rest.
+        columns = -(-(len(swatches) + rest) // -(-(len(swatches) + rest) // columns))
+    entries = []
+    for index, swatch in enumerate(shown):
         x = place.left + (index % columns) * step
-        y = place.top + px(12) + (index // columns) * px(22)
-        if index == len(shown):
-            rest = f"and {count(len(swatches) - len(shown))} more"
-            write(draw, (x, y), rest, face=face, fill=theme.muted, anchor="lm")
-            return
-        name, colour = shown[index]
-        disc(canvas, (x + px(6), y), px(6), colour=colour)
-        write(draw, (x + px(19), y), name, face=face, fill=theme.text, anchor="lm", limit=px(170))
+        y = place.top + px(11) + (index // columns) * tall
+        disc(canvas, (x + px(6), y), px(6), colour=swatch.colour, hollow=px(4) if swatch.hidden else 0.0)
+        fill = theme.muted if swatch.hidden else theme.text
+        wide = write(draw, (x + px(19), y), swatch.name, face=face, fill=fill, anchor="lm", limit=longest)
+        if swatch.hidden:
+            draw.line((x + px(19), y, x + px(19) + wide, y), fill=theme.muted, width=max(1, px(1)))
+        if legend.mode:
+            entries.append(Entry(Rect(x, y - tall // 2, px(19) + wide, tall), swatch.name))
+    if rest:
+        x = place.left + (len(shown) % columns) * step
+        y = place.top + px(11) + (len(shown) // columns) * tall
+        more = len(swatches) - len(shown) + legend.others
+        grey = OTHERS[theme.name]
+        disc(canvas, (x + px(6), y), px(6), colour=grey)
+        words = f"{count(more)} more{'' if not legend.others else ', in grey'}"
+        write(draw, (x + px(19), y), words, face=face, fill=theme.muted, anchor="lm", limit=longest)
+    return tuple(entries)
 
 
 def swatch_line(
@@ -71,17 +91,21 @@ def swatch_line(
     layout: Layout,
     theme: Theme,
     *,
-    swatches: tuple[tuple[str, Colour], ...],
+    swatches: tuple[Swatch, ...],
     place: Rect,
 ) -> None:
     """Swatches in one line below a picture."""
     from PIL import ImageDraw
 
     draw, px, face, x = ImageDraw.Draw(canvas), layout.px, font(layout.px(11)), place.left
-    for name, colour in swatches:
+    for swatch in swatches:
         y = place.top + px(7)
-        disc(canvas, (x + px(5), y), px(5), colour=colour)
-        x += px(15) + write(draw, (x + px(15), y), name, face=face, fill=theme.muted, anchor="lm") + px(14)
+        disc(canvas, (x + px(5), y), px(5), colour=swatch.colour)
+        x += (
+            px(15)
+            + write(draw, (x + px(15), y), swatch.name, face=face, fill=theme.muted, anchor="lm")
+            + px(14)
+        )
 
 
 def bar(

@@ -11,16 +11,26 @@ from numpy.typing import NDArray
 
 from explorer.reduce.projection import Projection
 from explorer.render import marks
-from explorer.render.camera import Camera, face_on, frame, opening, spatial
-from explorer.render.cloud import Cloud
-from explorer.render.colouring import Colouring, colouring
+from explorer.render.adjusting import Adjusting
+from explorer.render.camera import Camera, spatial
+from explorer.render.centres import Centre, centres
+from explorer.render.cloud import Cloud, Look
+from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import theme as theme_named
 from explorer.render.files import check_suffix, save_picture
-from explorer.render.layout import lay_out
+from explorer.render.focus import Focus
+from explorer.render.keeping import Keeping
+from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
-from explorer.render.panels import panels
-from explorer.render.state import Selection, State
+from explorer.render.panels import panels, picture_aspect
+from explorer.render.plane import cell_of, plane, position_at
+from explorer.render.quantities import steps_of
+from explorer.render.selecting import Selecting
+from explorer.render.state import State
+from explorer.render.strip_drawing import room
+from explorer.render.strips import strips
 from explorer.render.values import RunLike
+from explorer.render.views import Viewed, Views
 from explorer.render.words import header, info, method_name
 
 if TYPE_CHECKING:
@@ -30,12 +40,15 @@ SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene:
-    """What `explorer.scene` gives: look at it, click in it, take pictures of it.
+class Scene(Viewed, Selecting, Keeping, Adjusting):
+    """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
         state: what is shown, without any drawing.
         cloud: the points.
+        views: the cameras.
+        named: whether classes are named at their centres in the cloud.
+        size: (width, height) of the last picture: pixels that are picked or clicked are those of it.
     """
 
     def __init__(
@@ -50,157 +63,120 @@ class Scene:
     ) -> None:
         self.state = State(run, projection)
         self.theme, self.colour, self.image, self.channel = theme, colour, image, channel
+        self.named = True
         self.cloud = Cloud(projection.coordinates)
-        self._camera: Camera | None = None
-        self._turn: NDArray[np.float64] | None = None
-        self._opening: tuple[float, Camera] | None = None
-        self._basis: Any = None
+        self.views = Views(self.cloud)
+        self._basis: tuple[str, Any] | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
+        self._look: tuple[tuple[Any, ...], Look] | None = None
+        self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
-        self._size = SIZE
+        self.size, self._interactive = SIZE, False
 
     @property
-    def image(self) -> int:
-        """The input whose heatmaps are shown."""
-        return self.state.image
+    def projection(self) -> Projection:
+        """What is shown; set it to another projection of the same run, and the selection stays."""
+        return self.state.projection
 
-    @image.setter
-    def image(self, image: int) -> None:
-        self.state.show_image(image)
-
-    @property
-    def channel(self) -> int | None:
-        """The channel the map shows, or None while it shows the norm or a component."""
-        return self.state.channel if self.state.map == "channel" else None
-
-    @channel.setter
-    def channel(self, channel: int | None) -> None:
-        if channel is not None:
-            self.state.channel = channel
-        self.state.map = "norm" if channel is None else "channel"
+    @projection.setter
+    def projection(self, projection: Projection) -> None:
+        if projection is self.state.projection:
+            return
+        self.state.show(projection)
+        self.cloud.close()
+        self.cloud = Cloud(projection.coordinates)
+        self.views = Views(self.cloud)
+        self._colouring = self._look = self._centres = self._page = None
 
     @property
-    def colour(self) -> str:
-        """What the points' colours mean."""
-        return self.state.colour
-
-    @colour.setter
-    def colour(self, colour: str) -> None:
-        self.state.colour = colour
-
-    @property
-    def theme(self) -> str:
-        """The colours around the data: light or dark."""
-        return self.state.theme
-
-    @theme.setter
-    def theme(self, name: str) -> None:
-        self.state.theme = name
-
-    @property
-    def selection(self) -> Selection | None:
-        """The selected position, or None."""
-        return self.state.selection
-
-    def select(self, image: int, *position: int) -> Selection:
-        """Select a position of an image, and show that image.
-
-        Raises:
-            InputError: there is no such image or position.
-        """
-        return self.state.select(image, *position)
-
-    @property
-    def camera(self) -> dict[str, Any]:
-        """Where the cloud is seen from: lists and numbers, in the projection's coordinates."""
-        return self.view.to_dict()
-
-    @camera.setter
-    def camera(self, content: Mapping[str, Any]) -> None:
-        self._camera = Camera.from_dict(content)
+    def layout(self) -> Layout:
+        """Where everything lies on the last picture."""
+        return lay_out(self.size, picture_aspect(self.state), bar=self._interactive)
 
     @property
     def view(self) -> Camera:
         """The camera; until it is set, the one that shows most, fitted to the last picture's size."""
-        if self._camera is not None:
-            return self._camera
-        place = lay_out(self._size).cloud
-        aspect = place.width / place.height
-        if self._opening is None or self._opening[0] != aspect:
-            self._opening = aspect, self._opening_view(aspect)
-        return self._opening[1]
+        place = self.layout.cloud
+        return self.views.at(place.width / place.height, lambda: self.colouring().groups[self.cloud.finite])
 
     @view.setter
     def view(self, camera: Camera | None) -> None:
-        self._camera = camera
-
-    def _opening_view(self, aspect: float) -> Camera:
-        """The view a scene opens with: face on for a flat cloud, else what shows most.
-
-        Its direction is chosen once, so that new colours do not turn the cloud.
-        """
-        points = self.cloud.points
-        if not len(points):
-            return face_on(np.zeros((1, 3)), aspect)
-        if self.state.projection.n_components == 2:
-            return face_on(points, aspect)
-        if self._turn is None:
-            self._turn = opening(points, self.colouring().groups[self.cloud.shown], aspect)
-        return frame(points, self._turn, aspect)
-
-    def save_camera(self, path: str | Path) -> Path:
-        """Write the camera as JSON."""
-        return self.view.save(path)
-
-    def load_camera(self, path: str | Path) -> None:
-        """Read a camera that `save_camera` wrote.
-
-        Raises:
-            InputError: there is no such file, or it holds no camera.
-        """
-        self._camera = Camera.load(path)
+        self.views.chosen = camera
 
     def basis(self) -> Any:
         """The layer's PCA→RGB colours, fitted when they are first needed."""
-        if self._basis is None:
+        layer = self.state.values.layer
+        if self._basis is None or self._basis[0] != layer:
             from explorer.reduce.rgb_basis import rgb
 
             run: Any = self.state.run
-            self._basis = rgb(run, self.state.values.layer)
-        return self._basis
+            self._basis = layer, rgb(run, layer)
+        return self._basis[1]
+
+    def _colouring_key(self) -> tuple[Any, ...]:
+        """What the colouring depends on."""
+        state = self.state
+        depends = {
+            "channel": state.channel,
+            "component": state.component,
+            "similarity": state.focus,
+            "cluster": state.clustering,
+        }.get(state.colour)
+        hidden = state.hidden.get(state.colour, frozenset())
+        return (state.colour, state.theme, depends, hidden, state.colour_map)
+
+    def pending(self) -> str:
+        """What takes long and is to be computed before the next picture, in words; empty for nothing."""
+        if self._colouring is not None and self._colouring[0] == self._colouring_key():
+            return ""
+        return takes_long(self.state)
 
     def colouring(self) -> Colouring:
         """The points' colours and their legend as the state asks."""
-        state = self.state
-        key = (state.colour, state.theme, state.channel if state.colour == "channel" else state.component)
+        state, key = self.state, self._colouring_key()
         if self._colouring is None or self._colouring[0] != key:
             self._colouring = key, colouring(state, theme_named(state.theme), self.basis)
         return self._colouring[1]
 
+    def look(self) -> Look:
+        """What the points look like; the same object until something changes."""
+        state, found = self.state, self.colouring()
+        many = state.wide
+        chosen = state.selection if many else None
+        isolated = state.image if state.isolated else None
+        scaled = None if state.size is None else state.quantity(state.size)
+        key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled)
+        if self._look is None or any(a is not b and a != b for a, b in zip(self._look[0], key, strict=True)):
+            shown, emphasised = state.shown, None
+            if many or state.isolated:
+                emphasised = np.ones(len(state.rows), bool) if not many else state.selected.copy()
+                if state.isolated:
+                    emphasised &= state.image_of_row == state.image
+            sizes = None if scaled is None else steps_of(scaled.values)
+            theme = theme_named(state.theme)
+            self._look = key, Look(found.colours, theme, None if shown.all() else shown, emphasised, sizes)
+        return self._look[1]
+
     def page(self, size: tuple[int, int], *, interactive: bool = False) -> Page:
         """Everything but the points, composed for a window of `size`; kept until something changes."""
         state, colours = self.state, theme_named(self.state.theme)
-        key = (
-            size,
-            interactive,
-            state.theme,
-            state.image,
-            state.channel,
-            state.map,
-            state.component,
-            state.overlaid,
-            state.colour,
-            state.selection,
-        )
+        found = self.colouring()
+        shapes = (size, interactive, state.theme, state.image, state.channel, state.map, state.component)
+        marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
+        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
+            layout = lay_out(size, picture_aspect(state), bar=interactive)
+            mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
                 panels=panels(state, colours, self.basis),
-                legend=self.colouring().legend,
+                legend=with_size(found.legend, state),
                 info=info(state, interactive=interactive),
-                cell=state.cell,
+                cell=cell_of(state),
+                mask=None if mask is None else plane(state, mask),
+                strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
             )
-            self._page = key, compose(content, lay_out(size), colours)
+            self._page = key, compose(content, layout, colours)
         return self._page[1]
 
     def frame(
@@ -211,35 +187,54 @@ class Scene:
         Args:
             size: (width, height) in pixels.
             rough: quicker and coarser, for while the camera moves.
-            interactive: whether to hint at mouse and keys.
+            interactive: whether to leave room for buttons and hint at mouse and keys.
         """
         from PIL import Image
 
-        self._size = size
+        self.size, self._interactive = size, interactive
         page, state = self.page(size, interactive=interactive), self.state
         colours = theme_named(state.theme)
         layout, place = page.layout, page.layout.cloud
-        picture = self.cloud.paint(
-            self.view,
-            (place.width, place.height),
-            colours=self.colouring().colours,
-            theme=colours,
-            emphasised=state.image_of_row == state.image if state.isolated else None,
-            rough=rough,
-        )
+        picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
         canvas.paste(Image.fromarray(np.ascontiguousarray(picture)), (place.left, place.top))
+        marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
         marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
-        chosen = state.selection
-        at = None if chosen is None or chosen.nearest is None else self.pixel(chosen.nearest, size)
-        if chosen is not None and at is not None:
-            marks.draw_ring(canvas, layout, colours, at=at, exact=chosen.row is not None)
+        at = None if state.focus is None or state.focus.nearest is None else self.pixel(state.focus.nearest)
+        if state.focus is not None and at is not None:
+            marks.draw_ring(canvas, layout, colours, at=at, exact=state.focus.row is not None)
+        marks.draw_note(canvas, layout, colours, words=self.caveat(rough=rough))
         return canvas
 
-    def pixel(self, row: int, size: tuple[int, int] | None = None) -> tuple[float, float] | None:
-        """Where a row of the projection is drawn, from the picture's left and top; None out of sight."""
-        place = lay_out(size or self._size).cloud
+    def caveat(self, *, rough: bool = False) -> str:
+        """What the cloud's picture leaves out, in words; empty when it leaves out nothing."""
+        from explorer.render.words import caveat
+
+        place, drawn = self.layout.cloud, self.cloud.drawn_while_moving()
+        thinned = drawn if rough and drawn < len(self.cloud.points) else None
+        outside = 0
+        if thinned is None and self.views.chosen is None and len(self.cloud.points):
+            inside = self.cloud.on_screen(self.view, (place.width, place.height)).inside()
+            outside = len(inside) - int(inside.sum())
+        shown = self.look().shown
+        hidden = 0 if shown is None else len(shown) - int(shown.sum())
+        return caveat(self.state, n=len(self.cloud.points), thinned=thinned, outside=outside, hidden=hidden)
+
+    def centres(self) -> tuple[Centre, ...]:
+        """Where the classes that the colours show have their centres in the cloud."""
+        found, look = self.colouring(), self.look()
+        if self._centres is None or self._centres[0] is not look:
+            self._centres = look, centres(self.cloud, found, look)
+        return self._centres[1]
+
+    def names(self) -> tuple[tuple[Rect, Centre], ...]:
+        """Where classes are named in the cloud on the last picture."""
+        return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
+
+    def pixel(self, row: int) -> tuple[float, float] | None:
+        """Where a row of the projection is on the last picture, from left and top; None out of sight."""
+        place = self.layout.cloud
         point: NDArray[np.float64] = spatial(self.state.projection.coordinates[row : row + 1])
         pixels, depth = self.view.project(point, (place.width, place.height))
         if not np.isfinite(pixels).all() or depth[0] <= 0:
@@ -249,20 +244,30 @@ class Scene:
 
     def pick(self, x: float, y: float) -> int | None:
         """The row of the projection that is seen at a pixel of the last picture, or None."""
-        layout = lay_out(self._size)
+        layout = self.layout
         place = layout.cloud
         if not place.contains(x, y):
             return None
-        at = (x - place.left, y - place.top)
-        return self.cloud.pick(self.view, (place.width, place.height), at=at, reach=REACH * layout.scale)
+        at, size = (x - place.left, y - place.top), (place.width, place.height)
+        return self.cloud.pick(self.view, size, at=at, reach=REACH * layout.scale, look=self.look())
 
-    def click(self, x: float, y: float) -> Selection | None:
-        """Select what lies at a pixel of the last picture: a point, or a position on a heatmap."""
+    def click(self, x: float, y: float) -> Focus | None:
+        """Look at what lies at a pixel of the last picture: a point, a position on a heatmap, a neighbour.
+
+        It is selected too, unless more than one position is: a wider selection stays.
+        """
         row = self.pick(x, y)
-        if row is not None:
-            return self.state.select_row(row)
-        cell = self.page(self._size, interactive=True).cell(x, y)
-        return None if cell is None else self.select(self.image, *self.state.position_at(*cell))
+        at = None if row is None else self.state.position_of(row)
+        if at is None:
+            page = self.page(self.size, interactive=self._interactive)
+            cell = page.cell(x, y)
+            at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
+        if at is None:
+            return None
+        if len(at) == 1 and self.state.values.spatial:  # a picture of the strip, and no position in it
+            self.image = at[0]
+            return None
+        return self.inspect(*at) if self.state.wide else self.select(*at)
 
     def screenshot(
         self, path: str | Path, *, size: tuple[int, int] = SIZE, camera: Mapping[str, Any] | None = None
@@ -279,13 +284,14 @@ class Scene:
             RenderError: no picture can be made here, or the file cannot be written.
         """
         check_suffix(path)
-        kept = self._camera
+        kept, last = self.views.chosen, (self.size, self._interactive)
         try:
             if camera is not None:
                 self.camera = dict(camera)
             picture = self.frame(size)
         finally:
-            self._camera = kept
+            self.views.chosen = kept
+            self.size, self._interactive = last
         return save_picture(picture, path)
 
     def show(self) -> None:

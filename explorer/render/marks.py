@@ -8,11 +8,13 @@ import numpy as np
 
 from explorer.render.camera import Camera
 from explorer.render.colours import Colour, Theme
-from explorer.render.layout import Layout
-from explorer.render.text import font, width, write
+from explorer.render.layout import Layout, Rect
+from explorer.render.text import disc, elide, font, rounded, width, write
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
+
+    from explorer.render.centres import Centre
 
 FINE = 4  # drawn this much larger and reduced, for smooth edges
 
@@ -25,8 +27,8 @@ def draw_axes(
 
     px, arm, face = layout.px, layout.px(20), font(layout.px(11))
     place = layout.axes
-    base = place.bottom - px(8)
     centre = np.array([place.left + place.width / 2, place.top + arm + px(11)], float)
+    base = centre[1] + arm + px(24)
     ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
     ahead = camera.basis()[2][:n]
     half = arm + px(4)
@@ -82,6 +84,76 @@ def paste_inside(
         canvas.paste(colour, (left, top), part)
 
 
+def place_names(layout: Layout, camera: Camera, named: tuple[Centre, ...]) -> tuple[tuple[Rect, Centre], ...]:
+    """Where classes' names go, the largest class first; one that finds no free place is left out."""
+    if not named:
+        return ()
+    px, place = layout.px, layout.cloud
+    face, tall = font(px(13), "Bold"), px(20)
+    pixels, depth = camera.project(np.array([centre.place for centre in named]), (place.width, place.height))
+    taken: list[tuple[Rect, Centre]] = []
+    for centre, (x, y), far in zip(named, pixels, depth, strict=True):
+        if not (far > 0 and 0 <= x < place.width and 0 <= y < place.height):
+            continue
+        wide = min(width(centre.name, face), px(150)) + px(22)
+        for dx, dy in ((0, 0), (0, -1), (0, 1), (0.6, 0), (-0.6, 0), (0, -2), (0, 2)):
+            left, top = x + dx * wide - wide / 2, y + dy * tall - tall / 2
+            left = min(max(left, px(4)), place.width - wide - px(4))
+            top = min(max(top, px(4)), place.height - tall - px(4))
+            box = Rect(place.left + round(left), place.top + round(top), wide, tall)
+            if not any(box.meets(other) for other, _ in taken):
+                taken.append((box, centre))
+                break
+    return tuple(taken)
+
+
+def draw_names(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, placed: tuple[tuple[Rect, Centre], ...]
+) -> None:
+    """Write classes' names at their places."""
+    from PIL import ImageDraw
+
+    draw, face = ImageDraw.Draw(canvas), font(layout.px(13), "Bold")
+    for box, centre in placed:
+        name = elide(centre.name, face, layout.px(150))
+        corner = (box.left, box.top)
+        _name(canvas, draw, layout, theme, name=name, colour=centre.colour, corner=corner)
+
+
+def _name(
+    canvas: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    layout: Layout,
+    theme: Theme,
+    *,
+    name: str,
+    colour: Colour,
+    corner: tuple[float, float],
+) -> None:
+    """One name after a disc of its colour, with the page's colour round both."""
+    px, face = layout.px, font(layout.px(13), "Bold")
+    middle = (corner[0] + px(8), corner[1] + px(10))
+    disc(canvas, middle, px(7), colour=theme.page)
+    disc(canvas, middle, px(5), colour=colour)
+    at = (round(middle[0] + px(9)), round(middle[1]))
+    halo, fill = px(2), theme.text
+    draw.text(at, name, font=face, fill=fill, anchor="lm", stroke_width=halo, stroke_fill=theme.page)
+
+
+def draw_note(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
+    """Say what the picture leaves out, at the bottom of the cloud."""
+    from PIL import ImageDraw
+
+    if not words:
+        return
+    draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
+    face, room = font(px(12)), place.width - px(56)
+    wide = min(width(words, face), room)
+    left, top = place.left + px(28), place.bottom - px(24)
+    draw.rectangle((left - px(4), top, left + wide + px(4), top + px(20)), fill=theme.page)
+    write(draw, (left, top + px(10)), words, face=face, fill=theme.warning, anchor="lm", limit=room)
+
+
 def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
     """Say something in passing at the top of the cloud."""
     from PIL import ImageDraw
@@ -90,7 +162,7 @@ def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: st
     face = font(px(13))
     room = min(width(words, face), place.width - px(80))
     left, top = place.left + px(28), place.top + px(6)
-    draw.rounded_rectangle((left, top, left + room + px(28), top + px(32)), px(6), fill=theme.text)
+    rounded(canvas, (left, top, room + px(28), px(32)), px(6), fill=theme.text)
     write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
 
 
@@ -110,13 +182,12 @@ def draw_help(canvas: Image.Image, layout: Layout, theme: Theme, *, keys: list[t
     left, top = (layout.size[0] - wide) // 2, max(0, (layout.size[1] - tall) // 2)
     canvas.paste(Image.blend(canvas, Image.new("RGB", canvas.size, theme.page), 0.72))
     draw = ImageDraw.Draw(canvas)
-    edge = (left, top, left + wide, top + tall)
-    draw.rounded_rectangle(edge, px(10), fill=theme.page, outline=theme.rule)
+    rounded(canvas, (left, top, wide, tall), px(10), fill=theme.page, outline=theme.rule)
     write(draw, (left + pad, top + px(44)), "Mouse and keys", face=font(px(17), "Bold"), fill=theme.text)
     for index, (key, words) in enumerate(keys):
         x = left + pad + (index // half) * (column + px(40))
         y = top + px(80) + (index % half) * step
-        draw.rounded_rectangle((x, y - px(10), x + caps, y + px(11)), px(4), fill=theme.panel)
+        rounded(canvas, (x, y - px(10), caps, px(21)), px(4), fill=theme.panel)
         write(draw, (x + caps / 2, y), key, face=strong, fill=theme.text, anchor="mm")
         room = left + wide - pad - x - caps - px(14)
         at = (x + caps + px(14), y)

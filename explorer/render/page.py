@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from explorer.render import legend as legends
 from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
-from explorer.render.heatmap import drawn, outline, overlay, resize
+from explorer.render.heatmap import drawn, outline, outline_mask, overlay, resize
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
-from explorer.render.text import disc, font, width, write
+from explorer.render.strip_drawing import draw_strips
+from explorer.render.strips import Strip
+from explorer.render.text import disc, font, rounded, width, write
 from explorer.render.words import Header, Info
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class Content:
         legend: what the points' colours mean.
         info: the selected position.
         cell: (row, column) to outline in the heatmaps, or None.
+        mask: (rows, columns) of the heatmaps that are selected, or None.
+        strips: small pictures in the strip.
     """
 
     header: Header
@@ -38,6 +42,8 @@ class Content:
     legend: Legend
     info: Info
     cell: tuple[int, int] | None
+    mask: NDArray[np.bool_] | None = None
+    strips: tuple[Strip, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,23 @@ class Page:
         canvas: (height, width, 3) uint8, the cloud's place left in the page's colour.
         layout: where everything lies.
         shown: the four pictures, for clicks.
+        links: the strip's small pictures, and where a click on each leads.
+        entries: the legend's classes, for clicks.
     """
 
     canvas: NDArray[np.uint8]
     layout: Layout
     shown: tuple[Shown, ...]
+    links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
+    entries: tuple[legends.Entry, ...] = ()
+
+    def link(self, x: float, y: float) -> tuple[int, ...] | None:
+        """(image, *position) or (image,) that a small picture under a pixel leads to."""
+        return next((at for place, at in self.links if place.contains(x, y)), None)
+
+    def entry(self, x: float, y: float) -> str | None:
+        """The legend's class under a pixel."""
+        return next((entry.name for entry in self.entries if entry.place.contains(x, y)), None)
 
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Row and column of the layer's grid under a pixel, when it lies on one of the pictures."""
@@ -71,13 +89,19 @@ def compose(content: Content, layout: Layout, theme: Theme) -> Page:
         _panel(canvas, layout, theme, panel=panel, square=square)
         for panel, square in zip(content.panels, layout.panels, strict=True)
     )
-    if content.cell is not None:
-        for picture in shown:
-            if picture.cells is not None:
-                outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
-    legends.draw_legend(canvas, layout, theme, legend=content.legend)
+    for picture in shown:
+        if picture.cells is None:
+            continue
+        if content.mask is not None and content.mask.any():
+            outline_mask(canvas, picture.place, content.mask, theme, thick=layout.px(2))
+        if content.cell is not None:
+            outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
+    entries = legends.draw_legend(canvas, layout, theme, legend=content.legend)
+    links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
+    if layout.strip is not None and content.strips:
+        links = draw_strips(canvas, layout, theme, strips=content.strips)
     _info(canvas, layout, theme, info=content.info)
-    return Page(np.array(canvas), layout, shown)
+    return Page(np.array(canvas), layout, shown, links, entries)
 
 
 def _header(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, header: Header) -> None:
@@ -157,6 +181,9 @@ def _fit(panel: Panel, square: Rect) -> Rect:
     source = panel.values if source is None else source
     assert source is not None
     tall, wide = source.shape[:2]
+    if panel.aspect is not None:
+        # A position stands for its share of the picture, whatever shape the grid has.
+        tall, wide = 1000, round(1000 * panel.aspect)
     if panel.cells is not None and panel.cells[0] == 1 and panel.cells[1] > 1 and tall == 1:
         tall, wide = 1, 4
     zoom = min(square.width / wide, square.height / tall)
@@ -186,8 +213,7 @@ def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info) -> N
     from PIL import ImageDraw
 
     draw, place, px = ImageDraw.Draw(canvas), layout.info, layout.px
-    edge = (place.left, place.top, place.right - 1, place.bottom - 1)
-    draw.rounded_rectangle(edge, px(8), fill=theme.panel)
+    rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
     inner, step = place.left + px(16), px(21)
     room = place.width - px(32)
     strong, plain = font(px(14), "Bold"), font(px(12))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError
-from explorer.render.colouring import rgb_swatches
-from explorer.render.colours import Colour, Scale, Theme, scale_of
+from explorer.render.colouring import Swatch, rgb_swatches
+from explorer.render.colours import Scale, Theme, scale_of, scale_with
+from explorer.render.plane import cells, plane, slice_of
 from explorer.render.state import State
 from explorer.render.text import plural
 from explorer.render.values import length, similarity
@@ -27,9 +28,10 @@ class Panel:
         values: (rows, columns) numbers, drawn with `scale`.
         colours: (rows, columns, 3) uint8, drawn as they are.
         scale: the colour bar.
-        swatches: (name, colour) pairs in place of a colour bar.
+        swatches: named colours in place of a colour bar.
         under: a picture to lay the map over, (height, width, 3), or None.
         note: words shown in place of a picture.
+        aspect: width over height of what the grid is laid over; None for as many pixels as positions.
     """
 
     title: str
@@ -38,9 +40,10 @@ class Panel:
     values: NDArray[Any] | None = None
     colours: NDArray[np.uint8] | None = None
     scale: Scale | None = None
-    swatches: tuple[tuple[str, Colour], ...] = ()
+    swatches: tuple[Swatch, ...] = ()
     under: NDArray[np.uint8] | None = None
     note: str = ""
+    aspect: float | None = None
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
@@ -51,12 +54,11 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         words = f"{state.values.layer} has no positions: one vector an image"
         empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
         return _image(state, picture), empty[0], empty[1], empty[2]
-    return (
-        _image(state, picture),
-        _map(state, theme, values=values, picture=picture),
-        _rgb(state, values, basis),
-        _similar(state, theme, values) if state.selection is not None else _varied(state, theme, values),
-    )
+    last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
+    maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
+    aspect = None if picture is None else picture.shape[1] / picture.shape[0]
+    laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
+    return _image(state, picture), laid[0], laid[1], laid[2]
 
 
 def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
@@ -65,22 +67,14 @@ def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
     title, detail = state.run.image_names[state.image], "" if label is None else f"label {label}"
     if picture is None:
         return Panel(title, detail, note="no picture was kept with these activations")
-    return Panel(title, detail, cells=_cells(state), colours=picture)
-
-
-def _cells(state: State) -> tuple[int, int] | None:
-    """Rows and columns of the plane that is drawn."""
-    spatial = state.values.spatial
-    if not spatial:
-        return None
-    return (1, spatial[0]) if len(spatial) == 1 else (spatial[-2], spatial[-1])
+    return Panel(title, detail, cells=cells(state), colours=picture)
 
 
 def _slice(state: State) -> str:
     """Which slice of a volume a map shows."""
     if len(state.values.spatial) != 3:
         return ""
-    return f"slice {state.slice} of {state.values.spatial[0]}"
+    return f"slice {slice_of(state)} of {state.values.spatial[0]}"
 
 
 def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[np.uint8] | None) -> Panel:
@@ -96,10 +90,11 @@ def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[n
         folded = state.projection.samples.fold(state.projection.coordinates[:, axis])
         grid, title = folded[state.image], f"component {axis + 1}"
         detail = "hatched: not sampled" if state.projection.rows is not None else detail
-    plane = np.asarray(state.plane(grid))
+    flat = np.asarray(plane(state, grid))
     under = picture if state.overlaid else None
-    scale = scale_of(plane, theme.name, signed=state.map != "component")
-    return Panel(title, detail, cells=_cells(state), values=plane, scale=scale, under=under)
+    scale = scale_of(flat, theme.name, signed=state.map != "component" or state.projection.method == "pca")
+    scale = scale_with(scale, state.colour_map, theme.name)
+    return Panel(title, detail, cells=cells(state), values=flat, scale=scale, under=under)
 
 
 def _rgb(state: State, values: NDArray[Any], basis: Any) -> Panel:
@@ -108,18 +103,18 @@ def _rgb(state: State, values: NDArray[Any], basis: Any) -> Panel:
         colours = basis().colours(values)
     except ExplorerError as error:
         return Panel("PCA→RGB", note=str(error))
-    plane = np.asarray(state.plane(colours))
-    return Panel("PCA→RGB", "shared basis", cells=_cells(state), colours=plane, swatches=rgb_swatches())
+    flat = np.asarray(plane(state, colours))
+    return Panel("PCA→RGB", "shared basis", cells=cells(state), colours=flat, swatches=rgb_swatches())
 
 
 def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     """How much every position of this image resembles the selected one."""
-    chosen = state.selection
-    assert chosen is not None  # the caller looked
-    one = state.values.image(chosen.image)[chosen.position]
-    plane = np.asarray(state.plane(similarity(values, one)))
-    scale = Scale(min(0.0, float(np.nanmin(plane, initial=0.0))), 1.0, "viridis")
-    return Panel("similarity", "cosine, to selection", cells=_cells(state), values=plane, scale=scale)
+    at = state.focus
+    assert at is not None  # the caller looked
+    one = state.values.image(at.image)[at.position]
+    flat = np.asarray(plane(state, similarity(values, one)))
+    scale = Scale(min(0.0, float(np.nanmin(flat, initial=0.0))), 1.0, "viridis")
+    return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
 
 
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
@@ -127,11 +122,20 @@ def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     numbers = values.reshape(-1, values.shape[-1]).astype(np.float64)
     spread = np.nan_to_num(numbers.var(axis=0), nan=-1.0, posinf=-1.0)
     best = int(np.argmax(spread))
-    plane = np.asarray(state.plane(values[..., best]))
+    flat = np.asarray(plane(state, values[..., best]))
     return Panel(
         f"channel {best}",
         "varies most here",
-        cells=_cells(state),
-        values=plane,
-        scale=scale_of(plane, theme.name),
+        cells=cells(state),
+        values=flat,
+        scale=scale_of(flat, theme.name),
     )
+
+
+def picture_aspect(state: State) -> float:
+    """Width over height of the run's pictures, or of the layer's grid; at most 4 to 1 either way."""
+    if state.aspect is None:
+        picture = state.run.picture(0)
+        tall, wide = (cells(state) or (1, 1)) if picture is None else picture.shape[:2]
+        state.aspect = 4.0 if tall == 1 < wide else min(max(wide / tall, 0.25), 4.0)
+    return state.aspect

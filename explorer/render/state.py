@@ -1,79 +1,120 @@
-"""What a scene shows, without a window: image, channel, colours and the selected position."""
+"""What a scene shows, without a window: map, image, channel, colours, and what is selected."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, suggest
+from explorer.errors import ExplorerError, InputError, suggest
+from explorer.reduce.neighbours import Neighbours
 from explorer.reduce.projection import Projection
-from explorer.render.colours import theme
-from explorer.render.values import LayerValues, RunLike
+from explorer.render.colours import check_colour_map, theme
+from explorer.render.focus import Focus, focus_on, moved, place_of
+from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, columns, modes
+from explorer.render.selection import Selection
+from explorer.render.steps import MAPS, Steps
+from explorer.render.values import LayerValues, RunLike, kept_graph
 
-COLOURS = ("label", "image", "row", "column", "norm", "channel", "component", "rgb", "trust")
-MAPS = ("norm", "channel", "component")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """A selected position.
-
-    Attributes:
-        image: which input.
-        position: its index on the layer's grid, one number a spatial axis.
-        row: its row in the projection; None when it was not sampled.
-        label: the input's label, or None.
-        coordinates: where it lies in the cloud, or None when it was not sampled.
-        nearest: the row of the nearest sampled position in the same image, equal to `row` when
-            that exists; None when no position of the image was sampled.
-    """
-
-    image: int
-    position: tuple[int, ...]
-    row: int | None
-    label: str | None
-    coordinates: tuple[float, ...] | None
-    nearest: int | None
+__all__ = ["COLOURS", "MAPS", "State"]
 
 
-class State:
+class State(Steps):
     """What is shown. Every change is checked; nothing here draws.
 
     Attributes:
         run: the run.
-        projection: coordinates of positions of `values.layer`.
+        columns: the run's columns of one value an image, by name.
+        projection: coordinates of positions of `values.layer`; `show` changes it.
         values: the layer's values.
+        rows: (n_samples,) the projected positions' places in the layer's grid.
         map: what the heatmap shows: "norm", "channel" or "component".
         component: which axis of the projection, from 0.
         isolated: whether only the current image's points keep their colours.
         overlaid: whether the map is laid over the picture.
-        selection: the selected position, or None.
+        focus: the position that is looked at, or None.
+        looking: whether the focus was set after the selection: what was done last is told about.
+        hidden: class names that are not shown, by the colouring that has those classes.
+        near: the neighbourhood that was asked for last; `neighbourhood` gives it.
+        clustering: how the colouring "cluster" finds its groups.
+        aspect: the pictures' width over their height, once it is known.
     """
 
     def __init__(self, run: RunLike, projection: Projection) -> None:
         self.run = run
-        self.projection = projection
-        self.values = LayerValues(run, projection.layer)
-        if projection.grid_shape != self.values.grid_shape:
-            raise InputError(
-                f"projection of {projection.layer} on grid {projection.grid_shape}, but the run has "
-                f"{self.values.grid_shape}; make the projection from this run"
-            )
-        self.positions = math.prod(self.values.spatial)
+        self.columns = columns(run)
+        self._attach(projection)
         self.map = "norm"
         self.component = 0
         self.isolated = False
         self.overlaid = True
-        self.selection: Selection | None = None
-        self._rows = projection.samples.grid_rows()
+        self.focus: Focus | None = None
+        self._looked: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+        self.looking = False
+        self.hidden: dict[str, frozenset[str]] = {}
+        self.clustering = Clustering()
+        self._selection = Selection(projection.grid_shape)
+        self._here: tuple[Selection, Selection] | None = None
         self._image = 0
         self._channel = 0
         self._colour = "label" if run.labels is not None else "image"
+        self._size: str | None = None
+        self._colour_map: str | None = None
         self._theme = "light"
+
+    def _attach(self, projection: Projection) -> None:
+        """Take a projection and its layer's values."""
+        held = getattr(self, "values", None)
+        values = (
+            held
+            if held is not None and held.layer == projection.layer
+            else LayerValues(self.run, projection.layer)
+        )
+        if projection.grid_shape != values.grid_shape:
+            raise InputError(
+                f"projection of {projection.layer} on grid {projection.grid_shape}, but the run has "
+                f"{values.grid_shape}; make the projection from this run"
+            )
+        self.projection, self.values = projection, values
+        self.aspect: float | None = None
+        self.positions = math.prod(values.spatial)
+        self.rows = projection.samples.grid_rows()
+        self._quantities = Quantities(self)
+        self._marked: tuple[Selection, NDArray[np.bool_]] | None = None
+        self.near: tuple[object, Any] | None = None
+        self._graph: tuple[Neighbours | None] | None = None
+
+    def show(self, projection: Projection) -> None:
+        """Show another projection of the same run; selection, focus, image and colours stay.
+
+        On a layer with another grid the selection is mapped by relative place (`Selection.to`), and comes
+        back as it was when its own grid is shown again.
+
+        Raises:
+            InputError: a projection of another run.
+            LayerError: the run lacks its layer.
+        """
+        self._attach(projection)
+        self._channel = min(self._channel, self.values.channels - 1)
+        self.component = min(self.component, projection.n_components - 1)
+        self.focus = None
+        # From the grid where it was looked at: going to another one and back loses nothing.
+        where = None if self._looked is None else moved(*self._looked, self.values.grid_shape)
+        if where is not None:
+            self.focus = focus_on(projection, self.rows, where, self.label(where[0]))
+        if self._colour not in self.colours or not self._has_masks():
+            self._colour = "label" if self.run.labels is not None else "image"
+        if self._size not in (None, *self.colours):
+            self._size = None
+
+    def _has_masks(self) -> bool:
+        """Whether the masks fit the shown layer, where they are what the colours mean."""
+        try:
+            return self._colour != "mask" or bool(self.quantity("mask").names)
+        except ExplorerError:
+            return False
 
     @property
     def image(self) -> int:
@@ -99,19 +140,62 @@ class State:
         self._channel = int(channel)
 
     @property
+    def colours(self) -> tuple[str, ...]:
+        """What the points can be coloured by just now."""
+        return modes(self)
+
+    @property
     def colour(self) -> str:
-        """What the points' colours mean, one of `COLOURS`."""
+        """What the points' colours mean, one of `colours`."""
         return self._colour
 
     @colour.setter
     def colour(self, colour: str) -> None:
-        if colour not in COLOURS:
-            raise InputError(f"colour {colour!r}: {suggest(colour, COLOURS)}")
-        if colour == "label" and self.run.labels is None:
-            colour = "image"
-        if colour == "trust" and self.projection.trust is None:
-            raise InputError("colour 'trust': it was not measured for this projection; choose another")
-        self._colour = colour
+        mode = self._mode(colour, "colour")
+        if mode == "mask":  # masks may not fit a layer: found out before anything changes
+            self.quantity(mode)
+        self._colour = mode
+
+    @property
+    def size(self) -> str | None:
+        """What the points' sizes mean, one of `colours` that are numbers; None when all are alike."""
+        return self._size
+
+    @size.setter
+    def size(self, size: str | None) -> None:
+        chosen = None if size is None else self._mode(size, "size")
+        if chosen is not None and (chosen == "rgb" or self.quantity(chosen).names):
+            raise InputError(f"size {size!r}: sizes show numbers; choose norm, channel, component or trust")
+        self._size = chosen
+
+    @property
+    def colour_map(self) -> str | None:
+        """The colour map asked for; None for the one that fits."""
+        return self._colour_map
+
+    @colour_map.setter
+    def colour_map(self, name: str | None) -> None:
+        self._colour_map = None if name is None else check_colour_map(name)
+
+    def _mode(self, name: str, what: str) -> str:
+        """A colouring by its name, when this run and this moment have it."""
+        known = self.colours
+        if name == "label" and self.run.labels is None:
+            return "image"
+        if name in known:
+            return name
+        reasons = {
+            "trust": "it was not measured for this projection; choose another",
+            "similarity": "look at a position first: select(image, *position)",
+            "mask": "this run holds no masks",
+        }
+        raise InputError(
+            f"{what} {name!r}: {reasons.get(name) or suggest(name, dict.fromkeys(('label', *known)))}"
+        )
+
+    def quantity(self, name: str) -> Quantity:
+        """What a colouring shows of every projected position."""
+        return self._quantities.get(name)
 
     @property
     def theme(self) -> str:
@@ -125,112 +209,109 @@ class State:
     @property
     def image_of_row(self) -> NDArray[np.int64]:
         """Which input each projected position belongs to, (n_samples,)."""
-        return self._rows // max(1, self.positions)
+        return self.rows // max(1, self.positions)
 
     def label(self, image: int) -> str | None:
         """An input's label, or None when the run has none."""
         return None if self.run.labels is None else self.run.labels[image]
 
-    def select(self, image: int, *position: int) -> Selection:
-        """Select a position and show its image.
+    @property
+    def selection(self) -> Selection:
+        """The selected positions, on the shown layer's grid."""
+        held, grid = self._here, self.values.grid_shape
+        if held is None or held[0] is not self._selection or held[1].grid_shape != grid:
+            # The one that was made is kept too, so that going to another grid and back loses nothing.
+            self._here = held = self._selection, self._selection.to(grid)
+        return held[1]
+
+    @selection.setter
+    def selection(self, selection: Selection) -> None:
+        self._selection = selection.to(self.values.grid_shape)
+        self.looking = False
+
+    @property
+    def kept_selection(self) -> Selection:
+        """The selection on the grid where it was made."""
+        return self._selection
+
+    @kept_selection.setter
+    def kept_selection(self, selection: Selection) -> None:
+        selection.to(self.values.grid_shape)  # refuses another run's
+        self._selection, self.looking = selection, False
+
+    @property
+    def wide(self) -> bool:
+        """Whether more than one position was selected: then the rest is greyed, and clicks leave it."""
+        return len(self._selection) > 1
+
+    @property
+    def selected(self) -> NDArray[np.bool_]:
+        """Which projected positions are selected, (n_samples,)."""
+        chosen = self.selection
+        if self._marked is None or self._marked[0] is not chosen:
+            self._marked = chosen, chosen.at(self.rows)
+        return self._marked[1]
+
+    def choose(self, found: NDArray[np.bool_], how: str = "replace") -> Selection:
+        """Change the selection by some projected positions, (n_samples,) bool."""
+        new = Selection(self.values.grid_shape, self.rows[found])
+        self.selection = self.selection.combined(new, how)
+        return self.selection
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Which projected positions no filter hides, (n_samples,)."""
+        seen = np.ones(len(self.rows), bool)
+        for mode, names in self.hidden.items():
+            if names and mode in self.colours:
+                quantity = self.quantity(mode)
+                gone = [code for code, name in enumerate(quantity.names) if name in names]
+                seen &= ~np.isin(quantity.values, gone)
+        return seen
+
+    def graph(self) -> Neighbours | None:
+        """The neighbour graph that the run keeps of the projected positions, or None."""
+        if self._graph is None:
+            self._graph = (kept_graph(self.run, self.projection),)
+        return self._graph[0]
+
+    def select(self, image: int, *position: int) -> Focus:
+        """Select one position, look at it, and show its image.
 
         Raises:
             InputError: there is no such image or position.
         """
-        spatial = self.values.spatial
-        inside = len(position) == len(spatial) and all(
-            0 <= at < size for at, size in zip(position, spatial, strict=True)
-        )
-        if not inside or not 0 <= image < self.run.n_images:
-            raise InputError(
-                f"image {image}, position {position}: layer {self.values.layer} has "
-                f"{self.run.n_images} images of {' × '.join(map(str, spatial)) or 'no'} positions"
-            )
-        place = image * self.positions + (int(np.ravel_multi_index(position, spatial)) if spatial else 0)
-        at = int(np.searchsorted(self._rows, place))
-        found = at < len(self._rows) and self._rows[at] == place
-        row = at if found else None
-        self.selection = Selection(
-            image=int(image),
-            position=tuple(int(part) for part in position),
-            row=row,
-            label=self.label(image),
-            coordinates=None if row is None else tuple(map(float, self.projection.coordinates[row])),
-            nearest=row if row is not None else self._nearest(image, position),
-        )
-        self.image = image
-        return self.selection
+        found = self.look(image, *position)
+        place = place_of(self.values.grid_shape, image, position)
+        self.selection = Selection(self.values.grid_shape, np.array([place]))
+        self.looking = True
+        return found
 
-    def select_row(self, row: int) -> Selection:
-        """Select a projected position by its row."""
-        image, *position = np.unravel_index(int(self._rows[row]), self.values.grid_shape)
-        return self.select(int(image), *map(int, position))
+    def look(self, image: int, *position: int) -> Focus:
+        """Look at a position and show its image; what is selected stays.
 
-    def _nearest(self, image: int, position: tuple[int, ...]) -> int | None:
-        """The row of the sampled position of this image that is nearest on the grid."""
-        first, last = np.searchsorted(self._rows, [image * self.positions, (image + 1) * self.positions])
-        if first == last:
-            return None
-        grid = np.stack(np.unravel_index(self._rows[first:last], self.values.grid_shape)[1:], axis=1)
-        return int(first + np.argmin(((grid - np.array(position)) ** 2).sum(axis=1)))
-
-    def next_image(self, step: int = 1) -> None:
-        """Show another image; after the last comes the first."""
-        self.show_image((self.image + step) % self.run.n_images)
-
-    def show_image(self, image: int) -> None:
-        """Show an image; a selection in another one is dropped."""
-        self.image = image
-        if self.selection is not None and self.selection.image != self.image:
-            self.selection = None
-
-    def next_channel(self, step: int = 1) -> None:
-        """Show another channel, or another axis of the projection when the map shows those."""
-        if self.map == "component":
-            self.component = (self.component + step) % self.projection.n_components
-        elif self.map == "channel":
-            self.channel = (self.channel + step) % self.values.channels
-        else:
-            self.map = "channel"
-
-    def next_map(self, step: int = 1) -> None:
-        """Show the norm, a channel, or a component of the projection, in turn."""
-        self.map = MAPS[(MAPS.index(self.map) + step) % len(MAPS)]
-
-    def next_colour(self, step: int = 1) -> None:
-        """Colour the points by the next thing that this run has."""
-        lacking = {"label": self.run.labels is None, "trust": self.projection.trust is None}
-        modes = [mode for mode in COLOURS if not lacking.get(mode, False)]
-        self.colour = modes[(modes.index(self.colour) + step) % len(modes)]
-
-    @property
-    def slice(self) -> int:
-        """Which slice of a volume is shown: the selected one, or the middle."""
-        if self.selection is not None and len(self.selection.position) == 3:
-            return self.selection.position[0]
-        return self.values.spatial[0] // 2 if len(self.values.spatial) == 3 else 0
-
-    def plane(self, grid: NDArray[Any]) -> NDArray[Any] | None:
-        """What of (*spatial, …) can be drawn, as (rows, columns, …); None when there are no positions.
-
-        A signal is one row; a volume gives one slice.
+        Raises:
+            InputError: there is no such image or position.
         """
-        rank = len(self.values.spatial)
-        if rank == 0:
-            return None
-        if rank == 1:
-            return grid[None]
-        return grid[self.slice] if rank == 3 else grid
+        try:
+            self.focus = focus_on(self.projection, self.rows, (image, *position), self._label_of(image))
+        except InputError as error:
+            raise InputError(f"layer {self.values.layer}: {error}") from None
+        self.image, self.looking = image, True
+        self._looked = (image, *position), self.values.grid_shape
+        return self.focus
 
-    def position_at(self, row: int, column: int) -> tuple[int, ...]:
-        """The grid position drawn at a row and column of `plane`."""
-        rank = len(self.values.spatial)
-        return {1: (column,), 2: (row, column), 3: (self.slice, row, column)}[rank]
+    def _label_of(self, image: int) -> str | None:
+        return self.label(image) if 0 <= image < self.run.n_images else None
 
-    @property
-    def cell(self) -> tuple[int, int] | None:
-        """Row and column of the selected position on `plane`, when its image is shown."""
-        chosen = self.selection
-        if chosen is None or chosen.image != self.image or not chosen.position:
-            return None
-        return (chosen.position[-2] if len(chosen.position) > 1 else 0), chosen.position[-1]
+    def position_of(self, row: int) -> tuple[int, ...]:
+        """(image, *position) of a projected position."""
+        return tuple(int(at) for at in np.unravel_index(int(self.rows[row]), self.values.grid_shape))
+
+    def clear(self) -> None:
+        """Select nothing and look at nothing."""
+        self.focus = self._looked = None
+        self._selection = Selection(self.values.grid_shape)
+        if self._colour == "similarity":
+            self._colour = "label" if self.run.labels is not None else "image"
+        self._size = None if self._size == "similarity" else self._size

@@ -104,6 +104,34 @@ def plural(value: int, noun: str) -> str:
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
+@functools.lru_cache(maxsize=256)
+def _rounded(width: int, height: int, radius: int) -> Image.Image:
+    """A mask of a rectangle with smooth round corners."""
+    from PIL import Image, ImageDraw
+
+    fine = 4
+    mask = Image.new("L", (width * fine, height * fine))
+    edge = (0, 0, width * fine - 1, height * fine - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(edge, radius * fine, fill=255)
+    return mask.reduce(fine)
+
+
+def rounded(
+    canvas: Image.Image,
+    box: tuple[int, int, int, int],
+    radius: int,
+    *,
+    fill: Colour,
+    outline: Colour | None = None,
+) -> None:
+    """Fill a rectangle (left, top, width, height) with smooth round corners, with a thin line round it."""
+    left, top, wide, tall = box
+    if outline is not None:
+        canvas.paste(outline, (left, top), _rounded(wide, tall, radius))
+        left, top, wide, tall = left + 1, top + 1, wide - 2, tall - 2
+    canvas.paste(fill, (left, top), _rounded(wide, tall, radius))
+
+
 def disc(
     canvas: Image.Image,
     centre: tuple[float, float],

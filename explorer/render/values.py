@@ -9,9 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import ReductionError
+from explorer.reduce.neighbours import Neighbours
+from explorer.reduce.projection import Projection
+
 CHUNK_BYTES = 64 * 2**20
 KEPT_BYTES = 512 * 2**20
 KEPT_IMAGES = 8
+SHARED = ("sample", "random_state", "standardise", "metric")
+"""What decides a kept neighbour graph."""
 
 
 class RunLike(Protocol):
@@ -64,6 +70,8 @@ class LayerValues:
         self._images: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._norms: NDArray[np.float32] | None = None
         self._channel: tuple[int, NDArray[np.float32]] | None = None
+        self._similar: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
+        self._means: NDArray[np.float64] | None = None
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -120,6 +128,43 @@ class LayerValues:
             self._channel = (channel, self.reduced(lambda values: values[..., channel], out))
         return self._channel[1]
 
+    def similarity(self, image: int, position: tuple[int, ...]) -> NDArray[np.float32]:
+        """Cosine of every position's vector with that of one position, (batch, *spatial).
+
+        A vector of zeros has no direction: NaN.
+        """
+        at = (image, *position)
+        if self._similar is None or self._similar[0] != at:
+            one = np.asarray(self.image(image)[position])
+            out = np.empty(self.grid_shape, np.float32)
+            self._similar = (at, self.reduced(lambda values: similarity(values, one), out))
+        return self._similar[1]
+
+    def means(self) -> NDArray[np.float64]:
+        """Every input's mean vector over its positions, (batch, channels); NaN and infinity passed over."""
+        if self._means is None:
+            out = np.empty((self.grid_shape[0], self.channels))
+            self._means = self.reduced(_mean, out)
+        return self._means
+
+    def vectors(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of some places of the grid (n,), increasing: (n, channels) float32."""
+        out = np.empty((len(places), self.channels), np.float32)
+        each = int(np.prod(self.spatial))
+        for start, values in self.chunks():
+            rows = values.reshape(-1, self.channels)
+            first, last = np.searchsorted(places, (start * each, start * each + len(rows)))
+            out[first:last] = rows[places[first:last] - start * each]
+        return out
+
+
+def _mean(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Means over the positions, (n, *spatial, channels) to (n, channels); 0 where nothing is finite."""
+    rows = values.reshape(len(values), -1, values.shape[-1]).astype(np.float64)
+    finite = np.isfinite(rows)
+    total = np.where(finite, rows, 0.0).sum(axis=1)
+    return np.asarray(total / np.maximum(finite.sum(axis=1), 1))
+
 
 def length(values: NDArray[Any]) -> NDArray[Any]:
     """Euclidean length over the channels, (..., channels) to (...)."""
@@ -136,3 +181,21 @@ def similarity(values: NDArray[Any], to: NDArray[Any]) -> NDArray[np.float64]:
     scale = length(numbers) * length(one)
     out = np.full(scale.shape, np.nan)
     return np.asarray(np.divide(numbers @ one, scale, out=out, where=scale > 0))
+
+
+def kept_graph(run: RunLike, projection: Projection) -> Neighbours | None:
+    """The neighbour graph that a run keeps of a projection's rows; None where it keeps none of just these."""
+    from explorer.reduce.project import neighbours_file
+    from explorer.reduce.settings import Settings
+
+    known = {name: value for name, value in projection.parameters.items() if name in SHARED}
+    if projection.method not in ("tsne", "umap") or len(known) < len(SHARED) or not hasattr(run, "path"):
+        return None
+    path = neighbours_file(run, projection.layer, Settings(projection.method, **known))  # type: ignore[arg-type]
+    if not path.is_file():
+        return None
+    try:
+        graph = Neighbours.load(path)
+    except ReductionError:  # the positions are compared anew
+        return None
+    return graph if len(graph.indices) == projection.n_samples else None

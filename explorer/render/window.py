@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explorer.errors import RenderError
+from explorer.render import marks
+from explorer.render.cloud import Cloud
+from explorer.render.colours import theme
 from explorer.render.controls import Controls
 from explorer.render.layout import SMALLEST
 from explorer.render.linked_scene import SIZE, Scene
 from explorer.render.offscreen import NEEDS, has_screen
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 NO_SCREEN = (
     "no screen (DISPLAY is not set): use scene.screenshot(path) or `activation-explorer "
@@ -50,6 +56,8 @@ class Window:
         self.controls = Controls(scene, tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
+        self._prepared: Cloud | None = None
+        self._last: Image.Image | None = None
         self._drawn = 0.0
         self._rough_until = 0.0
         self._listen()
@@ -90,14 +98,15 @@ class Window:
         return float(x), float(self._window.GetSize()[1] - 1 - y)
 
     def _press(self, button: str) -> None:
-        self.controls.press(button, *self._mouse(), shift=bool(self._interactor.GetShiftKey()))
+        shift, control = bool(self._interactor.GetShiftKey()), bool(self._interactor.GetControlKey())
+        self.controls.press(button, *self._mouse(), shift=shift, control=control)
 
     def _move(self) -> None:
         if self.controls.move(*self._mouse()):
             self._redraw()
 
     def _release(self, button: str) -> None:
-        self.controls.release(button, *self._mouse())
+        self.controls.release(button, *self._mouse(), shift=bool(self._interactor.GetShiftKey()))
         self._redraw()
 
     def _wheel(self, steps: int) -> None:
@@ -106,7 +115,8 @@ class Window:
             self._redraw()
 
     def _key(self) -> None:
-        if self.controls.key(self._interactor.GetKeySym() or ""):
+        code = self._interactor.GetKeyCode() or ""
+        if self.controls.key(self._interactor.GetKeySym() or "", code.strip("\0")):
             if self.controls.done:
                 self._interactor.TerminateApp()
                 return
@@ -128,6 +138,8 @@ class Window:
     def _tick(self) -> None:
         """Draw what is asked for: coarsely while the camera moves, and finely once it rests."""
         now = time.monotonic()
+        if self.controls.poll():
+            self._stale = True
         if self._stale:
             rough = self.controls.moving or now < self._rough_until
             self._draw(rough=rough)
@@ -136,13 +148,27 @@ class Window:
         elif self._coarse and now > self._rough_until and now - self._drawn > SETTLED:
             self._draw(rough=False)
             self._coarse, self._drawn = False, time.monotonic()
+        elif self._prepared is not self.controls.scene.cloud:
+            # Nothing else to do: what the first click needs is made before it comes.
+            self._prepared = self.controls.scene.cloud
+            self._prepared.prepare()
 
     def _draw(self, *, rough: bool) -> None:
-        """Put the scene's picture on the screen."""
+        """Put the scene's picture on the screen; before what takes long, say so on the last one."""
+        words = self.controls.scene.pending()
+        if words and self._last is not None:
+            layout, colours = self.controls.layout, theme(self.controls.scene.theme)
+            marks.draw_message(self._last, layout, colours, words=words)
+            self._blit(self._last)
+        self._last = self.controls.picture(rough=rough)
+        self._blit(self._last)
+
+    def _blit(self, picture: Image.Image) -> None:
+        """Fill the window with a picture."""
         from vtkmodules.util.numpy_support import numpy_to_vtk
         from vtkmodules.vtkCommonDataModel import vtkImageData
 
-        pixels = np.ascontiguousarray(np.asarray(self.controls.picture(rough=rough))[::-1])
+        pixels = np.ascontiguousarray(np.asarray(picture)[::-1])
         image = vtkImageData()
         image.SetDimensions(pixels.shape[1], pixels.shape[0], 1)
         image.GetPointData().SetScalars(numpy_to_vtk(pixels.reshape(-1, 3), deep=True))

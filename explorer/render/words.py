@@ -97,7 +97,7 @@ def quality_words(projection: Projection, name: str) -> str:
 
 def info(state: State, *, interactive: bool) -> Info:
     """What is known of the selected position, or of the image while none is selected."""
-    return _image(state, interactive) if state.selection is None else _position(state)
+    return _image(state, interactive) if state.focus is None else _position(state)
 
 
 def _image(state: State, interactive: bool) -> Info:
@@ -114,16 +114,15 @@ def _image(state: State, interactive: bool) -> Info:
     inside = int((state.image_of_row == state.image).sum())
     if state.projection.rows is not None:
         rows.append(("in the cloud", plural(inside, "position")))
-    foot = "Click a point or a map  ·  h lists the keys" if interactive else ""
+    hint = "Click a point or a map  ·  h lists the keys" if interactive else ""
+    foot = selection_words(state) or hint
     return Info(state.run.image_names[state.image], tuple(rows), foot)
 
 
 def _position(state: State) -> Info:
     """The selected position in figures."""
-    chosen = state.selection
+    chosen = state.focus
     assert chosen is not None
-    axes = AXES[len(chosen.position)]
-    where = ", ".join(f"{axis} {at}" for axis, at in zip(axes, chosen.position, strict=True))
     vector = np.asarray(state.values.image(chosen.image)[chosen.position], np.float64)
     finite = np.nan_to_num(vector, nan=-np.inf)
     strongest = int(np.argmax(finite))
@@ -134,7 +133,7 @@ def _position(state: State) -> Info:
     rows.append(("strongest", f"channel {strongest}: {number(float(vector[strongest]))}"))
     if chosen.row is not None and state.projection.trust is not None:
         rows.append(("trust", number(float(state.projection.trust[chosen.row]), 2)))
-    foot = ""
+    foot = selection_words(state)
     if chosen.coordinates is not None:
         rows.append((method_name(state.projection.method), ", ".join(map(number, chosen.coordinates))))
     else:
@@ -142,9 +141,8 @@ def _position(state: State) -> Info:
         foot += " · no position of this image is" if chosen.nearest is None else ""
     if chosen.row is None and chosen.nearest is not None:
         near = state.projection.positions()[chosen.nearest][1:]
-        named = ", ".join(f"{axis} {at}" for axis, at in zip(axes, near, strict=True))
-        foot += f" · dashed ring: nearest sampled, {named}"
-    heading = where or "the whole image"
+        foot += f" · dashed ring: nearest sampled, {where(tuple(near.tolist()))}"
+    heading = where(chosen.position) or "the whole image"
     return Info(
         heading=heading[0].upper() + heading[1:],
         rows=tuple(rows),
@@ -152,3 +150,44 @@ def _position(state: State) -> Info:
         warns=chosen.row is None,
         marked=chosen.nearest is not None,
     )
+
+
+def where(position: tuple[int, ...]) -> str:
+    """A position on a grid in words: row 3, column 4; empty where there are no axes."""
+    axes = AXES[len(position)]
+    return ", ".join(f"{axis} {at}" for axis, at in zip(axes, position, strict=True))
+
+
+def selection_words(state: State) -> str:
+    """How much is selected, in words; empty for nothing and for a single position."""
+    n = len(state.selection)
+    if not state.wide:
+        return ""
+    inside = int(state.selected.sum())
+    here = int(state.selection.mask(state.image).sum())
+    words = f"Selected: {plural(n, 'position')} in {plural(len(state.selection.images), 'image')}"
+    words += f", {count(here)} here"
+    return words if inside == n else f"{words} · {count(inside)} of them in the cloud"
+
+
+def caveat(state: State, *, n: int, thinned: int | None, outside: int, hidden: int) -> str:
+    """What a picture of the cloud leaves out: "" for nothing.
+
+    Args:
+        state: what filters and isolation it has.
+        n: how many points there are.
+        thinned: how many are drawn while the camera moves; None at rest.
+        outside: how many lie outside the frame.
+        hidden: how many a filter hides.
+    """
+    parts = []
+    if thinned is not None:
+        parts.append(f"moving: {count(thinned)} of {plural(n, 'point')} drawn")
+    if hidden:
+        by = [mode.removeprefix("metadata:") for mode, names in state.hidden.items() if names]
+        parts.append(f"{plural(hidden, 'point')} hidden by {' and '.join(by)}")
+    if outside:
+        parts.append(f"{count(outside)} of {plural(n, 'point')} far off, outside this view")
+    if state.isolated:
+        parts.append(f"only {state.run.image_names[state.image]} in colour")
+    return " · ".join(parts)

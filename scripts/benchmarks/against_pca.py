@@ -14,7 +14,7 @@ import numpy as np
 import explorer
 from benchmarks.results import Result
 
-CHANNELS = 64
+CHANNELS = 256
 
 
 def in_memory(n: int = 1_000_000, channels: int = 256) -> list[Result]:
@@ -39,8 +39,8 @@ def streamed(folder: Path) -> list[Result]:
     """Fit and scores of a run folder's layer a chunk at a time, against IncrementalPCA on the same chunks."""
     from sklearn.decomposition import IncrementalPCA
 
-    from explorer.reduce.pca import fit_pca
     from explorer.reduce.rows import chunk_rows
+    from explorer.reduce.streaming import fit_run, scores_of_run
 
     run = stored(folder, 2000)
 
@@ -48,8 +48,7 @@ def streamed(folder: Path) -> list[Result]:
         return chunk_rows(run, "layer")
 
     def ours() -> np.ndarray:
-        pca = fit_pca(chunks(), 3)
-        return np.concatenate([pca.transform(rows) for rows in chunks()])
+        return scores_of_run(fit_run(run, "layer", 3)[0], run, "layer")
 
     def theirs() -> np.ndarray:
         pca = IncrementalPCA(3)
@@ -77,17 +76,14 @@ def stored(folder: Path, images: int) -> explorer.Run:
 
 
 def peak_memory(run: Path) -> float:
-    """Megabytes that a process grows to while it fits PCA to a run, beyond what it starts with."""
+    """Megabytes that a process holds at most, all its libraries included, that fits PCA to a run."""
     code = """
-import resource, sys
+import sys
 import explorer
-from explorer.reduce.pca import fit_pca
-from explorer.reduce.rows import chunk_rows
-run = explorer.open_run(sys.argv[1])
-run.read("layer", 0, 1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-fit_pca(chunk_rows(run, "layer"), 3)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+from explorer.reduce.streaming import fit_run
+fit_run(explorer.open_run(sys.argv[1]), "layer", 3)
+peaks = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(int(peaks[0].split()[1]) / 1024)
 """
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=True)
     return float(done.stdout)

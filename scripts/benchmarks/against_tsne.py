@@ -24,9 +24,11 @@ Map = Callable[[np.ndarray, int], np.ndarray]
 
 def in_3d(folder: Path, n: int) -> list[Result]:
     """3D, against Barnes–Hut of openTSNE, and of scikit-learn up to 10,000 rows."""
-    rivals: list[tuple[str, Map, float]] = [("openTSNE Barnes–Hut", _opentsne_bh, {10_000: 6}.get(n, 12))]
+    rivals: list[tuple[str, Map, float]] = [
+        ("openTSNE Barnes–Hut", _opentsne_bh, {2_000: 1, 10_000: 6}.get(n, 12))
+    ]
     if n <= 10_000:
-        rivals.append(("scikit-learn Barnes–Hut", _sklearn, 15))
+        rivals.append(("scikit-learn Barnes–Hut", _sklearn, 15 if n == 10_000 else 1))
     return _compare(activations(n, folder), 3, rivals, slack=0.0)
 
 

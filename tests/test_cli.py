@@ -1,4 +1,5 @@
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,10 +47,10 @@ def test_layers_says_what_each_position_sees_within_100_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert run("layers", DIGITS) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     table = lines[next(i for i, line in enumerate(lines) if line.startswith("layer ")) :]
     assert max(map(len, table)) <= 100
     rows = {line.split()[0]: line.split() for line in table}

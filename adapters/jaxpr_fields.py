@@ -25,6 +25,7 @@ from .fields import (
     union,
 )
 from .jaxpr_program import Operation, Program
+from .jaxpr_tags import NAME as TAG
 
 _ELEMENTWISE = """
     abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
@@ -39,7 +40,7 @@ ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 REDUCTIONS = frozenset(
     {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "reduce_xor"}
 ) | {"argmax", "argmin"}
-PASSED_ON = frozenset({"optimization_barrier", "device_put"})
+PASSED_ON = frozenset({"optimization_barrier", "device_put", TAG})
 """Primitives whose answers are their operands, one by one."""
 ALONG_ONE = frozenset({"cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"})
 WINDOWS = frozenset({"reduce_window", "reduce_window_sum", "reduce_window_max", "reduce_window_min"})

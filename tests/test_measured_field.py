@@ -44,6 +44,19 @@ def enlarging() -> Model:
     return explorer.load_model(Enlarging(), params=variables, input_shape=(16, 24, 2))
 
 
+class Patches(nn.Module):
+    """Patches as tokens behind a class token, then a mix of all of them."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.Conv(4, (4, 3), (4, 3), padding="VALID", name="patch")(x)
+        x = x.reshape(len(x), -1, 4)
+        first = jnp.broadcast_to(self.param("class", nn.initializers.ones, (4,)), (len(x), 1, 4))
+        x = jnp.concatenate([first, x], axis=1)
+        self.sow("intermediates", "embedded", x)
+        return x + nn.Dense(x.shape[1], name="mix")(x.transpose(0, 2, 1)).transpose(0, 2, 1)
+
+
 class NoDerivatives:
     """Another adapter, of which only the values can be had."""
 
@@ -102,6 +115,23 @@ def test_measured_is_as_computed(wrap: Callable[[Adapter], Adapter]) -> None:
     for position in ((0, 0), (3, 5), (7, 7)):
         box = measured["block5"].box(position, (32, 32, 1))
         assert box == computed["block5"].box(position, (32, 32, 1))
+
+
+def test_tokens_of_patches_see_their_patch_and_the_class_token_nothing() -> None:
+    shapes = jax.eval_shape(Patches().init, jax.random.key(0), jnp.zeros((1, 8, 12, 2)))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes["params"])
+    model = explorer.load_model(Patches(), params=params, input_shape=(8, 12, 2))
+    told, measured = fields(model.layers()), fields(model.measured_layers())
+    assert told["patch"].how == "computed"
+    assert told["embedded"].how == "unknown"
+    assert measured["embedded"].how == "measured"
+    assert measured["embedded"].size == told["patch"].size == (4, 3)
+    assert measured["embedded"].stride == (4, 3)
+    assert measured["embedded"].offset == (0, 0)
+    assert measured["embedded#token"].how == "unknown"
+    assert told["output"].is_whole((8, 12, 2))
+    assert told["output#token"].is_whole((8, 12, 2))
 
 
 def test_whole_numbers_have_no_gradient_and_are_measured_by_changes(enlarging: Model) -> None:

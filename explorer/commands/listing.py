@@ -69,7 +69,9 @@ def _layer_table(infos: Sequence[LayerInfo], input_shape: tuple[int, ...] | None
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind"):
         table.add_column(title, overflow="fold")
-    for title in (*("output shape", "positions", "channels", "parameters"), *("sees", "every", "from")):
+    titles = ["output shape", "positions", "channels", "parameters"]
+    has_fields = any(info.receptive_field is not None for info in infos)
+    for title in [*titles, "sees", "every", "from"] if has_fields else titles:
         table.add_column(title, justify="right", overflow="fold")
     for info in infos:
         table.add_row(
@@ -79,7 +81,7 @@ def _layer_table(infos: Sequence[LayerInfo], input_shape: tuple[int, ...] | None
             _count(info.positions),
             _count(info.channels),
             f"{info.parameters:,}",
-            *_field_words(info.receptive_field, input_shape),
+            *(_field_words(info.receptive_field, input_shape) if has_fields else ()),
         )
     return table
 

@@ -29,29 +29,45 @@ def view(
     layer: Layer = None,
     method: Kept | None = None,
     components: Components | None = None,
-    colour: Colour = "label",
+    colour: Colour | None = None,
     theme: Theme = "light",
+    web: Flag = False,
+    port: int = 0,
+    host: str = "127.0.0.1",
 ) -> None:
-    """Open the window: the cloud beside the heatmaps, linked both ways.
+    """Open the window, or with --web the page in a browser: the cloud beside the heatmaps, linked both ways.
 
-    Shows the newest projection that fits, or makes one where the run has none.
+    Shows the newest projection that fits, or makes one where the run has none. Where there is no screen
+    the page is served, and its link printed.
 
-    Example: activation-explorer view runs/first --method tsne
+    Examples: activation-explorer view runs/first --method tsne, activation-explorer view runs/first --web
 
     Args:
         run: a run folder.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
-        colour: label, image, row, column, norm, channel, component, rgb or trust.
+        colour: label, image, row, column, norm, channel, component, rgb, trust or cluster.
         theme: light or dark.
+        web: serve the page; open the printed link in a browser on this machine.
+        port: the page's port; any that is free by default.
+        host: the address the page is served on. Another than this machine's own lets everybody on that
+            network who has the link read the run, over a connection that is not encrypted.
     """
     from explorer.capture import open_run
     from explorer.render import scene
+    from explorer.render.offscreen import has_screen
 
     opened = open_run(run)
+    if web or not has_screen():
+        from explorer.commands.publishing import check_web, serve_page
+
+        check_web(asked=web)
+        projection = find_projection(opened, layer, method, components)
+        serve_page(opened, projection, colour=colour, theme=theme, host=host, port=port)
+        return
     projection = find_projection(opened, layer, method, components)
-    show(scene(opened, projection, colour=colour, theme=theme), None)
+    show(scene(opened, projection, colour=colour or "label", theme=theme), None)
 
 
 def screenshot(

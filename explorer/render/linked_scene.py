@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import marks
 from explorer.render.adjusting import Adjusting
@@ -17,6 +18,7 @@ from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import theme as theme_named
+from explorer.render.exporting import Exporting
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
@@ -36,11 +38,13 @@ from explorer.render.words import header, info, method_name
 if TYPE_CHECKING:
     from PIL import Image
 
+    from explorer.reduce.rgb_basis import RgbBasis
+
 SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Scene(Viewed, Selecting, Keeping, Adjusting):
+class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -102,6 +106,19 @@ class Scene(Viewed, Selecting, Keeping, Adjusting):
     @view.setter
     def view(self, camera: Camera | None) -> None:
         self.views.chosen = camera
+
+    def use_rgb(self, basis: RgbBasis) -> None:
+        """Take PCA→RGB colours of another run, so that the same features have the same colour in both.
+
+        Raises:
+            InputError: they are of another number of channels than this layer's.
+        """
+        layer, channels = self.state.values.layer, len(basis.pca.mean)
+        here = self.state.run.channels(layer)
+        if here != channels:
+            raise InputError(f"layer {layer} has {here} channels, the colours are of {channels}")
+        self._basis = layer, basis
+        self._page = self._colouring = self._look = None
 
     def basis(self) -> Any:
         """The layer's PCA→RGB colours, fitted when they are first needed."""

@@ -1,0 +1,253 @@
+"""What the server answers: the questions that a file answers from what it holds, answered from the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import ExplorerError, InputError, suggest
+from explorer.render.near import neighbourhood
+from explorer.render.quantities import METADATA
+from explorer.render.selection import Selection
+from explorer.render.text import plural
+from explorer.render.words import method_name
+from explorer.web.material import Material, Told
+from explorer.web.packing import KINDS, Bytes
+
+if TYPE_CHECKING:
+    from explorer.capture import Run
+    from explorer.reduce import Projection
+    from explorer.render.linked_scene import Scene
+
+NEIGHBOURS = 8
+METHODS = ("pca", "umap", "tsne")
+
+
+def wire(numbers: NDArray[Any]) -> Told:
+    """An array as the page reads it: its type and its bytes."""
+    array = np.ascontiguousarray(numbers)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return {"kind": KINDS[array.dtype.str], "bytes": array.tobytes()}
+
+
+class Answers:
+    """Answers about one run, one at a time: whoever asks from several threads takes turns.
+
+    Attributes:
+        scene: what is shown, with the selection.
+        run: the run.
+        material: what is shown as numbers and words.
+        shown: the name of the map that is shown.
+    """
+
+    def __init__(self, scene: Scene, run: Run) -> None:
+        self.scene = scene
+        self.run = run
+        self.material = Material(scene)
+        self.shown = identifier(self.material.projection)
+        self._saved: dict[str, Projection] = {}
+        self._known: dict[str, Callable[..., Any]] = {
+            "meta": self.meta,
+            "cloud": self.cloud,
+            "grid": self.grid,
+            "rgb": lambda: wire(self.material.rgb()),
+            "rows": self.rows,
+            "similarity": self.similarity,
+            "neighbours": self.neighbours,
+            "picture": self.picture,
+            "show": self.show,
+            "select": self.select,
+            "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
+            "clusters": self.clusters,
+            "code": self.code,
+            "selection_file": self.selection_file,
+        }
+
+    def __call__(self, question: str, arguments: list[Any], shown: str | None = None) -> Any:
+        """Answer a question of the page.
+
+        Args:
+            question: one of those known here.
+            arguments: what it takes.
+            shown: the map that the page means; None for questions that are of no map.
+
+        Raises:
+            InputError: a question that there is not, arguments that it cannot take, or another map by now.
+        """
+        if shown is not None and shown != self.shown:
+            raise InputError(f"question {question!r}: of a map that is no longer shown")
+        if question not in self._known:
+            raise InputError(f"question {question!r}: {suggest(question, self._known)}")
+        try:
+            return self._known[question](*arguments)
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise InputError(f"question {question!r} with {len(arguments)} arguments: {error}") from None
+
+    def meta(self) -> Told:
+        """Words and few numbers, with what the page can switch to."""
+        own, focus = self.material.meta(), self.scene.focus
+        own.update(
+            layers=list(self.run.layers),
+            methods=[{"key": key, "title": method_name(key)} for key in METHODS],
+            projections=self.projections(),
+            shown=self.shown,
+            # Clusters are found when they are asked for, not for the sake of one position.
+            figures=[told for told in own["figures"] if told["name"] != "cluster"],
+            focus=None if focus is None else self._place(focus.image, focus.position),
+        )
+        return own
+
+    def projections(self) -> list[Told]:
+        """The run's kept projections, and the one that is shown."""
+        from explorer.reduce import saved_projections
+
+        shown = self.material.projection
+        self._saved = {identifier(one): one for one in saved_projections(self.run).values()}
+        self._saved[identifier(shown)] = shown
+        return [
+            {
+                "id": key,
+                "layer": one.layer,
+                "method": one.method,
+                "components": one.n_components,
+                "title": f"{method_name(one.method)} {one.n_components}D",
+            }
+            for key, one in self._saved.items()
+        ]
+
+    def cloud(self) -> Told:
+        """Coordinates as they are, and the places they belong to."""
+        projection = self.material.projection
+        places = None if projection.rows is None else wire(projection.rows.astype(np.uint32))
+        return {"coordinates": wire(projection.coordinates.astype(np.float32)), "places": places}
+
+    def grid(self, name: str) -> Told:
+        """A number of every position of the layer: "norm", or "channel:3"."""
+        if name == "norm":
+            title = f"norm of {plural(self.scene.state.values.channels, 'channel')}"
+            made = self.material.norms()
+        else:
+            channel = int(name.removeprefix("channel:"))
+            if not 0 <= channel < self.scene.state.values.channels:
+                raise InputError(f"{name}: the layer has channels to {self.scene.state.values.channels - 1}")
+            made, title = self.material.channel(channel), f"channel {channel}"
+        return {"title": title, **_ranges(made)}
+
+    def rows(self, name: str) -> Told:
+        """A number or class of every projected position."""
+        quantity = self.scene.state.quantity(name)
+        told: Told = {"title": quantity.title, "note": quantity.note, "names": list(quantity.names)}
+        if quantity.names:
+            return {**told, "numbers": wire(np.asarray(quantity.values, np.uint16))}
+        limits = None if quantity.limits is None or quantity.signed else list(quantity.limits)
+        numbers = wire(np.asarray(quantity.values, np.float32))
+        return {**told, "numbers": numbers, "limits": limits, "signed": quantity.signed}
+
+    def similarity(self, place: int) -> Told:
+        """Exact cosine of every position of every picture with one, which is looked at from now on."""
+        image, *position = self._position(place)
+        self.scene.inspect(image, *position)
+        return {"numbers": wire(self.scene.state.values.similarity(image, tuple(position)).reshape(-1))}
+
+    def neighbours(self, place: int) -> Told:
+        """The nearest of a position in the original space, and what found them."""
+        self.scene.inspect(*self._position(place))
+        found = neighbourhood(self.scene.state, NEIGHBOURS)
+        recall = found.truth.recall
+        note = "" if recall >= 1 else f"{recall:.0%} of the true ones were found"
+        distances = [float(f"{one:.4g}") for one in found.truth.distances]
+        return {"original": found.truth.rows.tolist(), "distances": distances, "note": note}
+
+    def picture(self, image: int) -> Told | None:
+        """An input as PNG, or None where the run keeps no pictures."""
+        import io
+
+        from PIL import Image
+
+        pixels = self.run.picture(image)
+        if pixels is None:
+            return None
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "PNG", compress_level=3)
+        return {"type": "image/png", "bytes": out.getvalue()}
+
+    def show(self, name: str) -> None:
+        """Show another kept projection; what is selected and looked at stays."""
+        if name not in self._saved:
+            raise InputError(f"projection {name!r}: the run keeps no such projection any more")
+        self.take(self._saved[name])
+
+    def keep(self, projection: Projection) -> str:
+        """Know a projection of the run from now on; returns its name."""
+        self._saved[identifier(projection)] = projection
+        return identifier(projection)
+
+    def take(self, projection: Projection) -> None:
+        """Show a projection of the run."""
+        self.keep(projection)
+        self.scene.projection = projection
+        self.material = Material(self.scene)
+        self.shown = identifier(projection)
+
+    def select(self, places: list[int]) -> int:
+        """Take the page's selection, so that `scene.selection` is it; returns how many it holds."""
+        chosen = Selection(self.scene.state.values.grid_shape, np.asarray(places, np.int64))
+        self.scene.selection = chosen
+        return len(chosen)
+
+    def clusters(self, method: str, on: str, n: int) -> None:
+        """Find other clusters from now on."""
+        from explorer.render.quantities import Clustering
+
+        self.scene.state.clustering = Clustering(method, on, n)  # type: ignore[arg-type]
+
+    def code(self, view: Told) -> str:
+        """Lines of Python that rebuild what the page shows.
+
+        Args:
+            view: the page's `colour`, `theme`, `image`, `map`, and `camera` in the projection's coordinates.
+        """
+        scene, colour = self.scene, str(view["colour"])
+        mode, _, number = colour.partition(":") if not colour.startswith(METADATA) else (colour, "", "")
+        if mode == "component":
+            scene.state.component = int(number)
+        elif mode == "channel":
+            scene.state.channel = int(number)
+        scene.colour, scene.theme, scene.image = mode, str(view["theme"]), int(view["image"])
+        scene.camera = view["camera"]
+        return scene.code()
+
+    def selection_file(self, ending: str) -> Told:
+        """The selection as a file: .csv, .parquet, or .npz of masks."""
+        if ending not in (".csv", ".parquet", ".npz"):
+            raise InputError(f"selection as {ending!r}: expected .csv, .parquet or .npz")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"selection{ending}"
+            try:
+                self.scene.save_selection(path)
+            except ExplorerError as error:  # a passing folder's name helps nobody
+                raise InputError(str(error).replace(str(path), path.name)) from None
+            return {"type": "application/octet-stream", "bytes": path.read_bytes()}
+
+    def _position(self, place: int) -> tuple[int, ...]:
+        return tuple(int(at) for at in np.unravel_index(int(place), self.scene.state.values.grid_shape))
+
+    def _place(self, image: int, position: tuple[int, ...]) -> int:
+        return int(np.ravel_multi_index((image, *position), self.scene.state.values.grid_shape))
+
+
+def identifier(projection: Projection) -> str:
+    """A short name of a projection: of what it was asked for."""
+    asked = json.dumps([projection.layer, dict(projection.parameters)], sort_keys=True, default=str)
+    return hashlib.sha256(asked.encode("utf-8")).hexdigest()[:12]
+
+
+def _ranges(made: Bytes) -> Told:
+    return {"values": wire(made.values), "low": made.low.tolist(), "high": made.high.tolist()}

@@ -1,0 +1,258 @@
+// The frame around cloud and pictures: heading, tools, search, what is selected, help and downloads.
+
+const KEYS = [
+  ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
+  ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B", "turn, lasso, box"], ["V", "select only what is visible"],
+  ["2  3", "flat or in space"], ["F", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
+  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["T", "light or dark"], ["/", "search pictures"],
+  ["Esc", "drop the selection"], ["?", "these keys"],
+];
+
+class Frame {
+  constructor(view) {
+    this.view = view;
+    const { stage, legend, side, strip } = view;
+    this.title = el("h1");
+    this.crumbs = el("div", { class: "crumbs" });
+    this.quality = el("div", { class: "quality" });
+    this.slot = el("div", { class: "slot" });
+    this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture or label", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
+    this.themeButton = this.button("sun", "light or dark (T)", () => this.toggleTheme());
+    this.about = this.button("info", "about this map", () => this.open(this.aboutBox));
+    this.saveButton = this.button("save", "take it away", () => this.open(this.saveBox));
+    const actions = el("div", { class: "actions" }, this.search, this.about, this.saveButton, this.themeButton, this.button("help", "keys (?)", () => this.open(this.helpBox)));
+    this.busy = el("div", { class: "busy", hidden: true, role: "progressbar" }, el("i"), el("span"));
+    const top = el("header", { class: "top" }, mark(), el("div", { class: "titles" }, this.title, this.crumbs), this.slot, this.quality, actions);
+    this.toolbar = el("div", { class: "tools card-like", role: "toolbar", "aria-label": "tools" });
+    this.chosenBox = el("div", { class: "chosen card-like", hidden: true, role: "status" });
+    this.aboutBox = this.dialog("About this map");
+    this.saveBox = this.dialog("Take it away");
+    this.helpBox = this.dialog("Mouse and keys", el("dl", { class: "keys" }, ...KEYS.flatMap(([key, words]) => [el("dt", {}, ...key.split(" ").filter(Boolean).map((part) => (part === "+" ? "+" : el("kbd", {}, part)))), el("dd", {}, words)])));
+    stage.element.append(this.toolbar, legend.element, this.chosenBox);
+    view.root.append(top, el("main", {}, stage.element, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
+    this.taking = new Taking(view, this);
+    this.makeTools();
+    document.addEventListener("keydown", (event) => this.key(event));
+    let timer = 0;
+    new ResizeObserver(() => { clearTimeout(timer); timer = setTimeout(() => { if (view.ready) { side.draw(); strip.update(); } }, 80); }).observe(view.root);
+  }
+
+  button(name, words, act) {
+    const button = el("button", { type: "button", class: "icon", title: words, "aria-label": words, onclick: act });
+    button.append(icon(name));
+    return button;
+  }
+
+  dialog(title, ...content) {
+    const box = el("dialog", { "aria-label": title });
+    const body = el("div", { class: "dialog-body" }, ...content);
+    box.append(el("header", {}, el("h2", {}, title), this.button("close", "close", () => box.close())), body);
+    box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+    box.body = body;
+    return box;
+  }
+
+  open(box) {
+    if (box === this.saveBox) this.taking.fill(box);
+    box.showModal();
+  }
+
+  /** Heading and facts of the map that is shown. */
+  describe() {
+    const { meta } = this.view;
+    document.title = `${meta.title} · ${meta.layer} · ${meta.method}`;
+    this.title.textContent = meta.title;
+    const points = meta.sampled ? `${count(meta.nRows)} of ${count(meta.nPositions)} positions` : plural(meta.nRows, "position");
+    const shown = this.view.source.live ? [] : [meta.layer, `${meta.method} ${meta.components}D`];
+    this.crumbs.replaceChildren(...[...shown, points, plural(meta.nImages, "picture")].map((words) => el("span", {}, words)));
+    this.crumbs.title = meta.facts;
+    this.quality.replaceChildren(...meta.quality.slice(0, 1).map((own) => this.meter(own)));
+    const rows = meta.quality.map(({ title, value, beside }) => [title, figure(value) + (beside ? ` (${beside})` : "")]);
+    this.aboutBox.body.replaceChildren(...[
+      el("p", {}, meta.facts),
+      rows.length ? el("dl", { class: "keys" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : null,
+      meta.notes.length ? el("h3", {}, "Kept in this file") : null,
+      meta.notes.length ? el("ul", {}, ...meta.notes.map((words) => el("li", {}, words))) : null,
+      meta.left.length ? el("h3", {}, "Left out of this file") : null,
+      meta.left.length ? el("ul", { class: "left-out" }, ...meta.left.map((words) => el("li", {}, words))) : null,
+    ].filter(Boolean));
+    this.about.classList.toggle("told", meta.left.length > 0);
+    this.about.title = meta.left.length ? `about this map · ${plural(meta.left.length, "thing")} left out of this file` : "about this map";
+    this.tools();
+  }
+
+  /** How far a map can be trusted, as a small bar with what a random map scores. */
+  meter({ title, value, random, beside }) {
+    const fill = el("i"), at = el("b");
+    fill.style.width = `${100 * clamp(value, 0, 1)}%`;
+    at.style.left = `${100 * clamp(random ?? 0, 0, 1)}%`;
+    return el("button", { type: "button", class: "meter", title: beside ? `${title} ${figure(value)} (${beside})` : title, onclick: () => this.open(this.aboutBox) }, el("span", {}, title), el("span", { class: "track" }, fill, random === undefined ? null : at), el("span", { class: "value" }, figure(value, 2)));
+  }
+
+  makeTools() {
+    const { stage } = this.view;
+    const tool = (name, words) => { const b = this.button(name, words, () => this.use(name)); b.dataset.tool = name; return b; };
+    this.flat = el("button", { type: "button", class: "icon words", title: "flat or in space (2, 3)", onclick: () => stage.flatten(stage.camera.flatness < 0.5) }, "2D");
+    this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
+    this.toolbar.append(
+      tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), this.seen, el("hr"),
+      this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.button("deep", "view that shows most (Home)", () => stage.preset("opening")),
+      this.names = this.button("names", "names (N)", () => this.toggleNames()));
+  }
+
+  /** Show which tool is in the hand. */
+  tools() {
+    const { stage, meta } = this.view;
+    for (const button of this.toolbar.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === stage.tool));
+    this.seen.setAttribute("aria-pressed", String(stage.visible));
+    this.names.setAttribute("aria-pressed", String(stage.named));
+    const flat = stage.motion ? !(stage.camera.flatness > 0.5) : stage.camera && stage.camera.flatness > 0.5;
+    this.flat.textContent = flat ? "3D" : "2D";
+    this.flat.hidden = meta.components === 2;
+    stage.over.style.cursor = stage.tool === "turn" ? "grab" : "crosshair";
+  }
+
+  use(name) { this.view.stage.tool = name; this.tools(); }
+  toggleVisible() { const { stage } = this.view; stage.visible = !stage.visible; this.tools(); this.say(stage.visible ? "Selecting only the points that are visible" : "Selecting all points within, also those behind"); }
+  toggleNames() { const { stage } = this.view; stage.named = !stage.named; this.tools(); stage.request(true); }
+  toggleTheme() { this.view.setTheme(this.view.theme === "light" ? "dark" : "light"); }
+
+  /** Tell what went wrong, until it is read. */
+  tell(words) {
+    const box = this.dialog("That did not work", el("p", {}, words));
+    box.addEventListener("close", () => box.remove());
+    this.view.root.append(box);
+    box.showModal();
+  }
+
+  /** Tell something in passing. */
+  say(words) {
+    const { status } = this.view.stage;
+    status.textContent = words;
+    clearTimeout(this.unsay);
+    this.unsay = setTimeout(() => this.view.stage.request(), 2500);
+  }
+
+  key(event) {
+    const { view } = this, { stage } = view;
+    if (event.target.matches("input, select, textarea") || document.querySelector("dialog[open]")) {
+      if (event.key === "Escape" && event.target === this.search) { this.search.value = ""; this.find(); this.search.blur(); }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey) return;
+    const acts = {
+      o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), v: () => this.toggleVisible(), n: () => this.toggleNames(),
+      f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
+      z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
+      m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
+      Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
+    };
+    const act = acts[event.key] || acts[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  // ---- search
+
+  find() {
+    const { view } = this, text = this.search.value.trim().toLowerCase();
+    view.filtered = text ? view.meta.names.map((_, i) => i).filter((i) => view.meta.names[i].toLowerCase().includes(text) || (view.labelOf(i) || "").toLowerCase() === text || (text.length > 1 && (view.labelOf(i) || "").toLowerCase().includes(text))) : null;
+    view.strip.update();
+  }
+
+  found(event) {
+    const { view } = this;
+    if (event.key === "Enter" && view.filtered && view.filtered.length) { view.showImage(view.filtered[0]); this.search.blur(); }
+  }
+
+  // ---- what is selected
+
+  chosen() {
+    const { view } = this, { selection } = view, none = selection.size === 0;
+    this.chosenBox.hidden = none;
+    if (none) { this.chosenBox.replaceChildren(); return; }
+    const pictures = selection.perImage.reduce((n, own) => n + (own > 0), 0);
+    this.mixed = el("div", { class: "mixed" });
+    const close = this.button("close", "drop the selection (Esc)", () => view.clear());
+    this.chosenBox.replaceChildren(el("div", { class: "chosen-words" }, el("b", {}, plural(selection.size, "position")), ` in ${plural(pictures, "picture")}`, el("span", { class: "quiet" }, ` · ${selection.how || "selected"}`)), this.mixed, el("button", { type: "button", class: "link", onclick: () => this.taking.selection() }, "CSV"), close);
+    this.composition();
+  }
+
+  /** Which classes the selection is made of. */
+  composition() {
+    const { view } = this;
+    if (!view.selection.size || !this.mixed) return;
+    const own = view.colouring.kind === "classes" ? view.colouring : null;
+    const names = own ? own.names : view.meta.labels ? view.meta.classes : null;
+    if (!names) { this.mixed.replaceChildren(); return; }
+    const counts = new Float64Array(names.length);
+    let all = 0;
+    view.places.forEach((place, row) => {
+      if (!view.selection.mask[place]) return;
+      counts[own ? own.codes[row] : view.meta.labels[Math.floor(place / view.each)]]++;
+      all++;
+    });
+    const order = [...counts.keys()].filter((i) => counts[i]).sort((a, b) => counts[b] - counts[a]);
+    const bar = el("div", { class: "mixed-bar" }, ...order.map((i) => {
+      const part = el("i", { title: `${names[i]}: ${count(counts[i])}, ${percent(counts[i] / all)}` });
+      part.style.flexGrow = String(counts[i]);
+      part.style.background = `rgb(${view.inks.one(i, view.theme)})`;
+      return part;
+    }));
+    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)} ${percent(counts[i] / all)}`).join(", ");
+    this.mixed.replaceChildren(bar, el("span", { class: "quiet" }, words));
+  }
+
+  // ---- hovering
+
+  showTip(row, at) {
+    const { view } = this, { tip } = view.stage, place = view.places[row], image = Math.floor(place / view.each);
+    const canvas = el("canvas"), tall = 72, height = tall, width = clamp(tall * view.shape, 48, 128), label = view.labelOf(image);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+    const axes = { 0: [], 1: ["position"], 2: ["row", "column"], 3: ["slice", "row", "column"] }[view.meta.spatial.length];
+    const where = view.positionOf(place).map((v, i) => `${axes[i]} ${v}`).join(", ");
+    tip.replaceChildren(canvas, el("div", {}, el("b", {}, view.meta.names[image]), el("span", {}, where), label === null ? null : el("span", {}, `label ${label}`), this.valueOf(row)));
+    tip.dataset.row = String(row);
+    tip.hidden = false;
+    this.moveTip(at);
+    view.pictures.get(image).then((bitmap) => { if (canvas.isConnected) drawThumb(view, canvas, bitmap, image, { width, height, focus: view.cellOf(place), masked: false }); });
+  }
+
+  /** What the point's colour means, where it is a number. */
+  valueOf(row) {
+    const own = this.view.colouring;
+    if (own.kind === "scale") return el("span", {}, `${own.title}: ${figure(own.values[row])}`);
+    return own.kind === "classes" && own.name !== "label" && own.name !== "image" ? el("span", {}, `${own.title}: ${own.names[own.codes[row]]}`) : null;
+  }
+
+  moveTip(at) {
+    const { tip, width, height } = this.view.stage, wide = tip.offsetWidth, tall = tip.offsetHeight;
+    const x = at.x + 18 + wide > width ? at.x - wide - 14 : at.x + 18, y = clamp(at.y + 16, 6, height - tall - 6);
+    tip.style.transform = `translate(${Math.max(6, x)}px, ${y}px)`;
+  }
+
+  // ---- progress
+
+  /** Show that something is on its way when it takes longer than half a second. */
+  async during(promise, words) {
+    const timer = setTimeout(() => this.working(words), 400);
+    try { return await promise; } finally { clearTimeout(timer); this.working(null); }
+  }
+
+  working(words, share = null) {
+    this.busy.hidden = words === null;
+    if (words === null) return;
+    this.busy.lastChild.textContent = words;
+    this.busy.firstChild.classList.toggle("some", share !== null);
+    this.busy.firstChild.style.transform = share === null ? "" : `scaleX(${share})`;
+  }
+}
+
+/** The product's mark: three cells of a map that have become points. */
+function mark() {
+  const box = el("span", { class: "mark", "aria-hidden": "true" });
+  for (let i = 0; i < 4; i++) box.append(el("i"));
+  return box;
+}

@@ -1,0 +1,124 @@
+// The part of the viewer that looks: at one position, at a picture and its maps, at what lies under the mouse.
+
+class Looking {
+  // ---- one position
+
+  async focusPlace(place) {
+    this.focus = place;
+    this.linked = [];
+    if (place === null) {
+      this.similarity = null;
+      if (this.colour === "similarity") await this.colourBy(this.meta.colour);
+      else this.legend.options();
+    } else {
+      const image = Math.floor(place / this.each);
+      if (this.meta.spatial.length === 3) this.slice = Math.floor((place % this.each) / (this.cells[0] * this.cells[1]));
+      if (image !== this.image) this.showImage(image);
+    }
+    this.side.describe();
+    this.side.draw();
+    this.stage.request(true);
+    if (place === null) return;
+    const near = await this.frame.during(this.source.similarity(place), "similarity").catch(() => null);
+    if (this.focus !== place) return;
+    this.similarity = near;
+    if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
+    this.side.draw();
+  }
+
+  moveFocus(down, right) {
+    const [tall, wide] = this.cells, cell = this.focusCell() ?? Math.floor(tall / 2) * wide + Math.floor(wide / 2);
+    const row = clamp(Math.floor(cell / wide) + down, 0, tall - 1), column = clamp((cell % wide) + right, 0, wide - 1);
+    this.focusPlace(this.placeOf(this.image, row * wide + column));
+  }
+
+  link(original, map) {
+    this.linked = [...map, ...original];
+    this.stage.request(true);
+  }
+
+  // ---- pictures and maps
+
+  showImage(image) {
+    if (image === this.image) return;
+    this.image = image;
+    this.hovered = null;
+    this.side.update();
+    this.strip.mark();
+    this.strip.reveal(image);
+  }
+
+  stepImage(by) {
+    const order = this.strip.order.length ? this.strip.order : [this.image], at = order.indexOf(this.image);
+    this.showImage(order[(at + by + order.length) % order.length]);
+  }
+
+  showMap(name) {
+    this.map = name;
+    this.side.map.value = name;
+    return this.side.update();
+  }
+
+  showSlice(slice) {
+    this.slice = slice;
+    this.side.draw();
+  }
+
+  async rgbGrid() { return this.meta.hasRgb ? this.source.rgb().catch(() => null) : null; }
+
+  /** A picture of the layer's own colours, where the run keeps none. */
+  async insteadOfPicture(image) {
+    const rgb = await this.rgbGrid(), [tall, wide] = this.cells, out = new Uint8ClampedArray(4 * tall * wide).fill(128);
+    for (let i = 0; i < tall * wide; i++) {
+      if (rgb) for (let k = 0; k < 3; k++) out[4 * i + k] = rgb[3 * (image * this.each + i) + k];
+      out[4 * i + 3] = 255;
+    }
+    return createImageBitmap(new ImageData(out, wide, tall));
+  }
+
+  /** Figures of a position: [words, value]. */
+  async figuresOf(place, row) {
+    const out = [], norm = await this.source.grid("norm").catch(() => null);
+    if (norm) out.push(["norm", figure(norm.at(place))]);
+    if (row >= 0) {
+      for (const { name, title } of this.meta.figures) {
+        const own = await this.source.rows(name);
+        out.push([title, own.kind === "classes" ? own.names[own.codes[row]] : figure(own.values[row], 2)]);
+      }
+      const at = [...this.points.subarray(3 * row, 3 * row + this.meta.components)];
+      out.push([this.meta.method, at.map((v) => figure(v)).join(", ")]);
+    }
+    return out;
+  }
+
+  // ---- hovering
+
+  hover(row, at) {
+    if (row < 0) {
+      if (this.hovered) { this.hovered = null; this.side.draw(); }
+      this.stage.tip.hidden = true;
+      return;
+    }
+    if (this.hovered && this.hovered.row === row) { this.frame.moveTip(at); return; }
+    const place = this.places[row];
+    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: true };
+    this.frame.showTip(row, at);
+    if (this.hovered.image === this.image) this.side.draw();
+  }
+
+  hoverRow(row) {
+    const place = this.places[row];
+    this.hovered = { row, image: Math.floor(place / this.each), cell: this.cellOf(place), fromCloud: false };
+    this.stage.request(true);
+    if (this.hovered.image === this.image) this.side.draw();
+  }
+
+  hoverCell(cell) {
+    if (cell === null) { if (this.hovered) { this.hovered = null; this.side.draw(); this.stage.request(true); } return; }
+    const row = this.rowOf(this.placeOf(this.image, cell));
+    if (this.hovered && this.hovered.cell === cell && this.hovered.image === this.image) return;
+    this.hovered = { row, image: this.image, cell, fromCloud: false };
+    this.side.draw();
+    this.stage.request(true);
+  }
+}

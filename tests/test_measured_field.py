@@ -19,6 +19,7 @@ from explorer.activations import Activations
 from explorer.capture.measured_field import with_measured
 from explorer.capture.model import Model
 from explorer.capture.protocol import Adapter, LayerInfo
+from explorer.commands.listing import print_layers
 from explorer.demo import DIGITS
 
 
@@ -138,6 +139,20 @@ def test_whole_numbers_have_no_gradient_and_are_measured_by_changes(enlarging: M
     after = fields(enlarging.measured_layers())
     assert after["signs"].how == "measured"
     assert after["signs"].stride == (1, 1)
+
+
+def test_the_command_measures_and_says_so_unless_told_not_to(
+    enlarging: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_layers(enlarging)
+    said = capsys.readouterr().out
+    assert "~4 × 4" in said
+    assert "~ measured on random inputs: up, nearest" in said
+    assert "not followed: gather" in said
+    print_layers(enlarging, measure=False)
+    said = capsys.readouterr().out
+    assert "~" not in said
+    assert "? not known: up, nearest" in said
 
 
 def test_a_layer_that_never_answers_is_said() -> None:

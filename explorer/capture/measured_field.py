@@ -171,21 +171,32 @@ def _by_changes(
     grids = {info.name: (info.shape or ())[:-1] for info in infos}
     moved = {name: [np.zeros((whole, *grid), bool) for whole in shape[:-1]] for name, grid in grids.items()}
     rng = np.random.default_rng(0)
-    for _ in range(TRIES - 1):  # each try changes many pixels at once
-        base = rng.random((1, *shape), dtype=np.float32)
-        change = rng.normal(size=shape).astype(np.float32)
-        for axis, whole in enumerate(shape[:-1]):
-            for start in range(0, whole, AT_ONCE - 1):
-                slabs = range(start, min(start + AT_ONCE - 1, whole))
-                inputs = np.repeat(base, len(slabs) + 1, axis=0)
-                for row, slab in enumerate(slabs):
-                    where = (slice(None),) * axis + (slab,)
-                    inputs[row][where] += change[where]
-                for name, activations in adapter.capture(inputs, names).items():
-                    values: NDArray[Any] = activations.values
-                    differs = (values[:-1] != values[-1:]).any(axis=-1)
-                    moved[name][axis][slabs.start : slabs.stop] |= differs
+    tries = TRIES - 1  # each of them changes many pixels at once
+    with progress("receptive fields", tries * sum(shape[:-1]), "changes") as advance:
+        for _ in range(tries):
+            base = rng.random((1, *shape), dtype=np.float32)
+            change = rng.normal(size=shape).astype(np.float32)
+            for axis, whole in enumerate(shape[:-1]):
+                for start in range(0, whole, AT_ONCE - 1):
+                    slabs = range(start, min(start + AT_ONCE - 1, whole))
+                    inputs = _changed(base, change, axis, slabs=slabs)
+                    for name, activations in adapter.capture(inputs, names).items():
+                        values: NDArray[Any] = activations.values
+                        differs = (values[:-1] != values[-1:]).any(axis=-1)
+                        moved[name][axis][slabs.start : slabs.stop] |= differs
+                    advance(len(slabs))
     return {name: _seen_by(moved[name], grid) for name, grid in grids.items()}
+
+
+def _changed(
+    base: NDArray[np.float32], change: NDArray[np.float32], axis: int, *, slabs: range
+) -> NDArray[np.float32]:
+    """The input once with each slab changed, and once as it is."""
+    inputs = np.repeat(base, len(slabs) + 1, axis=0)
+    for row, slab in enumerate(slabs):
+        where = (slice(None),) * axis + (slab,)
+        inputs[row][where] += change[where]
+    return inputs
 
 
 def _seen_by(moved: Sequence[NDArray[np.bool_]], grid: Sequence[int]) -> list[Seen]:

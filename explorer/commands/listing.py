@@ -30,9 +30,9 @@ FEW = 4
 """Names of layers that are printed for a reason; how many more there are is said."""
 
 
-def print_layers(model: Model) -> None:
+def print_layers(model: Model, *, measure: bool = True) -> None:
     """Print where the model comes from, its preprocessing, and a table of its layers."""
-    found = model.measured_layers()
+    found = model.measured_layers() if measure else model.layers()
     console = to_terminal()
     origin = model.provenance
     words = [model.adapter_name]

@@ -80,6 +80,17 @@ class FlaxLinen:
         """
         return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
 
+    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+
+        Raises:
+            LayerError: the module has no such layer, or it is of whole numbers.
+            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
+        """
+        return self._jit.gradient(
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+        )
+
     def _read(self) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""
         from flax import serialization

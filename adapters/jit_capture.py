@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK, Activations
 from explorer.capture.protocol import LayerInfo
-from explorer.errors import ExplorerError, InputError, ModelError
+from explorer.capture.receptive_field import ReceptiveField
+from explorer.errors import ExplorerError, InputError, LayerError, ModelError
 
+from .jaxpr_fields import receptive_fields
 from .jaxpr_grids import Grid, find_grids
 from .jaxpr_program import trace
 from .jit_layers import Answer, Key, Layer, arrays_of, captured_type, find_layer, named_layers
@@ -21,6 +24,21 @@ from .limits import first_line
 
 Forward = Callable[[Any, Any], list[Answer]]
 """(weights, inputs (batch, *spatial, channels)) to all answers in order; called while tracing."""
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """A model as traced on inputs of one shape.
+
+    Attributes:
+        answers: every array of every answer, as a shape without values.
+        grids: by number of tokens, which grid they lie on.
+        fields: what each array sees of the inputs.
+    """
+
+    answers: dict[Key, tuple[Answer, Any]]
+    grids: dict[int, Grid]
+    fields: dict[Key, ReceptiveField]
 
 
 class JitCapture:
@@ -31,6 +49,7 @@ class JitCapture:
         self._forward = forward
         self._known: dict[tuple[int, ...], dict[str, Layer]] = {}
         self._compiled: dict[tuple[Key, ...], Any] = {}
+        self._derived: dict[tuple[Key, ...], Any] = {}
         self._batches: dict[tuple[Any, ...], set[int]] = {}
 
     def layers(self, weights: Any, input_shape: tuple[int, ...]) -> dict[str, Layer]:
@@ -43,13 +62,13 @@ class JitCapture:
             ModelError: the model does not take such inputs.
         """
         if input_shape not in self._known:
-            (two, grids), (three, _) = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
+            two, three = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
             follows = {
                 key: traced
-                for key, traced in two.items()
-                if key in three and _is_layer(traced[1], three[key][1])
+                for key, traced in two.answers.items()
+                if key in three.answers and _is_layer(traced[1], three.answers[key][1])
             }
-            self._known[input_shape] = named_layers(follows, grids)
+            self._known[input_shape] = named_layers(follows, two.grids, two.fields)
         return self._known[input_shape]
 
     def infos(self, weights: Any, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
@@ -72,9 +91,7 @@ class JitCapture:
             LayerError: the model has no such layer.
             ModelError: the model does not take such inputs.
         """
-        inputs = np.asarray(inputs, dtype=np.float32)
-        if inputs.ndim < 2 or len(inputs) == 0:
-            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        inputs = self._checked(inputs)
         known = self.layers(weights, inputs.shape[1:])
         found = [find_layer(name, known, self._model) for name in layers]
         keys = tuple(dict.fromkeys(layer.key for layer in found))
@@ -91,6 +108,46 @@ class JitCapture:
             for name, layer in zip(layers, found, strict=True)
         }
 
+    def gradient(
+        self, weights: Any, inputs: NDArray[Any], *, layer: str, cotangent: NDArray[Any]
+    ) -> NDArray[Any]:
+        """What `Differentiable.gradient` says, for an adapter's method of that name."""
+        import jax
+
+        inputs = self._checked(inputs)
+        known = self.layers(weights, inputs.shape[1:])
+        found = find_layer(layer, known, self._model)
+        shape = (len(inputs), *(found.info.shape or ()))
+        if np.shape(cotangent) != shape:
+            raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
+        if np.dtype(found.info.dtype).kind != "f":
+            raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
+        keys = (found.key,)
+        if keys not in self._derived:
+            forward = self.compiled(keys)
+
+            def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
+                (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)
+                return back([cotangent.astype(values.dtype)])[0]
+
+            self._derived[keys] = jax.jit(derived)
+        with named_errors(self._model, inputs.shape[1:]):
+            given = found.spread(np.asarray(cotangent, np.float32))
+            answer = self._derived[keys](weights, inputs, given)
+        return np.asarray(answer, np.float32)
+
+    @staticmethod
+    def _checked(inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The inputs in the type that models are given.
+
+        Raises:
+            InputError: they are no batch.
+        """
+        inputs = np.asarray(inputs, dtype=np.float32)
+        if inputs.ndim < 2 or len(inputs) == 0:
+            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        return inputs
+
     def compiled(self, keys: tuple[Key, ...]) -> Any:
         """The function that returns these answers alone: XLA drops what they do not need."""
         import jax
@@ -105,10 +162,8 @@ class JitCapture:
             self._compiled[keys] = jax.jit(chosen)
         return self._compiled[keys]
 
-    def _trace(
-        self, weights: Any, shape: tuple[int, ...]
-    ) -> tuple[dict[Key, tuple[Answer, Any]], dict[int, Grid]]:
-        """Every array of every answer, as a shape without values, and which tokens are grids."""
+    def _trace(self, weights: Any, shape: tuple[int, ...]) -> _Traced:
+        """Every array of every answer, as a shape without values, for inputs of this shape."""
         import jax
 
         found: list[tuple[Key, Answer]] = []
@@ -124,8 +179,12 @@ class JitCapture:
 
         with named_errors(self._model, shape[1:]):
             program, shapes = trace(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
-        answers = {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
-        return answers, find_grids(program)
+        keys = [key for key, _ in found]
+        return _Traced(
+            {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)},
+            find_grids(program),
+            dict(zip(keys, receptive_fields(program), strict=True)),
+        )
 
     def _batch_size(self, keys: tuple[Key, ...], inputs: NDArray[Any]) -> int:
         """A batch size that is compiled already and not much larger than these inputs, else theirs."""

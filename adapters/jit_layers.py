@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture.protocol import LayerInfo, plain_name
+from explorer.capture.receptive_field import ReceptiveField, unknown
 from explorer.errors import LayerError, suggest
 
 from .jaxpr_grids import Grid
@@ -61,6 +63,20 @@ class Layer:
         patches, others = split_tokens(values, self.grid.shape, self.grid.before)
         return np.ascontiguousarray(patches if self.token is None else others[:, self.token])
 
+    def spread(self, cotangent: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each value of the answer counts, where the layer's own count `cotangent`: `read` backwards."""
+        if self.grid is None:
+            return cotangent
+        grid, n_patches = self.grid, math.prod(self.grid.shape)
+        tokens = grid.before + n_patches + grid.behind
+        whole = np.zeros((len(cotangent), tokens, cotangent.shape[-1]), np.float32)
+        if self.token is None:
+            flat = cotangent.reshape(len(cotangent), n_patches, -1)
+            whole[:, grid.before : grid.before + n_patches] = flat
+        else:
+            whole[:, self.token if self.token < grid.before else self.token + n_patches] = cotangent
+        return whole
+
 
 def arrays_of(answer: Answer) -> Iterator[tuple[Key, Any]]:
     """The arrays in an answer, and their keys."""
@@ -86,7 +102,11 @@ def captured_type(dtype: Any) -> np.dtype[Any]:
     return np.dtype(dtype) if np.dtype(dtype).kind in "fiub" else np.dtype(np.float32)
 
 
-def named_layers(traced: dict[Key, tuple[Answer, Any]], grids: Mapping[int, Grid]) -> dict[str, Layer]:
+def named_layers(
+    traced: dict[Key, tuple[Answer, Any]],
+    grids: Mapping[int, Grid],
+    fields: Mapping[Key, ReceptiveField],
+) -> dict[str, Layer]:
     """Give every array its name; the model's own output is "output" when nothing else is."""
     taken = {key[0][0] for key in traced if key[0]}
     top = "__call__" if "output" in taken else "output"
@@ -105,6 +125,7 @@ def named_layers(traced: dict[Key, tuple[Answer, Any]], grids: Mapping[int, Grid
             tuple(array.shape[1:]),
             answer.parameters,
             str(captured_type(array.dtype)),
+            fields[path, method, number, place],
         )
         layer = Layer((path, method, number, place), info)
         layers |= {part.info.name: part for part in _parts(layer, grids)}
@@ -118,6 +139,10 @@ def _parts(layer: Layer, grids: Mapping[int, Grid]) -> list[Layer]:
     grid = grids.get(shape[0]) if len(shape) == 2 else None
     if grid is None:
         return [layer]
+    seen = layer.info.receptive_field
+    if seen is not None and any(seen.stride):
+        seen = unknown("tokens of patches")
+    layer = replace(layer, info=replace(layer.info, receptive_field=seen))
     patches = replace(layer.info, shape=(*grid.shape, shape[1]))
     others = token_names(layer.info.name, grid.before + grid.behind) if grid.before + grid.behind else ()
     return [

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK
 from explorer.capture.protocol import LayerInfo
+from explorer.capture.receptive_field import unknown
 
+from .fields import as_receptive_field
 from .onnx_axes import Axes, Axis, Grid, letters, token_grids
+from .onnx_fields import Fields
 from .onnx_input import Source
 from .onnx_nodes import Graph, title
 from .onnx_shapes import Dims, Tensor
@@ -112,8 +115,9 @@ class Planner:
         axes = self._axes(tensors)
         shapes = {name: tensor.dims for name, tensor in tensors.items() if tensor.dims is not None}
         grids = token_grids(self._graph, shapes, axes)
+        fields = self._fields(tensors)
         layers = [
-            layer
+            _seeing(layer, fields)
             for name, batch in batches.items()
             for layer in self._layers(name, tensors[name], batch=batch, axis=axes.get(name), grids=grids)
         ]
@@ -128,6 +132,15 @@ class Planner:
         if not self._source.has_batch:
             shapes[self._source.name] = (1, *self._source.dims)
         return Axes(self._graph, shapes, self._tracer.moving).resolve(self._source.name, self._given)
+
+    def _fields(self, tensors: Mapping[str, Tensor]) -> Fields:
+        """What every tensor sees of the input."""
+        known = {name: tensor.known for name, tensor in tensors.items()}
+        shapes = {name: shape for name, shape in known.items() if shape is not None}
+        missing = not self._source.has_batch
+        rank = self._source.rank
+        spatial = [axis - missing for axis in range(1, rank) if axis != self.axis.index]
+        return Fields(self._graph, shapes, source=self._source.name, spatial=spatial)
 
     def _layers(
         self, name: str, tensor: Tensor, *, batch: int, axis: Axis | None, grids: Mapping[int, Grid]
@@ -214,4 +227,15 @@ def _behind(axis: int, batch: int) -> int:
 
 def _shapeless(layer: Layer) -> Layer:
     """A layer whose shape was found with an input of a guessed size."""
-    return replace(layer, info=replace(layer.info, shape=None))
+    return replace(layer, info=replace(layer.info, shape=None, receptive_field=None))
+
+
+def _seeing(layer: Layer, fields: Fields) -> Layer:
+    """A layer with what it sees of the input."""
+    found = fields.found.get(layer.tensor)
+    sizes = fields.sizes(layer.tensor)
+    spatial = [axis for axis in range(len(sizes.shape)) if axis not in (layer.batch, layer.axis)]
+    seen = as_receptive_field(found, spatial, sizes)
+    if layer.grid is not None and any(seen.stride):
+        seen = unknown("tokens of patches")
+    return replace(layer, info=replace(layer.info, receptive_field=seen))

@@ -21,6 +21,7 @@ from explorer.errors import (
     RunError,
 )
 from explorer.explore import explore
+from explorer.parity import Parity, parity
 from explorer.reduce import (
     Comparison,
     Projection,
@@ -48,6 +49,7 @@ __all__ = [
     "MissingExtraError",
     "Model",
     "ModelError",
+    "Parity",
     "Projection",
     "ReductionError",
     "RenderError",
@@ -66,6 +68,7 @@ __all__ = [
     "load_rgb",
     "movement",
     "open_run",
+    "parity",
     "project",
     "project_frames",
     "rgb",

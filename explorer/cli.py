@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import making, publishing, showing
+from explorer.commands import comparing, making, publishing, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -39,6 +39,7 @@ for command in (
     showing.grid,
     showing.rgb,
     publishing.export,
+    comparing.parity,
     making.doctor,
 ):
     app.command(command)
@@ -52,7 +53,7 @@ def metadata_version(package: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line. Returns 0, 1 from doctor, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run the command line. Returns 0, 1 from doctor and parity, 2 for a user's mistake, 130 for Ctrl-C."""
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -1,4 +1,5 @@
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,23 @@ def test_layers_lists_names_shapes_and_preprocessing(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     for words in ("block5/conv", "8 × 8 × 48", "32 × 32", "minus mean", "classes: 0, 1, 2"):
         assert words in said
+
+
+def test_layers_says_what_each_position_sees_within_100_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert run("layers", DIGITS) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("layer ")) :]
+    assert max(map(len, table)) <= 100
+    rows = {line.split()[0]: line.split() for line in table}
+    assert rows["block1/conv"][-5:] == ["3", "×", "3", "2", "0"]
+    assert rows["block4"][-5:] == ["55", "×", "55", "4", "-24"]
+    assert rows["output"][-1] == "all"
+    assert table[-2].startswith("sees: pixels of the input")
 
 
 def test_capture_project_screenshot_and_grid_from_one_model(
@@ -163,7 +181,7 @@ def test_the_module_and_the_command_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid"]
+    "command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid", "parity"]
 )
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0

@@ -52,6 +52,8 @@ def test_every_block_answers_as_in_flax(
     model = explorer.load_model(script.write_form(form, tmp_path))
     infos = {info.name: info for info in model.layers()}
     theirs = {info.name: info for info in linen.layers()}
+    for name in [*BLOCKS, "output"]:
+        assert infos[name].receptive_field == theirs[name].receptive_field, name
     expected = linen.adapter.capture(images, [*BLOCKS, "output"])
     for name, activations in model.adapter.capture(images, [*BLOCKS, "output"]).items():
         assert infos[name].shape == theirs[name].shape, name
@@ -60,6 +62,22 @@ def test_every_block_answers_as_in_flax(
     trained = theirs["block3"].parameters
     # what plain JAX and nobody else counts: mean and variance, which are params like any other there
     assert infos["block3"].parameters == trained + (96 if form == "jax" else 0)
+
+
+@pytest.mark.parametrize("form", FRAMEWORKS)
+def test_every_form_is_equal_layer_by_layer_and_has_gradients(
+    form: str, script: Any, linen: Model, images: np.ndarray, tmp_path: Path
+) -> None:
+    pytest.importorskip(FRAMEWORKS[form])
+    model = explorer.load_model(script.write_form(form, tmp_path))
+    found = explorer.parity(linen, model, images)
+    assert found.equal
+    assert found.only_a == ()
+    cotangent = np.zeros((2, 8, 8, 48), np.float32)
+    cotangent[:, 3, 4] = 1
+    one, other = (each.adapter.gradient(images[:2], "block3", cotangent) for each in (linen, model))
+    assert np.abs(one).max() > 0
+    assert np.allclose(one, other, atol=1e-4 * np.abs(one).max())
 
 
 @pytest.mark.parametrize("form", ["jax", "equinox", "haiku", "keras"])

@@ -25,7 +25,8 @@ ROOMS = {
     "render": {"activations", "errors", "samples", "reduce", "progress"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
-    "adapters": {"activations", "errors", "capture.protocol"},
+    "parity": {"activations", "capture", "errors", "progress"},
+    "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }
 FRAMEWORKS = {"jax", "flax", "torch", "onnx", "onnxruntime", "keras", "optax", "orbax"}
 FRAMEWORKS |= {"equinox", "haiku", "h5py"}
@@ -116,7 +117,7 @@ def test_the_exported_names_are_sorted_and_there() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["capture", "explore", "grid", "project", "scene"])
+@pytest.mark.parametrize("name", ["capture", "explore", "grid", "parity", "project", "scene"])
 def test_verbs_are_functions_whatever_was_imported_first(name: str) -> None:
     importlib.import_module("explorer.explore")
     importlib.import_module("explorer.capture.stream")

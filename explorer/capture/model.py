@@ -69,6 +69,16 @@ class Model:
                 f"{type(error).__name__}: {line}; check size and channels under [preprocessing]"
             ) from error
 
+    def measured_layers(self, input_shape: tuple[int, ...] | None = None) -> tuple[LayerInfo, ...]:
+        """`layers`, and the receptive fields that the graph does not tell measured on random inputs.
+
+        Raises:
+            ModelError: the input's shape is needed and not known, or the model does not take it.
+        """
+        from explorer.capture.measured_field import with_measured
+
+        return with_measured(self.adapter, self.layers(input_shape), input_shape or self.input_shape)
+
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
         """The layer to show when none is named: the hint's, else the last with more than one position."""
         if "layer" in self.hints:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
+from explorer.capture.receptive_field import ReceptiveField
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class LayerInfo:
         shape: (*spatial, channels) for one input; None when only a capture can tell.
         parameters: number of weights of the layer and everything inside it.
         dtype: the type its values are captured in.
+        receptive_field: the pixels of the input that a position sees; None where nobody has looked.
     """
 
     name: str
@@ -30,6 +32,7 @@ class LayerInfo:
     shape: tuple[int, ...] | None = None
     parameters: int = 0
     dtype: str = "float32"
+    receptive_field: ReceptiveField | None = None
 
     @property
     def positions(self) -> int | None:
@@ -96,6 +99,7 @@ class Adapter(Protocol):
     none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
     table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
     one name.
+    An adapter of a framework with derivatives has a method `gradient`, see `Differentiable`.
     """
 
     requires: ClassVar[tuple[str, ...]]
@@ -123,5 +127,31 @@ class Adapter(Protocol):
 
         Raises:
             LayerError: a layer that the model does not have.
+        """
+        ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """An adapter that can also tell how a layer answers to small changes of its inputs."""
+
+    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
+        """The derivative of the sum of a layer's values times `cotangent`, for each pixel of the inputs.
+
+        Inputs do not influence each other, so each row is the derivative of that input's sum alone;
+        several positions of one input are asked for at once by giving it several times.
+
+        Args:
+            inputs: (batch, *spatial, channels), computed in inference mode as for `capture`.
+            layer: the layer's name.
+            cotangent: (batch, *spatial, channels) of the layer: what each of its values counts. One
+                at a single value and zero elsewhere gives that unit's own gradient.
+
+        Returns:
+            (batch, *spatial, channels) of the inputs, float32.
+
+        Raises:
+            LayerError: a layer that the model does not have, or one of whole numbers.
+            InputError: the cotangent has not the layer's shape.
         """
         ...

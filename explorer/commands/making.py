@@ -42,18 +42,19 @@ def demo(
     run_demo(out, window=window)
 
 
-def layers(model: Path, /) -> None:
-    """List a model's layers: names, kinds, shapes, positions and channels, weights.
+def layers(model: Path, /, *, measure: Annotated[bool, Parameter(negative="--no-measure")] = True) -> None:
+    """List a model's layers: names, kinds, shapes, positions and channels, weights, receptive fields.
 
     Example: activation-explorer layers model.toml
 
     Args:
         model: a model.toml, or a file that stands alone.
+        measure: run the model on random inputs for receptive fields that its graph does not tell.
     """
     from explorer.capture import load_model
     from explorer.commands.listing import print_layers
 
-    print_layers(load_model(model))
+    print_layers(load_model(model), measure=measure)
 
 
 def explore(

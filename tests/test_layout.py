@@ -8,7 +8,7 @@ from test_scene import SMALL, made, overlap, projected, run_of
 from explorer.reduce.projection import Projection
 from explorer.render import scene
 from explorer.render.blocks import Blocks
-from explorer.render.camera import Camera, core, frame, principal
+from explorer.render.camera import Camera, core, frame, opening, principal
 from explorer.render.layout import lay_out
 
 SIZES = [(640, 480), (1024, 640), (1000, 1400), (1600, 900), (3840, 2160)]
@@ -148,3 +148,16 @@ def test_near_points_are_drawn_larger() -> None:
     inked = (picture[place.top : place.bottom, place.left : place.right] != 255).any(axis=-1)
     near, far = inked[:, : place.width // 2].sum(), inked[:, place.width // 2 :].sum()
     assert near > 2.5 * far > 0
+
+
+def test_the_opening_view_keeps_groups_apart_even_where_another_would_fill_more() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-1, 1, (4000, 3)) * [4.0, 4.0, 0.4]
+    points[2000:, 2] += 3.0  # two plates, one over the other: seen along z they fill the frame and hide
+    groups = np.repeat([0, 1], 2000)
+    basis = opening(points, groups, 1.3)
+    across = points @ basis[:2].T
+    bins = np.floor(across * 4).astype(int)
+    seen = {group: {tuple(cell) for cell in bins[groups == group]} for group in (0, 1)}
+    assert len(seen[0] & seen[1]) < 0.05 * len(seen[0] | seen[1])
+    assert abs(basis[2][2]) < 0.5

@@ -157,6 +157,21 @@ def test_clusters_of_many_positions_are_found_on_some_and_that_is_told(
             Clustering(**bad)  # type: ignore[arg-type]
 
 
+def test_what_takes_long_is_told_before_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explorer.render.colouring.LONG", {"cluster": 50, "norm": 100})
+    shown = made()
+    for colour, words in (
+        ("cluster", "clusters of 144 positions"),
+        ("norm", "reading 144 positions of block2"),
+    ):
+        shown.colour = colour
+        assert words in shown.pending()
+        shown.frame(SMALL)
+        assert shown.pending() == ""
+    shown.colour = "image"
+    assert shown.pending() == ""
+
+
 def test_sizes_mean_numbers_only() -> None:
     shown = described()
     shown.state.size = "metadata:age"

@@ -202,6 +202,7 @@ def test_the_ring_lies_on_the_selected_point() -> None:
 
 def test_points_are_drawn_where_they_are_picked() -> None:
     shown = made(colour="image")
+    shown.named = False  # a name may lie over a point
     picture = np.asarray(shown.frame(SMALL))
     page = np.array([255, 255, 255])
     for row in range(0, 144, 11):

@@ -210,6 +210,21 @@ def test_painting_a_heatmap_selects_its_positions_sampled_or_not() -> None:
         shown.select_mask(2, np.zeros((3, 3), bool))
 
 
+def test_signals_and_slices_of_volumes_are_painted_too() -> None:
+    signal = made(run_of((9,)))
+    assert list(signal.select_cells(1, (0, 2, 0, 4))) == [(1, 2), (1, 3), (1, 4)]
+    volume = made(run_of((3, 4, 5)))
+    volume.inspect(0, 2, 0, 0)  # its slice is the one that is shown
+    assert list(volume.select_cells(1, (0, 1, 1, 1))) == [(1, 2, 0, 1), (1, 2, 1, 1)]
+    volume.frame(SMALL)
+    whole = np.zeros((3, 4, 5), bool)
+    whole[0, 0, 0] = True
+    assert list(volume.select_mask(4, whole)) == [(4, 0, 0, 0)]
+    vectors = made(run_of(()))
+    with pytest.raises(InputError, match="cells"):
+        vectors.select_cells(0, (0, 0, 0, 0))
+
+
 def test_a_click_keeps_a_wide_selection_and_replaces_a_single_one() -> None:
     shown = made()
     shown.select(0, 1, 1)
@@ -256,7 +271,8 @@ def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
 
     shown = made()
     shown.selection = [[4, 0, 0], [4, 0, 1], [2, 0, 0]]
-    strip = strips(shown.state)[0]
+    assert strips(shown.state, most=0, half=0) == ()
+    strip = strips(shown.state, most=8, half=4)[0]
     assert [thumb.at for thumb in strip.thumbs] == [(4,), (2,)]
     assert [thumb.caption for thumb in strip.thumbs] == ["8 %", "4 %"]
     assert "2 of 6 pictures" in strip.title

@@ -327,6 +327,7 @@ def test_tools_select_by_dragging_and_modifiers_add_and_remove(tool: str) -> Non
     stroke()
     n = len(at.scene.selection)
     assert 0 < n < 48
+    assert at.scene.image in at.scene.selection.images
     assert at.message == f"{n} positions selected"
     assert at.scene.camera == before
     rest = ~at.scene.selection
@@ -359,6 +360,46 @@ def test_a_drag_over_a_heatmap_selects_cells_and_the_brush_paints_them() -> None
     at.picture(rough=True)
     at.release("left", *middle(2, 2))
     assert sorted(at.scene.selection) == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 2, 2)]
+
+
+def test_a_click_on_a_name_in_the_cloud_selects_its_class() -> None:
+    at = wide()
+    place, centre = at.scene.names()[0]
+    middle = place.left + place.width / 2, place.top + place.height / 2
+    at.move(*middle)
+    assert at.hover is not None
+    assert at.hover.name == centre.name
+    at.picture()
+    click(at, *middle)
+    mine = [image for image in range(3) if TinyRun.labels[image] == centre.name]
+    assert at.scene.selection.images.tolist() == mine
+    assert len(at.scene.selection) == 16 * len(mine)
+    at.picture()
+    at.scene.named = False
+    at.picture()
+    assert at.scene.names() == ()
+
+
+def test_selecting_at_once_by_list() -> None:
+    at = wide()
+    push(at, "how")
+    click(at, *line(at, "this image"))
+    assert at.scene.selection.ranked() == [(0, 1.0)]
+    assert at.message == "16 positions selected"
+    push(at, "how")
+    click(at, *line(at, "the others instead"))
+    assert at.scene.selection.images.tolist() == [1, 2]
+    push(at, "how")
+    click(at, *line(at, "Add"))
+    at.scene.inspect(0, 1, 1)
+    push(at, "how")
+    click(at, *line(at, "similar to the ring, at least 0.9"))
+    alike = at.scene.similarity() >= 0.9
+    assert at.scene.selection.masks()[0][alike[0]].all()
+    assert len(at.scene.selection) == 32 + alike[0].sum()
+    push(at, "how")
+    click(at, *line(at, "everything shown"))
+    assert len(at.scene.selection) == 48
 
 
 def test_channels_and_components_are_chosen_from_lists() -> None:

@@ -47,7 +47,8 @@ def view(
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
-        colour: label, image, row, column, norm, channel, component, rgb, trust or cluster.
+        colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
+            metadata:NAME for a column of the run's metadata.
         theme: light or dark.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
@@ -98,7 +99,8 @@ def screenshot(
         camera: a camera that the window saved.
         image: number or name of the image whose heatmaps are shown.
         channel: the channel its map shows; the norm over all channels by default.
-        colour: label, image, row, column, norm, channel, component, rgb or trust.
+        colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
+            metadata:NAME for a column of the run's metadata.
         theme: light or dark.
     """
     from explorer.capture import open_run

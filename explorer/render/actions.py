@@ -128,6 +128,24 @@ class Actions:
         self.scene.clear_selection()
         self.scene.state.hidden = {}
 
+    def select_shown(self, *, whole: bool) -> None:
+        """Select every point that no filter hides, or those of the current image."""
+        state = self.scene.state
+        found = state.shown if whole else state.shown & (state.image_of_row == state.image)
+        self._told(len(state.choose(found, self.how)))
+
+    def invert(self) -> None:
+        """Select what was not selected, and nothing else."""
+        self.scene.selection = ~self.scene.selection
+        self._told(len(self.scene.selection))
+
+    def select_similar(self, least: float) -> None:
+        """Select every position whose cosine similarity to the focus is at least so much."""
+        self._told(len(self.scene.select_similar(least, how=self.how)))
+
+    def _told(self, n: int) -> None:
+        self.message = f"{count(n)} positions selected"
+
     def reset(self) -> None:
         """Back to the opening view."""
         self._preset = 0

@@ -18,8 +18,9 @@ ANGLE = 26.0
 MARGIN = 0.94
 FAR, SHARE = 2.0, 0.95
 CANDIDATES = 96
+OVERLAP = 12.0  # how many per cent of the used frame one per cent of mixed points weighs
 TURNS = 6
-GLANCED_AT, LOOKED_AT = 600, 3000
+GLANCED_AT, LOOKED_AT = 1500, 4000
 THREE = "expected position, focal_point and view_up of three numbers each"
 Vector = tuple[float, float, float]
 
@@ -208,10 +209,10 @@ def opening(points: NDArray[Any], groups: NDArray[Any], aspect: float) -> NDArra
     points, groups = points[::step], np.unique(groups[::step], return_inverse=True)[1]
     bases = [basis for back in directions() for basis in _turned(back)]
     # A glance at all of them with a few points, and a good look at the best.
-    for few, kept in ((GLANCED_AT, 24), (LOOKED_AT, 1)):
+    for few, kept, bins in ((GLANCED_AT, 60, 16), (LOOKED_AT, 1, 24)):
         step = -(-len(points) // few)
         seen, kinds = points[::step], groups[::step]
-        scores = [_score(seen, kinds, basis, aspect=aspect) for basis in bases]
+        scores = [_score(seen, kinds, basis, shape=(aspect, bins)) for basis in bases]
         bases = [bases[index] for index in np.argsort(scores)[::-1][:kept]]
     return bases[0]
 
@@ -234,9 +235,11 @@ def _turned(back: NDArray[Any]) -> list[NDArray[np.float64]]:
     return [np.stack([one, np.cross(back, one), back]) for one in across]
 
 
-def _score(points: NDArray[Any], groups: NDArray[Any], basis: NDArray[Any], *, aspect: float) -> float:
-    """How much of the frame is used, times how pure the groups are where they are seen."""
-    bins = 32
+def _score(
+    points: NDArray[Any], groups: NDArray[Any], basis: NDArray[Any], *, shape: tuple[float, int]
+) -> float:
+    """How much of the frame is used, less for every point that lies where another group prevails."""
+    aspect, bins = shape
     flat = points @ basis[:2].T
     low, high = flat.min(axis=0), flat.max(axis=0)
     half = max(float(high[1] - low[1]), float(high[0] - low[0]) / aspect, 1e-12) / 2
@@ -246,4 +249,5 @@ def _score(points: NDArray[Any], groups: NDArray[Any], basis: NDArray[Any], *, a
     cell = (cells[:, 0] * bins + cells[:, 1]) * n_groups + groups
     table = np.bincount(cell, minlength=bins * bins * n_groups).reshape(bins * bins, n_groups)
     used = table.any(axis=1).sum() / bins**2
-    return float(used * table.max(axis=1).sum() / len(points))
+    mixed = 1 - table.max(axis=1).sum() / len(points)
+    return float(used * math.exp(-OVERLAP * mixed))

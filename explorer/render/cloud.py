@@ -125,7 +125,8 @@ class Cloud:
         depth = np.minimum((apart - (sight.middle_of_core - self._reach)) / (2 * self._reach), 1.4)
         depth[np.isinf(apart)] = 2.0
         step = max(1, round(diameter / 5))
-        lit = shade(picture, depth, theme, radii=(step,) if rough else (step, 3 * step), hazy=not self.flat)
+        radii, greyed = (step,) if rough else (step, 3 * step), look.emphasised is not None
+        lit = shade(picture, depth, theme, radii=radii, hazy=not self.flat, greyed=greyed)
         done = resized(lit, size)
         if not rough:
             self._painted = key_of, look, done

@@ -118,7 +118,7 @@ def class_items(controls: Controls) -> list[Item]:
     found, gone = scene.colouring(), state.hidden.get(state.colour, frozenset())
     colours = {swatch.name: swatch.colour for swatch in found.legend.swatches}
     quantity = state.quantity(state.colour)
-    sizes = [int((quantity.values == code).sum()) for code in range(len(quantity.names))]
+    sizes = np.bincount(quantity.values, minlength=len(quantity.names)).tolist()
     items = [Item("Show all", partial(controls.show_all_classes), detail="right click: one alone")]
     for name, size in zip(quantity.names, sizes, strict=True):
         items.append(

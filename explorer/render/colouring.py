@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +13,11 @@ from explorer.errors import InputError, suggest
 from explorer.render.colours import Colour, Scale, Theme, categorical, scale_of, scale_with
 from explorer.render.quantities import MOST_CLASSES, Quantity
 from explorer.render.state import State
+from explorer.render.text import count
 
 CLIP = 0.5  # percent of values beyond either end of a colour bar
+LONG = {"cluster": 4_000, "rgb": 10**7, "norm": 10**7, "channel": 10**7, "similarity": 10**7}
+"""From how much on a colouring takes more than a moment: positions for clusters, values for the others."""
 OTHERS = {"light": (152, 158, 166), "dark": (116, 124, 133)}
 
 
@@ -152,6 +156,16 @@ def with_size(legend: Legend, state: State) -> Legend:
         return legend
     words = f"larger points: more {state.quantity(state.size).title}"
     return replace(legend, note=f"{legend.note} · {words}" if legend.note else words)
+
+
+def takes_long(state: State) -> str:
+    """What the state's colours need that takes more than a moment, in words; empty for nothing."""
+    n, grid = len(state.rows), state.values.grid_shape
+    if state.colour == "cluster" and n > LONG["cluster"]:
+        return f"finding clusters of {count(n)} positions …"
+    if state.colour in LONG and math.prod(grid) * state.values.channels > LONG[state.colour]:
+        return f"reading {count(math.prod(grid))} positions of {state.values.layer} …"
+    return ""
 
 
 def rgb_swatches() -> tuple[Swatch, ...]:

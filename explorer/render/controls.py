@@ -12,7 +12,7 @@ from explorer.render import marks, motion
 from explorer.render.actions import Actions
 from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
-from explorer.render.hover import Hover, draw_hover, hovered
+from explorer.render.hover import Hover, draw_hover, hovered, named_at
 from explorer.render.linked_scene import Scene
 from explorer.render.menus import SEARCHES, buttons, menu
 from explorer.render.state import State
@@ -23,6 +23,7 @@ from explorer.render.widgets import Item, Placed, Popup, draw_buttons, place_but
 if TYPE_CHECKING:
     from PIL import Image
 
+FEWER = 4  # a picture with so many times less of a selection than another gives way to that
 STILL = 4.0  # pixels at 1600 × 900 that a click may slip
 
 
@@ -116,13 +117,18 @@ class Controls(Actions):
 
     def _hover(self, x: float, y: float) -> bool:
         """Light up what is under the mouse; says whether that changed."""
-        layout, before = self.layout, (self._hot_button, self._hot_item, self.hover and self.hover.at)
+        layout, before = self.layout, (self._hot_button, self._hot_item, self._over)
         self._hot_item = None if self.popup is None else self.popup.item(layout, x, y)
         over = None if self._hot_item is not None else self._button_at(x, y)
         self._hot_button = "" if over is None else over.button.name
         free = self.popup is None and over is None and not self.helping
         self.hover = hovered(self.scene, x, y) if free else None
-        return before != (self._hot_button, self._hot_item, self.hover and self.hover.at)
+        return before != (self._hot_button, self._hot_item, self._over)
+
+    @property
+    def _over(self) -> object:
+        """What is under the mouse, wherever the mouse is on it."""
+        return None if self.hover is None else (self.hover.place, self.hover.at, self.hover.name)
 
     def _button_at(self, x: float, y: float) -> Placed | None:
         return next((one for one in self.placed() if one.place.contains(x, y)), None)
@@ -144,13 +150,25 @@ class Controls(Actions):
         """Take what was drawn."""
         stroke.add(*at)
         n = finish(self.scene, stroke)
-        self.message = "" if n is None else f"{count(n)} positions selected"
+        if n is not None:
+            self._selected(f"{count(n)} positions selected")
+
+    def _selected(self, words: str) -> None:
+        """Say what was selected, and show a picture that holds some of it."""
+        self.message, shares = words, self.scene.selection.shares()
+        if shares.max() > FEWER * shares[self.scene.image]:
+            # Where do they come from? The picture that holds most of them says so.
+            self.scene.image = int(shares.argmax())
 
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""
         self.message = ""
         name = self.scene.page(self.size, interactive=True).entry(x, y)
-        if name is not None:
+        title = named_at(self.scene, x, y)
+        if title is not None and button == "left":
+            n = len(self.scene.select_class(title, how="add" if shift else self.how))
+            self._selected(f"{title}: {count(n)} positions selected")
+        elif name is not None:
             (isolate if button == "right" or shift else hide_or_show)(self.scene.state, name)
         elif button == "left":
             self.scene.click(x, y)

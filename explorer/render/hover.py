@@ -24,18 +24,28 @@ class Hover:
     """What the mouse is over.
 
     Attributes:
-        at: (image, *position), or (image,) of a picture as a whole.
+        at: (image, *position), or (image,) of a picture as a whole; () over a name.
         mouse: the pixel.
-        place: "cloud", "map" or "strip".
+        place: "cloud", "map", "strip" or "name".
+        name: the class whose name it is.
     """
 
     at: tuple[int, ...]
     mouse: tuple[float, float]
     place: str
+    name: str = ""
+
+
+def named_at(scene: Scene, x: float, y: float) -> str | None:
+    """The class whose name lies under a pixel of the cloud."""
+    return next((centre.name for place, centre in scene.names() if place.contains(x, y)), None)
 
 
 def hovered(scene: Scene, x: float, y: float) -> Hover | None:
     """What lies under a pixel of the last picture, or None."""
+    name = named_at(scene, x, y)
+    if name is not None:
+        return Hover((), (x, y), "name", name)
     row = scene.pick(x, y)
     if row is not None:
         return Hover(scene.state.position_of(row), (x, y), "cloud")
@@ -52,6 +62,9 @@ def draw_hover(canvas: Image.Image, layout: Layout, theme: Theme, *, scene: Scen
     from PIL import ImageDraw
 
     state, draw = scene.state, ImageDraw.Draw(canvas)
+    if hover.place == "name":
+        _tip(canvas, layout, theme, words=f"click selects all of {hover.name}", mouse=hover.mouse)
+        return
     if len(hover.at) == len(state.values.grid_shape):
         found = focus_on(state.projection, state.rows, hover.at, state.label(hover.at[0]))
         pixel = None if found.nearest is None else scene.pixel(found.nearest)
@@ -68,6 +81,21 @@ def draw_hover(canvas: Image.Image, layout: Layout, theme: Theme, *, scene: Scen
                     )
     if hover.place != "map":
         _card(canvas, layout, theme, scene=scene, hover=hover)
+
+
+def _tip(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, words: str, mouse: tuple[float, float]
+) -> None:
+    """A line of words beside the mouse."""
+    from PIL import ImageDraw
+
+    px, face = layout.px, font(layout.px(12))
+    wide = min(width(words, face), px(320)) + px(20)
+    left = min(round(mouse[0]) + px(14), layout.size[0] - wide)
+    top = min(round(mouse[1]) + px(14), layout.size[1] - px(26))
+    rounded(canvas, (left, top, wide, px(26)), px(6), fill=theme.page, outline=theme.muted)
+    at = (left + px(10), top + px(13))
+    write(ImageDraw.Draw(canvas), at, words, face=face, fill=theme.text, anchor="lm", limit=px(320))
 
 
 def _card(canvas: Image.Image, layout: Layout, theme: Theme, *, scene: Scene, hover: Hover) -> None:

@@ -71,6 +71,8 @@ KEYS = (
 )
 MOUSE = (
     ("click", "look at a point, or at a position on a map"),
+    ("click name", "select all of a class"),
+    ("click legend", "hide a class; right click: it alone"),
     ("drag", "turn (flat: move); on a heatmap: select"),
     ("shift drag", "move"),
     ("wheel", "nearer or farther"),

@@ -34,6 +34,11 @@ class Rect:
         """Whether a pixel lies inside."""
         return self.left <= x < self.right and self.top <= y < self.bottom
 
+    def meets(self, other: Rect) -> bool:
+        """Whether two rectangles share a pixel."""
+        across = self.left < other.right and other.left < self.right
+        return across and self.top < other.bottom and other.top < self.bottom
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -144,7 +149,7 @@ def _column(
     """The right-hand column: panels in the arrangement that shows pictures of this shape largest."""
     (width, height), margin = size, px(28)
     gap, caption, foot = px(18), px(24), px(36)
-    info = px(116)
+    info = px(128)
     strip = px(92) if height - top > px(560) else 0
     tall = height - top - margin - info - strip
     wide = int(width * (0.47 if width > 1.3 * height else 0.44)) - margin

@@ -15,19 +15,20 @@ from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
-from explorer.render.colouring import Colouring, colouring, with_size
+from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
 from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
-from explorer.render.layout import Layout, lay_out
+from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.plane import cell_of, plane, position_at
 from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
+from explorer.render.strip_drawing import room
 from explorer.render.strips import strips
 from explorer.render.values import RunLike
 from explorer.render.views import Viewed, Views
@@ -113,8 +114,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             self._basis = layer, rgb(run, layer)
         return self._basis[1]
 
-    def colouring(self) -> Colouring:
-        """The points' colours and their legend as the state asks."""
+    def _colouring_key(self) -> tuple[Any, ...]:
+        """What the colouring depends on."""
         state = self.state
         depends = {
             "channel": state.channel,
@@ -123,7 +124,17 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             "cluster": state.clustering,
         }.get(state.colour)
         hidden = state.hidden.get(state.colour, frozenset())
-        key = (state.colour, state.theme, depends, hidden, state.colour_map)
+        return (state.colour, state.theme, depends, hidden, state.colour_map)
+
+    def pending(self) -> str:
+        """What takes long and is to be computed before the next picture, in words; empty for nothing."""
+        if self._colouring is not None and self._colouring[0] == self._colouring_key():
+            return ""
+        return takes_long(self.state)
+
+    def colouring(self) -> Colouring:
+        """The points' colours and their legend as the state asks."""
+        state, key = self.state, self._colouring_key()
         if self._colouring is None or self._colouring[0] != key:
             self._colouring = key, colouring(state, theme_named(state.theme), self.basis)
         return self._colouring[1]
@@ -155,6 +166,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
+            layout = lay_out(size, picture_aspect(state), bar=interactive)
             mask = state.selection.mask(state.image) if state.wide else None
             content = Content(
                 header=header(state),
@@ -163,9 +175,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
                 info=info(state, interactive=interactive),
                 cell=cell_of(state),
                 mask=None if mask is None else plane(state, mask),
-                strips=strips(state),
+                strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
             )
-            layout = lay_out(size, picture_aspect(state), bar=interactive)
             self._page = key, compose(content, layout, colours)
         return self._page[1]
 
@@ -188,8 +199,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
         canvas.paste(Image.fromarray(np.ascontiguousarray(picture)), (place.left, place.top))
-        if self.named:
-            marks.draw_names(canvas, layout, colours, camera=self.view, named=self.centres())
+        marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
         marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
         at = None if state.focus is None or state.focus.nearest is None else self.pixel(state.focus.nearest)
@@ -218,6 +228,10 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         if self._centres is None or self._centres[0] is not look:
             self._centres = look, centres(self.cloud, found, look)
         return self._centres[1]
+
+    def names(self) -> tuple[tuple[Rect, Centre], ...]:
+        """Where classes are named in the cloud on the last picture."""
+        return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
 
     def pixel(self, row: int) -> tuple[float, float] | None:
         """Where a row of the projection is on the last picture, from left and top; None out of sight."""

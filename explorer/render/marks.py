@@ -8,7 +8,7 @@ import numpy as np
 
 from explorer.render.camera import Camera
 from explorer.render.colours import Colour, Theme
-from explorer.render.layout import Layout
+from explorer.render.layout import Layout, Rect
 from explorer.render.text import disc, elide, font, rounded, width, write
 
 if TYPE_CHECKING:
@@ -84,33 +84,40 @@ def paste_inside(
         canvas.paste(colour, (left, top), part)
 
 
-def draw_names(
-    canvas: Image.Image, layout: Layout, theme: Theme, *, camera: Camera, named: tuple[Centre, ...]
-) -> None:
-    """Write classes' names at their centres, the largest first; one that finds no free place is left out."""
-    from PIL import ImageDraw
-
+def place_names(layout: Layout, camera: Camera, named: tuple[Centre, ...]) -> tuple[tuple[Rect, Centre], ...]:
+    """Where classes' names go, the largest class first; one that finds no free place is left out."""
     if not named:
-        return
-    draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
+        return ()
+    px, place = layout.px, layout.cloud
     face, tall = font(px(13), "Bold"), px(20)
     pixels, depth = camera.project(np.array([centre.place for centre in named]), (place.width, place.height))
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[tuple[Rect, Centre]] = []
     for centre, (x, y), far in zip(named, pixels, depth, strict=True):
         if not (far > 0 and 0 <= x < place.width and 0 <= y < place.height):
             continue
-        name = elide(centre.name, face, px(150))
-        wide = width(name, face) + px(22)
+        wide = min(width(centre.name, face), px(150)) + px(22)
         for dx, dy in ((0, 0), (0, -1), (0, 1), (0.6, 0), (-0.6, 0), (0, -2), (0, 2)):
             left, top = x + dx * wide - wide / 2, y + dy * tall - tall / 2
             left = min(max(left, px(4)), place.width - wide - px(4))
             top = min(max(top, px(4)), place.height - tall - px(4))
-            box = (left, top, left + wide, top + tall)
-            if all(box[0] >= b[2] or b[0] >= box[2] or box[1] >= b[3] or b[1] >= box[3] for b in taken):
-                taken.append(box)
-                corner = (place.left + left, place.top + top)
-                _name(canvas, draw, layout, theme, name=name, colour=centre.colour, corner=corner)
+            box = Rect(place.left + round(left), place.top + round(top), wide, tall)
+            if not any(box.meets(other) for other, _ in taken):
+                taken.append((box, centre))
                 break
+    return tuple(taken)
+
+
+def draw_names(
+    canvas: Image.Image, layout: Layout, theme: Theme, *, placed: tuple[tuple[Rect, Centre], ...]
+) -> None:
+    """Write classes' names at their places."""
+    from PIL import ImageDraw
+
+    draw, face = ImageDraw.Draw(canvas), font(layout.px(13), "Bold")
+    for box, centre in placed:
+        name = elide(centre.name, face, layout.px(150))
+        corner = (box.left, box.top)
+        _name(canvas, draw, layout, theme, name=name, colour=centre.colour, corner=corner)
 
 
 def _name(

@@ -94,10 +94,22 @@ def _how(controls: Controls) -> list[Item]:
     def choose(how: str) -> None:
         controls.how = how
 
-    return [
+    lines = [
         Item(words[how][0], partial(choose, how), chosen=controls.how == how, detail=words[how][1])
         for how in HOWS
     ]
+    lines.append(Item("Select at once", None))
+    lines += [
+        Item("everything shown", partial(controls.select_shown, whole=True)),
+        Item("this image", partial(controls.select_shown, whole=False)),
+        Item("the others instead", controls.invert),
+    ]
+    if controls.scene.focus is not None:
+        lines += [
+            Item(f"similar to the ring, at least {least}", partial(controls.select_similar, least))
+            for least in (0.9, 0.8, 0.7)
+        ]
+    return lines
 
 
 def found_images(controls: Controls, query: str) -> list[Item]:

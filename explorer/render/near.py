@@ -63,10 +63,13 @@ def neighbourhood(state: State, k: int = 8) -> Neighbourhood:
         raise InputError("neighbours: look at a position first: select(image, *position)")
     if k < 1:
         raise InputError(f"{k} neighbours: expected at least 1")
-    metric = str(state.projection.parameters.get("metric", "euclidean"))
-    truth, shown = _in_truth(state, k, metric), _on_map(state, k)
-    shared = len(np.intersect1d(truth.rows, shown.rows))
-    return Neighbourhood(truth, shown, metric, shared)
+    key = (id(state.projection), state.focus, k)
+    if state.near is None or state.near[0] != key:
+        metric = str(state.projection.parameters.get("metric", "euclidean"))
+        truth, shown = _in_truth(state, k, metric), _on_map(state, k)
+        shared = len(np.intersect1d(truth.rows, shown.rows))
+        state.near = key, Neighbourhood(truth, shown, metric, shared)
+    return state.near[1]
 
 
 def _in_truth(state: State, k: int, metric: str) -> Near:

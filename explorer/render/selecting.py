@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.render.camera import Camera
 from explorer.render.cloud import Cloud, Look
+from explorer.render.colouring import class_names
 from explorer.render.focus import Focus
 from explorer.render.layout import Layout
 from explorer.render.near import Neighbourhood, find_images, neighbourhood, typical
@@ -183,6 +184,17 @@ class Selecting:
         places = np.flatnonzero(whole) + image * state.positions
         state.selection = state.selection.combined(Selection(grid, places), how)
         return state.selection
+
+    def select_class(self, name: str, *, how: str = "replace") -> Selection:
+        """Select every shown point of a class of the current colouring.
+
+        Raises:
+            InputError: the colouring has no such class.
+        """
+        state = self.state
+        names = class_names(state, name)
+        codes = [code for code, one in enumerate(names) if one == name]
+        return state.choose(np.isin(state.quantity(state.colour).values, codes) & state.shown, how)
 
     def select_similar(self, least: float, *, how: str = "replace") -> Selection:
         """Select every position, sampled or not, whose cosine similarity to the focus is at least so much.

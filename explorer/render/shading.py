@@ -14,7 +14,7 @@ from explorer.render.colours import Theme
 STRENGTH = 3.8
 STEP_CAP = 0.12  # of the cloud's depth: a gulf behind a point is not darker than a step
 DARKEST = 0.5
-FAINT = 0.3  # of the shading, where points are greyed: they are to be seen past
+FAINT = 0.3  # of the shading, on greyed points
 HAZE = {"light": 0.32, "dark": 0.3}
 RING = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
@@ -26,6 +26,7 @@ def shade(
     *,
     radii: tuple[int, ...],
     hazy: bool = True,
+    greyed: bool = False,
 ) -> NDArray[np.uint8]:
     """Shade a rendered cloud.
 
@@ -36,6 +37,7 @@ def shade(
         theme: the page's colour is what distance fades into.
         radii: distances in pixels at which a pixel looks for what covers it.
         hazy: whether distance fades.
+        greyed: whether some points are: those are shaded less, for they are to be seen past.
 
     Returns:
         (height, width, 3) uint8.
@@ -45,8 +47,9 @@ def shade(
         return colours
     own = depth.ravel()[where]
     light = np.maximum(np.exp(-STRENGTH * covered(depth, where, radii)), DARKEST)
-    pale = (colours.reshape(-1, 3)[where] == np.array(theme.faint, np.uint8)).all(axis=1)
-    light[pale] = 1 - FAINT * (1 - light[pale])
+    if greyed:
+        pale = (colours.reshape(-1, 3)[where] == np.array(theme.faint, np.uint8)).all(axis=1)
+        light[pale] = 1 - FAINT * (1 - light[pale])
     haze = np.clip(own, 0, 1) ** 1.5 * (HAZE[theme.name] if hazy else 0.0)
     page = np.array(theme.page, np.float32)
     shaded = colours.copy().reshape(-1, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ class State(Steps):
         focus: the position that is looked at, or None.
         looking: whether the focus was set after the selection: what was done last is told about.
         hidden: class names that are not shown, by the colouring that has those classes.
+        near: the neighbourhood that was asked for last; `neighbourhood` gives it.
         clustering: how the colouring "cluster" finds its groups.
         aspect: the pictures' width over their height, once it is known.
     """
@@ -81,6 +83,7 @@ class State(Steps):
         self.rows = projection.samples.grid_rows()
         self._quantities = Quantities(self)
         self._marked: tuple[Selection, NDArray[np.bool_]] | None = None
+        self.near: tuple[object, Any] | None = None
         self._graph: tuple[Neighbours | None] | None = None
 
     def show(self, projection: Projection) -> None:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 Link = tuple[Rect, tuple[int, ...]]
 
 
+def room(layout: Layout, n_strips: int) -> int:
+    """How many small pictures each of so many strips side by side can show; 0 where there is no strip."""
+    if layout.strip is None:
+        return 0
+    wide = (layout.strip.width - layout.px(20) * (n_strips - 1)) // n_strips
+    tall = layout.strip.height - layout.px(17) - layout.px(15)
+    return max(1, (wide + layout.px(6)) // (tall + layout.px(6)))
+
+
 def draw_strips(
     canvas: Image.Image, layout: Layout, theme: Theme, *, strips: tuple[Strip, ...]
 ) -> tuple[Link, ...]:
@@ -35,7 +44,7 @@ def draw_strips(
         write(draw, at, strip.title, face=font(px(11), "Bold"), fill=theme.text, limit=wide)
         tall = whole.height - px(17) - px(15)
         step = tall + px(6)
-        for number, thumb in enumerate(strip.thumbs[: max(1, (wide + px(6)) // step)]):
+        for number, thumb in enumerate(strip.thumbs[: room(layout, len(strips))]):
             place = Rect(left + number * step, whole.top + px(17), tall, tall)
             draw_thumb(canvas, layout, theme, thumb=thumb, place=place)
             links.append((Rect(place.left, place.top, tall, whole.bottom - place.top), thumb.at))

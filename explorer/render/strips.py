@@ -11,8 +11,6 @@ from explorer.render.near import Near, neighbourhood
 from explorer.render.state import State
 from explorer.render.text import count, number
 
-EACH = 6
-
 
 @dataclass(frozen=True)
 class Thumb:
@@ -39,22 +37,28 @@ class Strip:
     thumbs: tuple[Thumb, ...]
 
 
-def strips(state: State) -> tuple[Strip, ...]:
+def strips(state: State, *, most: int, half: int) -> tuple[Strip, ...]:
     """Neighbours by features and on the map for the focus; pictures ranked by share for a wide selection.
 
     What was asked for last is shown; nothing while there is neither.
+
+    Args:
+        state: what is selected and looked at.
+        most: how many small pictures there is room for.
+        half: how many in each of two strips.
     """
+    if not half:
+        return ()
     if state.wide and not state.looking:
-        return (_ranked(state),)
+        return (_ranked(state, most),)
     if state.focus is None:
         return ()
-    near = neighbourhood(state, EACH)
-    k = len(near.truth.rows)
+    near = neighbourhood(state, half)
     metric = "" if near.metric == "euclidean" else f", {near.metric}"
     about = "" if near.truth.recall == 1.0 else f", recall {number(near.truth.recall, 2)}"
     return (
         Strip(f"nearest in {count(state.values.channels)} channels{metric}{about}", _near(state, near.truth)),
-        Strip(f"nearest on the map: {near.shared} of {k} the same", _near(state, near.shown)),
+        Strip(f"nearest on the map, {near.shared} the same", _near(state, near.shown)),
     )
 
 
@@ -84,12 +88,10 @@ def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
     return Thumb(at, caption, picture[top : top + side, left : left + side], box)
 
 
-def _ranked(state: State) -> Strip:
+def _ranked(state: State, most: int) -> Strip:
     """Pictures by how much of them is selected, most first; the place in the middle of what is selected."""
     ranked = state.selection.ranked()
-    thumbs = [
-        Thumb((image,), share_words(share), state.run.picture(image)) for image, share in ranked[: 2 * EACH]
-    ]
+    thumbs = [Thumb((image,), share_words(share), state.run.picture(image)) for image, share in ranked[:most]]
     images = f"{count(len(ranked))} of {count(state.run.n_images)} pictures hold any"
     return Strip(f"most selected first · {images}", tuple(thumbs))
 

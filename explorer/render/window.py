@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explorer.errors import RenderError
+from explorer.render import marks
+from explorer.render.cloud import Cloud
+from explorer.render.colours import theme
 from explorer.render.controls import Controls
 from explorer.render.layout import SMALLEST
 from explorer.render.linked_scene import SIZE, Scene
 from explorer.render.offscreen import NEEDS, has_screen
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 NO_SCREEN = (
     "no screen (DISPLAY is not set): use scene.screenshot(path) or `activation-explorer "
@@ -50,7 +56,8 @@ class Window:
         self.controls = Controls(scene, tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
-        self._ready = False
+        self._prepared: Cloud | None = None
+        self._last: Image.Image | None = None
         self._drawn = 0.0
         self._rough_until = 0.0
         self._listen()
@@ -141,17 +148,27 @@ class Window:
         elif self._coarse and now > self._rough_until and now - self._drawn > SETTLED:
             self._draw(rough=False)
             self._coarse, self._drawn = False, time.monotonic()
-        elif not self._ready:
+        elif self._prepared is not self.controls.scene.cloud:
             # Nothing else to do: what the first click needs is made before it comes.
-            self.controls.scene.cloud.prepare()
-            self._ready = True
+            self._prepared = self.controls.scene.cloud
+            self._prepared.prepare()
 
     def _draw(self, *, rough: bool) -> None:
-        """Put the scene's picture on the screen."""
+        """Put the scene's picture on the screen; before what takes long, say so on the last one."""
+        words = self.controls.scene.pending()
+        if words and self._last is not None:
+            layout, colours = self.controls.layout, theme(self.controls.scene.theme)
+            marks.draw_message(self._last, layout, colours, words=words)
+            self._blit(self._last)
+        self._last = self.controls.picture(rough=rough)
+        self._blit(self._last)
+
+    def _blit(self, picture: Image.Image) -> None:
+        """Fill the window with a picture."""
         from vtkmodules.util.numpy_support import numpy_to_vtk
         from vtkmodules.vtkCommonDataModel import vtkImageData
 
-        pixels = np.ascontiguousarray(np.asarray(self.controls.picture(rough=rough))[::-1])
+        pixels = np.ascontiguousarray(np.asarray(picture)[::-1])
         image = vtkImageData()
         image.SetDimensions(pixels.shape[1], pixels.shape[0], 1)
         image.GetPointData().SetScalars(numpy_to_vtk(pixels.reshape(-1, 3), deep=True))

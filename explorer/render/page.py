@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ class Content:
 
     Attributes:
         header: title and facts.
-        panels: the heatmaps.
+        panels: the heatmaps, as many as the layout has places for.
         legend: what the points' colours mean.
         info: the selected position.
         cell: (row, column) to outline in the heatmaps, or None.
@@ -38,7 +38,7 @@ class Content:
     """
 
     header: Header
-    panels: tuple[Panel, Panel, Panel, Panel]
+    panels: tuple[Panel, ...]
     legend: Legend
     info: Info
     cell: tuple[int, int] | None
@@ -80,9 +80,16 @@ class Page:
 
 def compose(content: Content, layout: Layout, theme: Theme) -> Page:
     """Draw a page."""
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     canvas = Image.new("RGB", layout.size, theme.page)
+    return replace(draw_page(canvas, layout, theme, content=content), canvas=np.array(canvas))
+
+
+def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Content) -> Page:
+    """Draw everything but the points on a canvas, a picture's or a `Drawing`; `Page.canvas` stays empty."""
+    from PIL import ImageDraw
+
     draw = ImageDraw.Draw(canvas)
     _header(draw, layout, theme, header=content.header)
     shown = tuple(
@@ -100,8 +107,9 @@ def compose(content: Content, layout: Layout, theme: Theme) -> Page:
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
         links = draw_strips(canvas, layout, theme, strips=content.strips)
-    _info(canvas, layout, theme, info=content.info)
-    return Page(np.array(canvas), layout, shown, links, entries)
+    if layout.info is not None:
+        _info(canvas, layout, theme, info=content.info, place=layout.info)
+    return Page(np.zeros((0, 0, 3), np.uint8), layout, shown, links, entries)
 
 
 def _header(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, header: Header) -> None:
@@ -208,11 +216,11 @@ def _picture(panel: Panel, size: tuple[int, int], theme: Theme) -> NDArray[np.ui
     return overlay(resize(panel.under, size, "nearest"), picture)
 
 
-def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info) -> None:
+def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, place: Rect) -> None:
     """Draw the box that says what is selected: a heading, then names and values in two columns."""
     from PIL import ImageDraw
 
-    draw, place, px = ImageDraw.Draw(canvas), layout.info, layout.px
+    draw, px = ImageDraw.Draw(canvas), layout.px
     rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
     inner, step = place.left + px(16), px(21)
     room = place.width - px(32)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import marks
 from explorer.render.adjusting import Adjusting
@@ -22,7 +17,6 @@ from explorer.render.colouring import Colouring, colouring, takes_long, with_siz
 from explorer.render.colours import Colour
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
-from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, Rect, lay_out
@@ -31,7 +25,7 @@ from explorer.render.panels import panels, picture_aspect
 from explorer.render.plane import cell_of, plane, position_at
 from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
-from explorer.render.sheet import Sheet, see_through
+from explorer.render.sheet import SIZE, Sheet
 from explorer.render.state import State
 from explorer.render.strip_drawing import room
 from explorer.render.strips import strips
@@ -42,7 +36,6 @@ from explorer.render.words import header, info, method_name
 if TYPE_CHECKING:
     from PIL import Image
 
-SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
@@ -299,49 +292,6 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             self.image = at[0]
             return None
         return self.inspect(*at) if self.state.wide else self.select(*at)
-
-    def screenshot(
-        self,
-        path: str | Path,
-        *,
-        size: tuple[int, int] = SIZE,
-        camera: Mapping[str, Any] | None = None,
-        transparent: bool = False,
-        alone: bool = False,
-    ) -> Path:
-        """Write the picture to a PNG or JPEG file; no screen is needed.
-
-        Args:
-            path: the file; its suffix says the format.
-            size: (width, height) in pixels.
-            camera: seen from here instead, as `camera` gives it.
-            transparent: whether the page lets what is behind it through; PNG only.
-            alone: whether to leave the heatmaps out.
-
-        Raises:
-            InputError: another suffix, a size too small, no camera, or JPEG that is to be transparent.
-            RenderError: no picture can be made here, or the file cannot be written.
-        """
-        target = check_suffix(path)
-        if transparent and target.suffix.lower() != ".png":
-            raise InputError(f"{target}: only .png can be transparent")
-        with self.aside(camera):
-            if transparent:
-                picture = see_through(partial(self.frame, size, alone=alone))
-            else:
-                picture = self.frame(size, alone=alone)
-        return save_picture(picture, target)
-
-    @contextmanager
-    def aside(self, camera: Mapping[str, Any] | None = None) -> Iterator[None]:
-        """Make other pictures in the block, with another camera if one is given; the view comes back."""
-        kept, last = self.views.chosen, self._sheet
-        try:
-            if camera is not None:
-                self.camera = dict(camera)
-            yield
-        finally:
-            self.views.chosen, self._sheet = kept, last
 
     def show(self) -> None:
         """Open the window; returns when it is closed.

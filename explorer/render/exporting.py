@@ -85,7 +85,7 @@ class Exporting:
     """
 
     views: Views
-    _sheet: Sheet
+    sheet: Sheet
 
     @property
     def camera(self) -> dict[str, Any]:
@@ -157,13 +157,13 @@ class Exporting:
     @contextmanager
     def aside(self, camera: Mapping[str, Any] | None = None) -> Iterator[None]:
         """Make other pictures in the block, with another camera if one is given; the view comes back."""
-        kept, last = self.views.chosen, self._sheet
+        kept, last = self.views.chosen, self.sheet
         try:
             if camera is not None:
                 self.camera = dict(camera)
             yield
         finally:
-            self.views.chosen, self._sheet = kept, last
+            self.views.chosen, self.sheet = kept, last
 
     def _repr_html_(self) -> str:
         """The scene in a notebook: the page of `export`, in a frame that reaches nothing around it."""

@@ -47,6 +47,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         cloud: the points.
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
+        sheet: what the last picture was drawn on.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self._look: tuple[tuple[Any, ...], Look] | None = None
         self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
-        self._sheet = Sheet(SIZE)
+        self.sheet = Sheet(SIZE)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the last picture: pixels that are picked or clicked are those of it."""
-        return self._sheet.size
+        return self.sheet.size
 
     @property
     def projection(self) -> Projection:
@@ -94,7 +95,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        sheet = self._sheet
+        sheet = self.sheet
         return lay_out(sheet.size, picture_aspect(self.state), bar=sheet.interactive, alone=sheet.alone)
 
     @property
@@ -149,7 +150,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         chosen = state.selection if many else None
         isolated = state.image if state.isolated else None
         scaled = None if state.size is None else state.quantity(state.size)
-        paper = self._sheet.paper
+        paper = self.sheet.paper
         key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled, paper)
         if self._look is None or any(a is not b and a != b for a, b in zip(self._look[0], key, strict=True)):
             shown, emphasised = state.shown, None
@@ -159,7 +160,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
                     emphasised &= state.image_of_row == state.image
             sizes = None if scaled is None else steps_of(scaled.values)
             seen = None if shown.all() else shown
-            self._look = key, Look(found.colours, self._sheet.theme(state), seen, emphasised, sizes)
+            self._look = key, Look(found.colours, self.sheet.theme(state), seen, emphasised, sizes)
         return self._look[1]
 
     def page(self, size: tuple[int, int], *, interactive: bool = False) -> Page:
@@ -211,8 +212,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         """
         from PIL import Image
 
-        self._sheet = Sheet(size, interactive, alone, paper)
-        page = self._composed(self._sheet)
+        self.sheet = Sheet(size, interactive, alone, paper)
+        page = self._composed(self.sheet)
         place = page.layout.cloud
         picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
@@ -222,7 +223,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
 
     def draw_marks(self, canvas: Image.Image, *, rough: bool = False) -> None:
         """Draw names, axes, the ring and what the picture leaves out over the last picture's cloud."""
-        layout, state, colours = self.layout, self.state, self._sheet.theme(self.state)
+        layout, state, colours = self.layout, self.state, self.sheet.theme(self.state)
         marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
         marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
@@ -283,7 +284,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         row = self.pick(x, y)
         at = None if row is None else self.state.position_of(row)
         if at is None:
-            page = self._composed(self._sheet)
+            page = self._composed(self.sheet)
             cell = page.cell(x, y)
             at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
         if at is None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from explorer.render import legend as legends
 from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
-from explorer.render.heatmap import drawn, outline, outline_mask, overlay, resize
+from explorer.render.drawing import Box, Cells, Raster, Shape, drawing_of
+from explorer.render.heatmap import drawn, heatmap, outline, outline_mask, overlay, resize
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
 from explorer.render.strip_drawing import draw_strips
@@ -21,6 +22,9 @@ from explorer.render.words import Header, Info
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
+
+
+MOST_CELLS = 20_000  # that a drawing has as shapes
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,15 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
         _note(draw, layout, theme, words=panel.note, square=square)
         return Shown(square, None)
     place = _fit(panel, square)
-    picture = _picture(panel, (place.width, place.height), theme)
     if place != square:
         edge = (square.left, square.top, square.right - 1, square.bottom - 1)
         draw.rectangle(edge, fill=theme.panel)
-    canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        drawing.shapes.append(_sharp(panel, place, theme))
+    else:
+        picture = _picture(panel, (place.width, place.height), theme)
+        canvas.paste(Image.fromarray(picture), (place.left, place.top))
     below = Rect(square.left, square.bottom + layout.px(7), square.width, layout.px(30))
     if panel.scale is not None:
         legends.bar(canvas, layout, theme, scale=panel.scale, place=below)
@@ -214,6 +222,26 @@ def _picture(panel: Panel, size: tuple[int, int], theme: Theme) -> NDArray[np.ui
     if panel.under is None:
         return picture
     return overlay(resize(panel.under, size, "nearest"), picture)
+
+
+def _sharp(panel: Panel, place: Rect, theme: Theme) -> Shape:
+    """The panel's picture as a shape: a rectangle a cell, else pixels, as many as there are."""
+    box = (place.left, place.top, place.width, place.height)
+    grid, missing = panel.colours, False
+    if grid is None:
+        assert panel.values is not None  # as in `_picture`
+        assert panel.scale is not None
+        missing = not np.isfinite(panel.values).all()
+        grid = heatmap(panel.values, panel.scale, theme)
+        if panel.scale.constant and not missing:
+            return Box(box, theme.rule)
+    if panel.under is not None or missing:  # two pictures mixed, or a hatching: twice as fine as on screen
+        fine = (2 * place.width, 2 * place.height)
+        return Raster(box, _picture(panel, fine, theme))
+    if panel.cells == grid.shape[:2] and grid.shape[0] * grid.shape[1] <= MOST_CELLS:
+        return Cells(box, grid)
+    larger = grid.shape[0] > place.height or grid.shape[1] > place.width
+    return Raster(box, grid, smooth=larger)
 
 
 def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, place: Rect) -> None:

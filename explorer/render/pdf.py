@@ -117,6 +117,7 @@ def _cells(axes: Any, cells: Cells, order: int) -> None:
 
 def _raster(axes: Any, raster: Raster, order: int) -> None:
     from matplotlib.image import AxesImage
+    from matplotlib.patches import Rectangle
 
     x, y, w, h = raster.place
     # "none" embeds the pixels as they are; who shows the page scales them.
@@ -124,6 +125,8 @@ def _raster(axes: Any, raster: Raster, order: int) -> None:
     image.set_data(raster.pixels)
     image.set_zorder(order)
     axes.add_image(image)
+    # Some viewers draw pictures a pixel too large.
+    image.set_clip_path(Rectangle((x, y), w, h, transform=axes.transData))
 
 
 def _part(colour: Colour) -> tuple[float, float, float]:

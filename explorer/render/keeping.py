@@ -105,9 +105,8 @@ class Keeping:
         except (ExplorerError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             self.projection = before[1]
             self._restore(before[0])
-            raise InputError(
-                f"{path}: not a state of this run ({first_line(error)}); `save_state` writes one"
-            ) from None
+            words = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
+            raise InputError(f"{path}: not a state of this run ({words}); `save_state` writes one") from None
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         """Show what a dictionary says."""

@@ -16,7 +16,8 @@ from explorer.errors import ModelError
 
 from .checkpoints import read_checkpoint
 from .inference import call_arguments, layer_argument, with_argument
-from .jit_capture import Answer, JitCapture, is_arrays, named_errors, provenance
+from .jit_capture import JitCapture, is_arrays, named_errors, provenance
+from .jit_layers import Answer
 from .weights import Flat, Leaf, WeightPath, collections, digest, fit, flatten, nest
 
 INTERMEDIATES = "intermediates"

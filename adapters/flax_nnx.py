@@ -16,7 +16,8 @@ from explorer.errors import ModelError
 
 from .checkpoints import read_checkpoint
 from .inference import call_arguments
-from .jit_capture import Answer, JitCapture, provenance
+from .jit_capture import JitCapture, provenance
+from .jit_layers import Answer
 from .limits import first_line
 from .nnx_recorder import Recorder, recording
 from .weights import Flat, Leaf, WeightPath, digest, fit, flatten

@@ -1,10 +1,9 @@
-"""Run a Flax model under jit so that only the chosen layers are computed; name what it answers."""
+"""Run a JAX model under jit so that only the chosen layers are computed; name what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +12,15 @@ from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK, Activations
 from explorer.capture.protocol import LayerInfo
-from explorer.errors import ExplorerError, InputError, LayerError, ModelError, suggest
+from explorer.errors import ExplorerError, InputError, ModelError
 
+from .jaxpr_grids import Grid, find_grids
+from .jaxpr_program import trace
+from .jit_layers import Answer, Key, Layer, arrays_of, captured_type, find_layer, named_layers
 from .limits import first_line
-
-Key = tuple[tuple[str, ...], str, int, str]
-"""Path of the module, method, number of the call, place in the answer."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one method of one module answered, or what one name was sown with.
-
-    Attributes:
-        path: the module's names from the top; of a sown value, its own name at the end.
-        method: "__call__", another method's name, or "" for a sown value.
-        kind: the module's class.
-        parameters: number of weights of the module and everything inside it.
-        calls: one value for each call: an array, or a tuple or dictionary with arrays.
-    """
-
-    path: tuple[str, ...]
-    method: str
-    kind: str
-    parameters: int
-    calls: tuple[Any, ...]
-
 
 Forward = Callable[[Any, Any], list[Answer]]
 """(weights, inputs (batch, *spatial, channels)) to all answers in order; called while tracing."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Where a named layer is found among the answers."""
-
-    key: Key
-    info: LayerInfo
 
 
 class JitCapture:
@@ -72,13 +43,13 @@ class JitCapture:
             ModelError: the model does not take such inputs.
         """
         if input_shape not in self._known:
-            two, three = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
+            (two, grids), (three, _) = (self._trace(weights, (batch, *input_shape)) for batch in (2, 3))
             follows = {
                 key: traced
                 for key, traced in two.items()
                 if key in three and _is_layer(traced[1], three[key][1])
             }
-            self._known[input_shape] = _named(follows)
+            self._known[input_shape] = named_layers(follows, grids)
         return self._known[input_shape]
 
     def infos(self, weights: Any, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
@@ -105,16 +76,19 @@ class JitCapture:
         if inputs.ndim < 2 or len(inputs) == 0:
             raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
         known = self.layers(weights, inputs.shape[1:])
-        keys = tuple(_find(name, known, self._model).key for name in layers)
+        found = [find_layer(name, known, self._model) for name in layers]
+        keys = tuple(dict.fromkeys(layer.key for layer in found))
         padded = _pad(inputs, self._batch_size(keys, inputs))
         with named_errors(self._model, inputs.shape[1:]):
-            values = self.compiled(keys)(weights, padded)
+            answers = dict(zip(keys, self.compiled(keys)(weights, padded), strict=True))
+        # converted here and not in XLA, which would skip the rounding to bfloat16
+        arrays = {
+            key: np.asarray(value)[: len(inputs)].astype(captured_type(value.dtype), copy=False)
+            for key, value in answers.items()
+        }
         return {
-            # converted here and not in XLA, which would skip the rounding to bfloat16
-            name: Activations(
-                name, np.asarray(value)[: len(inputs)].astype(_captured_type(value.dtype), copy=False)
-            )
-            for name, value in zip(layers, values, strict=True)
+            name: Activations(name, layer.read(arrays[layer.key]))
+            for name, layer in zip(layers, found, strict=True)
         }
 
     def compiled(self, keys: tuple[Key, ...]) -> Any:
@@ -123,7 +97,7 @@ class JitCapture:
 
         def chosen(weights: Any, inputs: Any) -> list[Any]:
             arrays = {
-                key: array for answer in self._forward(weights, inputs) for key, array in _arrays(answer)
+                key: array for answer in self._forward(weights, inputs) for key, array in arrays_of(answer)
             }
             return [arrays[key] for key in keys]
 
@@ -131,8 +105,10 @@ class JitCapture:
             self._compiled[keys] = jax.jit(chosen)
         return self._compiled[keys]
 
-    def _trace(self, weights: Any, shape: tuple[int, ...]) -> dict[Key, tuple[Answer, Any]]:
-        """Every array of every answer, as a shape without values, for inputs of this shape."""
+    def _trace(
+        self, weights: Any, shape: tuple[int, ...]
+    ) -> tuple[dict[Key, tuple[Answer, Any]], dict[int, Grid]]:
+        """Every array of every answer, as a shape without values, and which tokens are grids."""
         import jax
 
         found: list[tuple[Key, Answer]] = []
@@ -141,14 +117,15 @@ class JitCapture:
             arrays = [
                 (key, answer, array)
                 for answer in self._forward(weights, inputs)
-                for key, array in _arrays(answer)
+                for key, array in arrays_of(answer)
             ]
             found.extend((key, answer) for key, answer, _ in arrays)
             return [array for *_, array in arrays]
 
         with named_errors(self._model, shape[1:]):
-            shapes = jax.eval_shape(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
-        return {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
+            program, shapes = trace(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
+        answers = {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
+        return answers, find_grids(program)
 
     def _batch_size(self, keys: tuple[Key, ...], inputs: NDArray[Any]) -> int:
         """A batch size that is compiled already and not much larger than these inputs, else theirs."""
@@ -172,15 +149,19 @@ def named_errors(model: str, shape: tuple[int, ...]) -> Iterator[None]:
         raise ModelError(f"{model}: does not take an input of shape {shape}: {said}") from error
 
 
-def provenance(framework: str, checkpoint: Path | None, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's manifest says of a Flax model: versions, the checkpoint, and `facts` of it."""
-    import flax
-    import jax
+def provenance(
+    framework: str,
+    checkpoint: Path | None,
+    facts: Mapping[str, Any],
+    *,
+    packages: Sequence[str] = ("flax", "jax"),
+) -> dict[str, Any]:
+    """What a run's manifest says of a model: versions of packages, the checkpoint, and `facts` of it."""
+    from importlib.metadata import version
 
     return {
         "framework": framework,
-        "flax": flax.__version__,
-        "jax": jax.__version__,
+        **{package: version(package) for package in packages},
         "checkpoint": None if checkpoint is None else str(checkpoint),
         **facts,
     }
@@ -194,25 +175,6 @@ def is_arrays(answer: Any) -> bool:
     return bool(leaves) and all(isinstance(leaf, jax.Array) for leaf in leaves)
 
 
-def _arrays(answer: Answer) -> Iterator[tuple[Key, Any]]:
-    """The arrays in an answer, and their keys."""
-    import jax
-
-    for number, value in enumerate(answer.calls):
-        for place, leaf in jax.tree_util.tree_flatten_with_path(value)[0]:
-            if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
-                where = "".join(f"[{_entry(entry)}]" for entry in place)
-                yield (answer.path, answer.method, number, where), leaf
-
-
-def _entry(entry: Any) -> str:
-    """The index, key or attribute of one step into a tuple, dictionary or dataclass."""
-    for attribute in ("idx", "key", "name"):
-        if hasattr(entry, attribute):
-            return str(getattr(entry, attribute))
-    return str(entry)
-
-
 def _is_layer(two: Any, three: Any) -> bool:
     """Whether an array, seen with batches of 2 and 3, is (batch, *spatial, channels) of real numbers."""
     import jax.numpy as jnp
@@ -221,49 +183,6 @@ def _is_layer(two: Any, three: Any) -> bool:
     real = any(jnp.issubdtype(two.dtype, kind) for kind in kinds)
     fits = 2 <= len(two.shape) <= 2 + MAX_SPATIAL_RANK and 0 not in two.shape
     return real and fits and (2, *two.shape[1:]) == two.shape and (3, *two.shape[1:]) == three.shape
-
-
-def _captured_type(dtype: Any) -> np.dtype[Any]:
-    """The type that values are returned in: what numpy has no word for becomes float32, exactly."""
-    return np.dtype(dtype) if np.dtype(dtype).kind in "fiub" else np.dtype(np.float32)
-
-
-def _named(traced: dict[Key, tuple[Answer, Any]]) -> dict[str, Layer]:
-    """Give every array its name; the model's own output is "output" when nothing else is."""
-    taken = {key[0][0] for key in traced if key[0]}
-    top = "__call__" if "output" in taken else "output"
-    layers = {}
-    for (path, method, number, place), (answer, array) in traced.items():
-        name = "/".join(path)
-        if method == "__call__":
-            name = name or top
-        elif method:
-            name = f"{name}.{method}" if name else method
-        if len(answer.calls) > 1:
-            name += f"#{number + 1}"
-        info = LayerInfo(
-            name + place,
-            answer.kind,
-            tuple(array.shape[1:]),
-            answer.parameters,
-            str(_captured_type(array.dtype)),
-        )
-        layers[info.name] = Layer((path, method, number, place), info)
-    return layers
-
-
-def _find(name: str, known: dict[str, Layer], model: str) -> Layer:
-    """The layer of this name; "block1.conv" is understood as "block1/conv".
-
-    Raises:
-        LayerError: the model has no such layer.
-    """
-    if name in known:
-        return known[name]
-    slashed = {layer.replace("/", "."): layer for layer in known}
-    if name in slashed:
-        return known[slashed[name]]
-    raise LayerError(f"{model}: no layer {name!r}; {suggest(name, known)}")
 
 
 def _pad(inputs: NDArray[Any], batch: int) -> NDArray[Any]:

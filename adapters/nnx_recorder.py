@@ -15,7 +15,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from .inference import layer_argument, with_argument
-from .jit_capture import Answer, is_arrays
+from .jit_capture import is_arrays
+from .jit_layers import Answer
 from .weights import WeightPath
 
 PLACE = "_recorded_place"

@@ -21,6 +21,7 @@ class Header:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    is_fortran: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -50,19 +51,30 @@ def npz_headers(path: Path) -> dict[str, Header]:
 
 def _read_header(file: IO[bytes], name: str, size: int) -> Header:
     """Read one array's header and hold it against the size of its member."""
+    header = read_npy_header(file, name)
+    if file.tell() + header.nbytes != size:
+        raise ValueError(f"array {name} declares shape {header.shape} {header.dtype}, but has {size} bytes")
+    return header
+
+
+def read_npy_header(file: IO[bytes], name: str) -> Header:
+    """Read the header of an array where the file stands; its values begin where the file is left.
+
+    Raises:
+        ValueError: there is none, or it is of objects or of negative lengths.
+    """
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
     else:  # version 3 exists for structured types alone
         raise ValueError(f"array {name} is of format version {version}, expected plain numbers")
     if dtype.hasobject:
         raise ValueError(f"array {name} holds Python objects, expected numbers")
-    header = Header(tuple(shape), dtype)
-    if min(shape, default=0) < 0 or file.tell() + header.nbytes != size:
-        raise ValueError(f"array {name} declares shape {shape} {dtype}, but has {size} bytes")
-    return header
+    if min(shape, default=0) < 0:
+        raise ValueError(f"array {name} declares shape {shape}")
+    return Header(tuple(shape), dtype, is_fortran)
 
 
 def npz_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:

@@ -119,7 +119,8 @@ def _open(folder: Path, metadata: dict[str, Any], path: WeightPath) -> Any:
     import tensorstore as ts
 
     name = ".".join(path)
-    if "/" in name or "\\" in name:
+    # Haiku's names have slashes in them, which become folders
+    if "\\" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise ValueError(f"array {name} is not named as Orbax names arrays")
     base = {"driver": "file", "path": f"{folder.resolve()}/"}
     kvstore: dict[str, Any] = {"driver": "ocdbt", "base": base, "path": f"{name}/"}

@@ -104,18 +104,23 @@ def _forms(flat: Flat, template: Mapping[WeightPath, Leaf]) -> Iterator[Flat]:
     level = flat
     for _ in range(5):
         level = _without_training(level, tops)
-        merged = {path if path[0] in tops else path[1:]: leaf for path, leaf in level.items()}
-        forms = [level]
-        if "params" in tops:
-            forms.append({("params", *path): leaf for path, leaf in level.items()})
-        if len(merged) == len(level) and () not in merged:
-            forms.append(merged)
-        for form in forms:
-            yield form
-            yield _unboxed(form)
-        if len({path[0] for path in level}) != 1 or any(len(path) == 1 for path in level):
+        lean = _without_notes(level, tops)
+        for form in (level, lean) if len(lean) < len(level) else (level,):
+            for meant in (form, *_renamed(form, tops)):
+                yield meant
+                yield _unboxed(meant)
+        if len({path[0] for path in lean}) != 1 or any(len(path) == 1 for path in lean):
             return
-        level = {path[1:]: leaf for path, leaf in level.items()}
+        level = {path[1:]: leaf for path, leaf in lean.items()}
+
+
+def _renamed(flat: Flat, tops: set[str]) -> Iterator[Flat]:
+    """The same arrays as one collection of params, and with the collections' own names left out."""
+    if "params" in tops:
+        yield {("params", *path): leaf for path, leaf in flat.items()}
+    merged = {path if path[0] in tops else path[1:]: leaf for path, leaf in flat.items()}
+    if len(merged) == len(flat) and () not in merged:
+        yield _without_training(merged, tops)
 
 
 def _without_training(flat: Flat, tops: set[str]) -> Flat:
@@ -127,6 +132,12 @@ def _without_training(flat: Flat, tops: set[str]) -> Flat:
         return path[0] in OPTIMISER or (path[0] in COUNTERS and len(path) == 1)
 
     return {path: leaf for path, leaf in flat.items() if not is_training(path)}
+
+
+def _without_notes(flat: Flat, tops: set[str]) -> Flat:
+    """Leave out what is but single numbers, as a configuration or the best score so far are."""
+    with_arrays = {path[0] for path, leaf in flat.items() if np.shape(leaf)}
+    return {path: leaf for path, leaf in flat.items() if path[0] in tops or path[0] in with_arrays}
 
 
 def _unboxed(flat: Flat) -> Flat:
@@ -185,18 +196,31 @@ def collections(flat: Flat) -> Flat:
 
     This is what is hashed: it must not wait until the shape of an input is known.
     """
+    found = _with_params(flat)
+    if found is not None:
+        return found
     level = flat
     while level and () not in level:
         level = _without_training(level, {"params"})
-        tops = {path[0] for path in level}
-        if "params" in tops and any(len(path) > 1 for path in level):
-            inner = {path[1] for path in level if path[0] == "params" and len(path) > 1}
-            if not (len(tops) == 1 and "params" in inner):  # {"params": variables}
-                return level
-        elif len(tops) != 1 or any(len(path) == 1 for path in level):
+        if len({path[0] for path in level}) != 1 or any(len(path) == 1 for path in level):
             return {("params", *path): leaf for path, leaf in level.items()}
         level = {path[1:]: leaf for path, leaf in level.items()}
     return flat
+
+
+def _with_params(flat: Flat) -> Flat | None:
+    """The level that has a collection "params", however it is wrapped; None where none has."""
+    level = flat
+    while level and () not in level:
+        level = _without_notes(_without_training(level, {"params"}), {"params"})
+        tops = {path[0] for path in level}
+        inner = {path[1] for path in level if path[0] == "params" and len(path) > 1}
+        if inner and not (len(tops) == 1 and "params" in inner):  # {"params": variables}
+            return level
+        if len(tops) != 1 or any(len(path) == 1 for path in level):
+            return None
+        level = {path[1:]: leaf for path, leaf in level.items()}
+    return None
 
 
 def digest(flat: Mapping[WeightPath, Any]) -> str:

@@ -12,8 +12,9 @@ from explorer import interrupts
 from explorer.commands import making, publishing, showing
 from explorer.errors import ExplorerError
 
-EPILOGUE = """MODEL is a model.toml, or a file that stands alone (.npz or .npy of activations).
-IMAGES is a folder (sub-folders are labels), a picture, or a .npy array. RUN is what capture wrote.
+EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
+IMAGES is a folder (sub-folders are labels), a file, a table of files with labels and metadata (.csv,
+.parquet), or arrays (.npy, .npz). RUN is what capture wrote.
 
 Shell completion: activation-explorer --install-completion"""
 

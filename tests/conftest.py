@@ -18,6 +18,8 @@ from explorer.errors import LayerError
 
 # Nothing in the quick tests needs a screen, and a window must never open by surprise.
 os.environ.pop("DISPLAY", None)
+# Keras takes its backend from here when it is first imported.
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
 class Toy:

@@ -225,7 +225,7 @@ def test_links_pipes_and_odd_names_do_not_stop_a_capture(folder: Path, tmp_path:
 
 
 def test_layers_named_like_folders_have_folders_of_their_own() -> None:
-    from explorer.capture.store import array_folder
+    from explorer.capture.manifest import array_folder
 
     folders = {array_folder(name) for name in ("", ".", "..", "a", "%", "a.b")}
     assert len(folders) == 6

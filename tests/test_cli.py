@@ -178,3 +178,21 @@ def test_doctor_does_not_complain_of_a_framework_that_was_not_asked_for(
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "torch" else there(name))
     assert run("doctor") == 0
     assert "needs torch: pip install 'activation-explorer[torch]'" in capsys.readouterr().out
+
+
+def test_a_table_and_masks_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
+    np.save(tmp_path / "conv.npy", values)
+    (tmp_path / "seg").mkdir()
+    for n in range(3):
+        Image.fromarray(np.full((8, 8), n, np.uint8)).save(tmp_path / f"{n}.png")
+        Image.fromarray(np.full((4, 4), n, np.uint8)).save(tmp_path / "seg" / f"{n}.png")
+    (tmp_path / "t.csv").write_text("path,label,dose\n0.png,x,0.5\n1.png,y,1\n2.png,x,7\n")
+    words = [str(tmp_path / name) for name in ("conv.npy", "t.csv")]
+    assert main(["capture", *words, "--out", str(tmp_path / "run"), "--masks", str(tmp_path / "seg")]) == 0
+    run = explorer.open_run(tmp_path / "run")
+    assert run.labels == ("x", "y", "x")
+    assert run.metadata["dose"].tolist() == [0.5, 1.0, 7.0]
+    assert run.mask_classes("conv")[:, 0, 0].tolist() == [0, 1, 2]
+    assert main(["capture", *words, "--out", str(tmp_path / "run2"), "--masks", "nowhere"]) == 2
+    assert "nowhere: no such file or folder of masks" in capsys.readouterr().err

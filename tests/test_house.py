@@ -17,16 +17,18 @@ ROOMS = {
     # room: what it may import of explorer
     "errors": set(),
     "progress": set(),
+    "schema": set(),
     "activations": {"errors"},
     "samples": {"activations", "errors"},
-    "capture": {"activations", "errors", "samples", "progress"},
-    "reduce": {"activations", "errors", "samples", "progress", "capture.store"},
+    "capture": {"activations", "errors", "samples", "progress", "schema"},
+    "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "progress"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "adapters": {"activations", "errors", "capture.protocol"},
 }
 FRAMEWORKS = {"jax", "flax", "torch", "onnx", "onnxruntime", "keras", "optax", "orbax"}
+FRAMEWORKS |= {"equinox", "haiku", "h5py"}
 SOURCES = [path for room in ("explorer", "adapters") for path in sorted((ROOT / room).rglob("*.py"))]
 
 

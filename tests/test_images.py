@@ -40,65 +40,6 @@ def test_one_file_is_one_input(folder: Path) -> None:
     assert found.load(0)[0].shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tif", "webp", "ppm", "jp2", "tga"])
-def test_every_format_of_the_list_is_read(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"picture.{suffix}"
-    Image.new("RGB", (6, 4), (200, 100, 50)).save(path)
-    assert np.abs(np.asarray(images.open_picture(path), int) - (200, 100, 50)).max() <= 8
-
-
-def test_a_picture_with_another_formats_suffix_is_still_read(tmp_path: Path) -> None:
-    Image.new("L", (4, 4), 7).save(tmp_path / "a.png", format="BMP")
-    assert images.open_picture(tmp_path / "a.png").getpixel((0, 0)) == 7
-
-
-def test_formats_off_the_list_are_refused(tmp_path: Path) -> None:
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")
-    (tmp_path / "a.eps").rename(tmp_path / "a.png")
-    with pytest.raises(explorer.InputError, match="known format"):
-        images.open_picture(tmp_path / "a.png")
-
-
-def test_orientation_of_a_camera_is_applied(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (6, 4))
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "a.jpg", exif=exif)
-    assert images.open_picture(tmp_path / "a.jpg").size == (4, 6)
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB"), ("RGBA", "RGB")]
-)
-def test_modes_become_gray_or_colour(tmp_path: Path, mode: str, expected: str) -> None:
-    Image.new(mode, (3, 3)).save(tmp_path / "a.png")
-    assert images.open_picture(tmp_path / "a.png").mode == expected
-
-
-def test_sixteen_bit_gray_keeps_its_steps(tmp_path: Path) -> None:
-    values = np.array([[0, 1, 65535]], np.uint16)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    read = np.asarray(images.open_picture(tmp_path / "a.png"))
-    np.testing.assert_allclose(read, values / 65535, rtol=1e-6)
-
-
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 10)
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(explorer.InputError, match="4 × 4 pixels"):
-        images.open_picture(tmp_path / "a.png")
-
-
-def test_a_truncated_picture_is_an_error_that_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(explorer.InputError, match=r"a\.png: cannot be decoded"):
-        images.open_picture(path)
-
-
 def test_floats_are_given_to_the_model_as_they_are() -> None:
     values = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
     found = images.read_inputs(values, Preprocessing(size=(2, 2), channels="gray"))
@@ -135,3 +76,38 @@ def test_the_identity_changes_with_a_file(folder: Path) -> None:
     before = images.read_inputs(folder, None).identity()
     Image.new("RGB", (9, 9)).save(folder / "a" / "0.png")
     assert images.read_inputs(folder, None).identity() != before
+
+
+def test_in_a_folder_each_npy_is_one_input(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    signal, picture = rng.normal(size=(9, 2)), rng.integers(0, 255, (5, 4, 3), np.uint8)
+    np.save(tmp_path / "signal.npy", signal)
+    np.save(tmp_path / "picture.npy", picture)
+    np.save(tmp_path / "gray.npy", picture[..., 0])
+    np.save(tmp_path / "volume.npy", np.zeros((2, 3, 4, 1), np.float32))
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    np.save(tmp_path / "nan.npy", np.array([[np.nan]]))
+    found = images.read_inputs(tmp_path, None)
+    assert found.names == ("gray.npy", "nan.npy", "picture.npy", "signal.npy", "volume.npy", "words.npy")
+    gray, colour, numbers = (found.load(index) for index in (0, 2, 3))
+    np.testing.assert_allclose(colour.value, picture / 255, rtol=1e-6)
+    np.testing.assert_allclose(gray.value, np.repeat(picture[..., :1], 3, axis=-1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(numbers.value, signal, rtol=1e-6)
+    assert numbers.picture is None
+    assert found.load(4).value.shape == (2, 3, 4, 1)
+    for index, words in ((1, "NaN or infinity"), (5, "expected numbers")):
+        with pytest.raises(explorer.InputError, match=words):
+            found.load(index)
+
+
+def test_what_the_system_says_of_a_path_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    closed = PermissionError(13, "Permission denied", str(tmp_path / "a.png"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise closed
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(explorer.InputError) as caught:
+        images.read_inputs(tmp_path, None).load(0)
+    assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be decoded (Permission denied)"

@@ -165,7 +165,8 @@ def test_the_key_is_in_no_log_and_in_no_run(run: explorer.Run, projection: explo
 
 def test_without_trame_one_line_names_the_extra(run: explorer.Run) -> None:
     code = (
-        "import sys; sys.modules['trame'] = None; sys.modules['trame.app'] = None; "
+        "import importlib.util as u, sys; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'trame' else find(name, *rest); "
         "from explorer.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [

@@ -278,6 +278,22 @@ def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
     assert "2 of 6 pictures" in strip.title
 
 
+def test_without_pictures_the_strip_shows_the_norm() -> None:
+    from explorer.render.strips import picture_of
+
+    run = run_of(pictures=False)
+    shown = made(run)
+    drawn = picture_of(shown.state, 2)
+    assert drawn is not None
+    assert drawn.shape == (4, 6, 3)
+    norms = np.linalg.norm(run.values[2].astype(float), axis=-1)
+    brightest = np.unravel_index(norms.argmax(), norms.shape)
+    assert tuple(drawn[brightest]) == (253, 231, 37)  # the upper end of viridis
+    shown.selection = [[4, 0, 0], [4, 0, 1]]
+    shown.frame(SMALL)
+    assert picture_of(made(run_of((9,), pictures=False)).state, 0) is None
+
+
 def test_similar_positions_are_selected_by_their_cosine() -> None:
     shown = made()
     shown.inspect(1, 2, 3)

@@ -184,3 +184,21 @@ def test_the_flat_view_shows_the_two_widest_directions() -> None:
     spread = (points @ found.T).std(axis=0)
     assert spread[0] > spread[1] > spread[2]
     assert principal(points[:, :2]).tolist() == np.eye(3).tolist()
+
+
+@pytest.mark.slow
+def test_fifty_thousand_positions_weigh_less_than_fifteen_megabytes_with_everything(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(500, 10, 10, 64)).astype(np.float32)
+    values += rng.normal(size=(20, 64))[rng.integers(0, 20, (500, 10, 10))] * 3
+    np.savez(tmp_path / "layers.npz", block=values)
+    images = rng.integers(0, 255, (500, 64, 64, 3), dtype=np.uint8)
+    made = explorer.capture(tmp_path / "layers.npz", images, layers=["block"], out=tmp_path / "run")
+    projection = explorer.project(made, layer="block", method="pca")
+    assert projection.n_samples == 50_000
+    written = export_html(explorer.scene(made, projection, colour="cluster"), tmp_path / "cloud.html")
+    assert written.megabytes < 15
+    meta, blocks = read(written.path)
+    assert {"coordinates", "pictures", "norm", "rgb", "near", "vectors"} <= set(blocks)
+    assert all("channels" in words for words in written.left)  # noise packs worst: only channels had to go
+    assert meta["nRows"] == 50_000

@@ -27,6 +27,7 @@ def capture(
     layers: Sequence[str] | None = None,
     out: str | Path | None = None,
     labels: Sequence[str] | None = None,
+    masks: object = None,
     memory: int = MEMORY,
     overwrite: bool = False,
 ) -> Run:
@@ -37,33 +38,36 @@ def capture(
 
     Args:
         model: a `Model`, or anything `load_model` opens.
-        images: a folder (sub-folders are labels), a file, a list of files, an array (batch,
-            *spatial, channels) or .npy file. None for activations captured elsewhere, and for a
-            model.toml that names its images.
+        images: a folder (sub-folders are labels), a file, a list of files, a table of files with
+            labels and metadata (.csv, .tsv, .parquet), an array (batch, *spatial, channels), .npy or
+            .npz. None for activations captured elsewhere, and for a model.toml that names its images.
         layers: names of layers; None for the one the model suggests, else the last spatial one.
-        out: the run folder; None for a new folder among the system's temporary files.
+        out: the run folder; None for a new one among the system's temporary files, deleted when
+            Python ends.
         labels: one a image, in place of the names of sub-folders.
+        masks: what lies where in the images, for `run.mask_classes`: a folder of files named as the
+            images are, a .npy or .npz file, or an array (batch, *spatial) of whole numbers; None for
+            the column `mask` of a table, or the folder `masks` beside a folder `images`.
         memory: bytes that captured values may take while they wait to be written.
         overwrite: delete a run that is in the way. Without it, another capture's run is an error.
 
     Raises:
         ModelError, InputError, LayerError, RunError: one line saying what is wrong.
     """
+    from explorer.capture.masks import open_masks
     from explorer.capture.resume import remove_run
     from explorer.capture.stream import capture_to_run
+    from explorer.capture.temporary import temporary_folder
 
     model = model if isinstance(model, Model) else load_model(model)
+    images = model.hints.get("images") if images is None else images
     inputs = open_inputs(model, images, labels)
-    if out is None:
-        import tempfile
-
-        root = Path(tempfile.mkdtemp(prefix="activation-explorer-"))
-    else:
-        root = Path(out)
     found = find_layers(model, inputs, layers)
+    where = open_masks(masks, inputs, images=images, rule=model.preprocessing)
+    root = temporary_folder() if out is None else Path(out)
     if overwrite:
         remove_run(root)
-    return capture_to_run(model, inputs, found, root, memory=memory)
+    return capture_to_run(model, inputs, found, root, memory=memory, masks=where)
 
 
 def find_layers(model: Model, inputs: Inputs, names: Sequence[str] | None) -> list[LayerInfo]:
@@ -101,6 +105,9 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
     if labels is not None and len(labels) != len(names):
         raise InputError(f"{len(labels)} labels for {len(names)} inputs; give one for each")
     given = None if labels is None else tuple(str(label) for label in labels)
-    if read is None or count is not None:
-        return RowNumbers(names, given or (read.labels if read else None), read)
-    return read if given is None else replace(read, labels=given)
+    if count is None and read is not None:
+        return read if given is None else replace(read, labels=given)
+    # Activations captured elsewhere: their file may know more of its inputs than the pictures beside them.
+    metadata = {**getattr(model.adapter, "metadata", {}), **(read.metadata if read else {})}
+    found = given or (read.labels if read else None) or getattr(model.adapter, "labels", None)
+    return RowNumbers(names, found, read, metadata, read.notes if read else ())

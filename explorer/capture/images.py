@@ -1,31 +1,26 @@
-"""IMAGES: a folder, files or arrays, as inputs in a fixed order, each with a name and perhaps a label."""
+"""IMAGES: a folder, files, a table or arrays, as inputs in a fixed order, named and perhaps labelled."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.capture.preprocessing import MAX_PIXELS, Preprocessing, as_shown
-from explorer.errors import InputError, first_line
+from explorer.capture import batches, tables
+from explorer.capture.folders import find_images
+from explorer.capture.formats import ALL_SUFFIXES, Frame, Prepared, frames_of, prepare, stretched
+from explorer.capture.pictures import quietly
+from explorer.capture.preprocessing import Preprocessing
+from explorer.capture.tables import Columns
+from explorer.errors import InputError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-# Pillow opens more than these; formats that run other programs or are rarely hardened stay out.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA", "AVIF")
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".jp2", ".j2k", ".tga", ".avif",
-)  # fmt: skip
-Prepared = tuple[NDArray[Any], "NDArray[np.uint8] | None"]
+CLASSES = ("classes.csv", "classes.json")
+"""Files beside masks that name their classes."""
 
 
 class Inputs(Protocol):
@@ -39,6 +34,16 @@ class Inputs(Protocol):
     @property
     def labels(self) -> tuple[str, ...] | None:
         """One label an input, or None when there are none."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Sequence[tables.Value]]:
+        """What else is known of the inputs: columns of one value an input."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over when they were looked for, a line each, to be said when they are captured."""
         ...
 
     def load(self, index: int) -> Prepared:
@@ -56,16 +61,20 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Picture files, decoded one by one."""
+    """Files of pictures and volumes, decoded one by one."""
 
     paths: tuple[Path, ...]
+    frames: tuple[Frame, ...]
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
     preprocessing: Preprocessing
+    metadata: Columns = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    masks: tuple[Path | None, ...] | None = None
 
     def load(self, index: int) -> Prepared:
-        """Decode and preprocess one file."""
-        return self.preprocessing.apply(open_picture(self.paths[index]))
+        """Decode and preprocess one file, or one frame of it."""
+        return prepare(self.paths[index], self.frames[index], self.preprocessing)
 
     def identity(self) -> str:
         """Digest of names, sizes and times of change."""
@@ -88,24 +97,17 @@ class ImageArray:
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
     preprocessing: Preprocessing | None
+    metadata: Columns = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def load(self, index: int) -> Prepared:
         """One row; pictures of type uint8 are preprocessed, numbers of any other type are not."""
         value = self.values[index]
         if self.preprocessing is not None and is_picture_array(self.values):
-            from PIL import Image
-
-            return self.preprocessing.apply(Image.fromarray(value[..., 0] if value.shape[-1] == 1 else value))
+            return Prepared(*self.preprocessing.apply(value[..., 0] if value.shape[-1] == 1 else value))
         if not np.isfinite(value).all():
             raise InputError(f"input {self.names[index]}: holds NaN or infinity")
-        return np.asarray(value, np.float32), self._shown(value)
-
-    def _shown(self, value: NDArray[Any]) -> NDArray[np.uint8] | None:
-        if value.ndim != 3 or value.shape[-1] not in (1, 3):
-            return None
-        value = value.astype(np.float64)
-        low, high = float(value.min()), float(value.max())
-        return as_shown((value - low) / ((high - low) or 1.0))
+        return Prepared(np.asarray(value, np.float32), stretched(value))
 
     def identity(self) -> str:
         """Digest of shape, type and bytes."""
@@ -122,10 +124,14 @@ class RowNumbers:
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
     pictures: Inputs | None = None
+    metadata: Columns = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def load(self, index: int) -> Prepared:
         """The row's number, and its picture."""
-        return np.asarray(index), None if self.pictures is None else self.pictures.load(index)[1]
+        if self.pictures is None:
+            return Prepared(np.asarray(index))
+        return self.pictures.load(index)._replace(value=np.asarray(index))
 
     def identity(self) -> str:
         """Digest of the number of rows and of the pictures."""
@@ -139,12 +145,14 @@ def first_readable(inputs: Inputs) -> NDArray[Any]:
     Raises:
         InputError: all of them are.
     """
-    for index in range(len(inputs.names)):
-        try:
-            return inputs.load(index)[0]
-        except InputError:
-            continue
-    raise InputError(f"none of the {len(inputs.names)} inputs could be read")
+    first = ""
+    with quietly():
+        for index in range(len(inputs.names)):
+            try:
+                return inputs.load(index).value
+            except InputError as error:
+                first = first or str(error)
+    raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {first}")
 
 
 def is_picture_array(values: NDArray[Any]) -> bool:
@@ -152,111 +160,105 @@ def is_picture_array(values: NDArray[Any]) -> bool:
     return values.dtype == np.uint8 and values.ndim == 4 and values.shape[-1] in (1, 3)
 
 
-@cache
-def readable_formats() -> tuple[str, ...]:
-    """The formats of the allow-list that this build of Pillow can open."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def open_picture(path: Path) -> Image:
-    """Decode the first frame of a picture file to mode L, RGB, or F with values 0 to 1.
-
-    The EXIF orientation is applied. Palettes and CMYK become RGB, an alpha channel is dropped,
-    16-bit gray becomes 0 to 1.
-
-    Raises:
-        InputError: the file is missing, of another format, damaged, or too large.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path, formats=readable_formats()) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise InputError(
-                    f"{path}: {opened.width} × {opened.height} pixels, at most {MAX_PIXELS} are read"
-                )
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-                return Image.fromarray(_unit_range(np.asarray(picture), path))
-            gray = picture.mode in ("1", "L", "LA", "La")
-            return picture.convert("L" if gray else "RGB")
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{path}: not a picture of a known format ({', '.join(readable_formats())})"
-        ) from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error})") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise InputError(f"{path}: more than {MAX_PIXELS} pixels") from None
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file can fail anywhere in a decoder
-        raise InputError(f"{path}: cannot be decoded ({type(error).__name__}: {first_line(error)})") from None
-
-
-def _unit_range(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    """Integers divided by 65535; floats as they are when within 0..1."""
-    if values.dtype.kind in "iu":
-        return np.asarray(values / 65535, np.float32)
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise InputError(f"{path}: floating-point pixels outside 0..1; pass them as an array instead")
-    return np.asarray(values, np.float32)
-
-
-def find_images(folder: Path) -> tuple[Path, ...]:
-    """Every picture file below a folder, by suffix, sorted by path; links are not followed."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
-    # A pipe or device would block whoever opens it; a broken link is kept, to be skipped aloud.
-    return tuple(sorted(path for path in found if path.is_file() or not path.exists()))
-
-
-def _files(paths: Sequence[Path], root: Path | None, preprocessing: Preprocessing) -> ImageFiles:
-    names = tuple((path.relative_to(root) if root else path).as_posix() for path in paths)
-    labels = None
-    if root and any("/" in name for name in names):
-        labels = tuple(name.split("/")[0] if "/" in name else "" for name in names)
-    return ImageFiles(tuple(paths), names, labels, preprocessing)
-
-
-def _array(values: NDArray[Any], preprocessing: Preprocessing | None, where: str) -> ImageArray:
-    if values.dtype.kind not in "fiub" or not 2 <= values.ndim <= 5:
-        raise InputError(
-            f"{where}: an array of type {values.dtype} and shape {values.shape}, "
-            "expected numbers (batch, *spatial, channels)"
-        )
-    return ImageArray(values, tuple(str(index) for index in range(len(values))), None, preprocessing)
-
-
 def read_inputs(source: object, preprocessing: Preprocessing | None) -> ImageFiles | ImageArray:
-    """Open IMAGES: a folder (sub-folders are labels), a file, a list of files, or an array or .npy file.
+    """Open IMAGES.
 
-    Without `preprocessing`, files are read as RGB of 0 to 1 at their own size. An array of uint8
-    pictures is preprocessed; an array of any other type is given to the model as it is.
+    Args:
+        source: a folder (sub-folders are labels; of one that holds `images` and `masks`, the images), a
+            file, a list of files, a table of files (.csv, .tsv, .parquet), an array (batch, *spatial,
+            channels), or an array file (.npy, .npz).
+        preprocessing: the rule; without one, files are read as RGB of 0 to 1 at their own size. An
+            array of uint8 pictures is preprocessed; one of any other type is given to the model as it is.
 
     Raises:
         InputError: nothing there, or nothing that can be read.
     """
+    rule = preprocessing or Preprocessing()
     if not isinstance(source, str | Path):
         if isinstance(source, Sequence) and source and all(isinstance(item, str | Path) for item in source):
-            return _files([Path(item) for item in source], None, preprocessing or Preprocessing())
+            paths = [Path(item) for item in source]
+            return _files(paths, [path.as_posix() for path in paths], None, rule)
         return _array(np.asarray(source), preprocessing, "images")
-    path = Path(source)
+    path, suffix = Path(source), Path(source).suffix.lower()
     if path.is_dir():
-        paths = find_images(path)
-        if not paths:
-            raise InputError(f"{path}: no pictures in this folder (looked for {' '.join(SUFFIXES)})")
-        return _files(paths, path, preprocessing or Preprocessing())
+        return _folder(image_folder(path), rule, beside=path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder")
-    if path.suffix == ".npy":
-        try:
-            return _array(np.load(path, mmap_mode="r", allow_pickle=False), preprocessing, str(path))
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from None
-    return _files([path], path.parent, preprocessing or Preprocessing())
+    if suffix == ".npy":
+        return _array(batches.read_npy(path), preprocessing, str(path))
+    if suffix == ".npz":
+        values, labels, metadata = batches.read_npz(path)
+        return _array(values, preprocessing, str(path), labels=labels, metadata=metadata)
+    if suffix in tables.SUFFIXES:
+        table = tables.read_table(path)
+        return _files(
+            table.paths, table.names, table.labels, rule, metadata=table.metadata, masks=table.masks
+        )
+    return _files([path], [path.name], None, rule)
+
+
+def image_folder(folder: Path) -> Path:
+    """The folder itself, or its `images` where `masks` lie beside them."""
+    beside = (folder / "images").is_dir() and (folder / "masks").is_dir()
+    return folder / "images" if beside else folder
+
+
+def _folder(folder: Path, rule: Preprocessing, *, beside: Path) -> ImageFiles:
+    paths, notes = find_images(folder)
+    if folder != beside:
+        others = [path.name for path in sorted(beside.iterdir()) if path.name[0] != "."]
+        others = [name for name in others if name not in ("images", "masks", *CLASSES)]
+        passed = f"; passed over {', '.join(others[:4])}{' and others' * (len(others) > 4)}" if others else ""
+        notes = (f"{beside}: took its images for the images and its masks for their masks{passed}", *notes)
+    if not paths:
+        told = "".join(f"; {note.split(': ', 1)[-1]}" for note in notes)
+        raise InputError(f"{folder}: no pictures in this folder (looked for {' '.join(ALL_SUFFIXES)}){told}")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    labels = None
+    if any("/" in name for name in names):
+        labels = tuple(name.split("/")[0] if "/" in name else "" for name in names)
+    return _files(paths, names, labels, rule, notes=notes)
+
+
+def _files(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    labels: Sequence[str] | None,
+    rule: Preprocessing,
+    *,
+    metadata: Mapping[str, Sequence[tables.Value]] | None = None,
+    notes: tuple[str, ...] = (),
+    masks: tuple[Path | None, ...] | None = None,
+) -> ImageFiles:
+    """One input a file, or one for each of its frames: `scan.tif#3`, with its file's label and metadata."""
+    with quietly():
+        found = [(row, frame) for row, path in enumerate(paths) for frame in frames_of(path, rule)]
+    rows, frames = [row for row, _ in found], [frame for _, frame in found]
+    own = [names[row] + (f"#{'.'.join(map(str, frame))}" if frame else "") for row, frame in found]
+    return ImageFiles(
+        tuple(paths[row] for row in rows),
+        tuple(frames),
+        tuple(own),
+        None if labels is None else tuple(labels[row] for row in rows),
+        rule,
+        {name: [column[row] for row in rows] for name, column in (metadata or {}).items()},
+        notes,
+        None if masks is None else tuple(masks[row] for row in rows),
+    )
+
+
+def _array(
+    values: NDArray[Any],
+    preprocessing: Preprocessing | None,
+    where: str,
+    *,
+    labels: tuple[str, ...] | None = None,
+    metadata: Columns | None = None,
+) -> ImageArray:
+    if values.dtype.kind not in "fiub" or not 2 <= values.ndim <= 5 or 0 in values.shape:
+        raise InputError(
+            f"{where}: an array of type {values.dtype} and shape {values.shape}, "
+            "expected numbers (batch, *spatial, channels)"
+        )
+    names = tuple(str(index) for index in range(len(values)))
+    return ImageArray(values, names, labels, preprocessing, metadata or {})

@@ -9,7 +9,7 @@ from typing import Any
 
 from explorer.capture.model_file import ModelFile, import_factory, read_model_file
 from explorer.capture.preprocessing import Preprocessing, read_preprocessing
-from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions
+from explorer.capture.protocol import Adapter, LayerInfo, ModelOptions, plain_name
 from explorer.capture.registry import open_source
 from explorer.errors import ExplorerError, LayerError, ModelError, suggest
 
@@ -88,10 +88,10 @@ class Model:
             LayerError: the model has no such layer.
         """
         known = {info.name: info for info in self.layers(input_shape)}
-        dotted = {name.replace("/", "."): info for name, info in known.items()}
+        plain = {plain_name(name): info for name, info in known.items()}
         found = []
         for name in names or [self.default_layer(input_shape)]:
-            info = known.get(name) or dotted.get(name)
+            info = known.get(name) or plain.get(plain_name(name))
             if info is None and hasattr(self.adapter, "find_layer"):
                 info = self.adapter.find_layer(name, input_shape or self.input_shape)
             if info is None:
@@ -117,9 +117,10 @@ def load_model(
     """Open a model: a model.toml, a file that stands alone (.npz of activations, …), or a model object.
 
     Args:
-        source: path, or a flax.linen.Module, a flax.nnx.Module, a torch.nn.Module, …
+        source: path, or a flax.linen.Module, a flax.nnx.Module, a torch.nn.Module, a JAX function of
+            (params, inputs), …
         variables: weights in memory, such as Linen's {"params": …, "batch_stats": …}.
-        params: the same as variables={"params": params}.
+        params: the same as variables={"params": params}; the first argument of a plain JAX function.
         checkpoint: file or folder of weights (Orbax, msgpack, safetensors, npz, PyTorch).
         step: which step of a folder of checkpoints, the latest by default.
         input_shape: (*spatial, channels) of one input, where no preprocessing size tells it.
@@ -146,6 +147,7 @@ def load_model(
             target = file.source if isinstance(file.source, Path) else import_factory(file)
     options = ModelOptions(
         variables={"params": params} if params is not None else variables,
+        params=params,
         checkpoint=options.checkpoint if checkpoint is None else Path(checkpoint),
         checkpoint_format=options.checkpoint_format if checkpoint is None else None,
         step=options.step if step is None else step,
@@ -181,11 +183,15 @@ def _recipe(options: ModelOptions, file: ModelFile | None) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if file is not None and isinstance(file.source, str):
         made = {"factory": file.source, "arguments": dict(file.arguments)}
-    return {**made, "call": dict(options.call), "layout": options.layout}
+    return {**made, "call": dict(options.call), "layout": options.layout or "channels_last"}
 
 
 def _name_of(target: object) -> str:
-    return target.stem if isinstance(target, Path) else type(target).__name__
+    if type(target) is tuple and target:  # (model, weights), as some frameworks have them
+        target = target[0]
+    if isinstance(target, Path):
+        return target.stem
+    return str(getattr(target, "__name__", type(target).__name__))
 
 
 def _hints(hints: Mapping[str, Any], path: Path) -> dict[str, str]:

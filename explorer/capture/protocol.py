@@ -48,15 +48,17 @@ class ModelOptions:
 
     Attributes:
         variables: weights in memory, in the framework's own form.
+        params: weights in memory that were given as `params`; `variables` has them under that name.
         checkpoint: file or folder of weights.
         checkpoint_format: "orbax", "msgpack", "safetensors", "npz" or "torch"; None to tell from the file.
         step: which step of a folder of checkpoints; None for the latest.
         call: keyword arguments of the forward call, added to those of inference mode.
-        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of the input of a
-            graph; None when not given: arrays are then channels last, and a graph tells by itself.
+        layout: "channels_last" or "channels_first", of arrays captured elsewhere and of models that
+            do not tell; None for what the adapter finds or holds usual.
     """
 
     variables: Any = None
+    params: Any = None
     checkpoint: Path | None = None
     checkpoint_format: str | None = None
     step: int | None = None
@@ -73,6 +75,15 @@ class Factory:
     name: str
 
 
+def plain_name(name: str) -> str:
+    """A layer's name in one spelling: "blocks/0/conv", "blocks.0.conv" and "blocks[0].conv" are the same.
+
+    >>> plain_name("blocks[0].conv")
+    'blocks.0.conv'
+    """
+    return name.replace("/", ".").replace("[", ".").replace("]", "").lstrip(".")
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """One way of capturing one framework, found through the entry-point group `explorer.adapters`.
@@ -81,9 +92,10 @@ class Adapter(Protocol):
     An adapter of arrays that brings its own inputs has an attribute `n_inputs`; its `capture` is
     then given row numbers (batch,) in place of inputs. Each adapter may have an attribute
     `provenance`, a mapping for the run's manifest; "digest" in it identifies the weights;
-    `notes`, lines for `layers` to print; `layout`, the layout it found where none was given;
-    `default_preprocessing`, what its declared input says, as a [preprocessing] table; and a method
-    `find_layer(name, input_shape) -> LayerInfo` where layers have more than one name.
+    `notes`, lines for `layers` to print of what it found last; `layout`, the layout it found where
+    none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
+    table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
+    one name.
     """
 
     requires: ClassVar[tuple[str, ...]]

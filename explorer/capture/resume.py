@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from explorer.capture.images import Inputs, RowNumbers
+from explorer.capture.manifest import (
+    AGAIN,
+    FORMAT,
+    MANIFEST,
+    MASKS,
+    PICTURES,
+    PROGRESS,
+    read_json,
+    read_manifest,
+    read_state,
+    write_json,
+)
 from explorer.capture.model import Model
-from explorer.capture.store import FORMAT, MANIFEST, PROGRESS, open_array, read_json, write_json
+from explorer.capture.store import open_array
 from explorer.errors import RunError
 
 LOCK = "lock"
@@ -32,6 +44,7 @@ class State:
         taken: inputs of the source that have been dealt with, captured or skipped.
         rows: inputs that have been captured.
         skipped: inputs that were broken: [index, reason].
+        notes: what was left out of inputs, in words, and of how many.
     """
 
     identity: str
@@ -42,6 +55,7 @@ class State:
     taken: int = 0
     rows: int = 0
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -> None:
@@ -61,15 +75,42 @@ def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -
             "the run's other layers were captured; capture into another folder, or overwrite"
         )
     manifest["images"]["names"] = names
-    manifest["images"]["labels"] = None if inputs.labels is None else [inputs.labels[index] for index in good]
+    describe_inputs(manifest, inputs, good)
     manifest["images"]["skipped"] = [
         {"name": inputs.names[i], "reason": reason} for i, reason in state.skipped
     ]
+    manifest["images"]["notes"] = state.notes
     manifest["layers"].update(state.arrays)
     manifest["pictures"] = manifest.get("pictures") or state.pictures
     manifest["complete"] = True
     write_json(root / MANIFEST, manifest)
     (root / PROGRESS).unlink(missing_ok=True)
+
+
+def describe_inputs(manifest: dict[str, Any], inputs: Inputs, good: Sequence[int]) -> bool:
+    """Write labels and metadata of these inputs into a manifest; whether that changed it."""
+    images = manifest["images"]
+    before = (images.get("labels"), images.get("metadata"))
+    images["labels"] = None if inputs.labels is None else [inputs.labels[index] for index in good]
+    images["metadata"] = {name: [column[index] for index in good] for name, column in inputs.metadata.items()}
+    return before != (images["labels"], images["metadata"])
+
+
+def captured_inputs(root: Path, manifest: dict[str, Any], inputs: Inputs) -> list[int]:
+    """Which of the inputs a finished run holds, in its order.
+
+    Raises:
+        RunError: the run names an input that is none.
+    """
+    wanted = iter(manifest["images"]["names"])
+    name, good = next(wanted, None), []
+    for index, own in enumerate(inputs.names):
+        if own == name:
+            good.append(index)
+            name = next(wanted, None)
+    if name is not None:
+        raise RunError(f"{root / MANIFEST}: images.names has {name!r}, which is no input; {AGAIN}")
+    return good
 
 
 def identity_of(model: Model, inputs: Inputs) -> str:
@@ -92,8 +133,8 @@ def existing(root: Path, identity: str) -> dict[str, Any] | None:
         if not names or LOCK in names:
             return None
         raise RunError(f"{root}: exists and is not a run folder; choose another folder for the run")
-    manifest = read_json(root / MANIFEST)
-    if manifest.get("identity") != identity or manifest.get("format") != FORMAT:
+    manifest = read_manifest(root / MANIFEST)
+    if manifest["identity"] != identity:
         raise RunError(
             f"{root}: holds a capture of another model, other images or other preprocessing; "
             "choose another folder, or overwrite it"
@@ -103,13 +144,17 @@ def existing(root: Path, identity: str) -> dict[str, Any] | None:
 
 def resumed(root: Path, identity: str, layers: list[str]) -> State | None:
     """How far an interrupted capture of the same layers came, None to start from the first input."""
-    if not (root / PROGRESS).is_file():
-        return None
+    kept = read_state(root / PROGRESS)
     try:
-        state = State(**read_json(root / PROGRESS))
-    except (RunError, TypeError):
+        state = None if kept is None else State(**kept)
+    except TypeError:  # of another version
         return None
-    return state if (state.identity, state.asked) == (identity, layers) else None
+    if state is None or (state.identity, state.asked) != (identity, layers):
+        return None
+    whole = state.rows + len(state.skipped) == state.taken and (
+        not state.rows or set(state.arrays) == set(layers)
+    )
+    return state if whole else None
 
 
 def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
@@ -129,10 +174,18 @@ def new_manifest(model: Model, inputs: Inputs, identity: str) -> dict[str, Any]:
         "identity": identity,
         "model": _without_machine(model.provenance),
         "preprocessing": "not a picture" if isinstance(inputs, RowNumbers) else rule,
-        "class_names": None if model.class_names is None else list(model.class_names),
-        "images": {"names": [], "labels": None, "skipped": [], "digest": inputs.identity()},
+        "class_names": None if model.class_names is None else [str(name) for name in model.class_names],
+        "images": {
+            "names": [],
+            "labels": None,
+            "metadata": {},
+            "skipped": [],
+            "notes": {},
+            "digest": inputs.identity(),
+        },
         "layers": {},
         "pictures": None,
+        "masks": None,
         "versions": versions,
     }
 
@@ -151,13 +204,17 @@ def remove_run(root: Path) -> None:
     begun = (root / LOCK).exists() and not (root / MANIFEST).exists()
     if not root.is_dir() or not any(root.iterdir()) or begun:
         return
-    manifest = read_json(root / MANIFEST) if (root / MANIFEST).is_file() else {}
-    if not {"format", "identity", "layers"} <= set(manifest):
+    ours = (root / LOCK).exists() and (root / "layers").is_dir()
+    try:
+        manifest = read_json(root / MANIFEST) if (root / MANIFEST).is_file() else {}
+    except RunError:  # damaged; what lies beside it tells
+        manifest = {}
+    if not ours and not {"format", "identity", "layers"} <= set(manifest):
         raise RunError(f"{root}: is not a run folder, so it is not overwritten")
     (root / LOCK).touch()
-    (root / MANIFEST).unlink()
+    (root / MANIFEST).unlink(missing_ok=True)
     (root / PROGRESS).unlink(missing_ok=True)
-    for folder in ("layers", "pictures", "projections", "neighbours"):
+    for folder in ("layers", PICTURES, MASKS, "projections", "neighbours"):
         if (root / folder).is_dir():
             rmtree(root / folder)
 

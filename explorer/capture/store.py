@@ -5,79 +5,70 @@ run/
   progress.json            how far an unfinished capture came; gone once it is complete
   layers/<name>/           zarr v3 (batch, *spatial, channels), one chunk some whole inputs
   pictures/                zarr v3 (batch, height, width, 3) uint8, the inputs as a person sees them
+  masks/                   zarr v3 (batch, *spatial) int32, what lies at each place of the inputs
   projections/<name>/      coordinates and their description
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
 from explorer.capture.chunks import read_chunk
+from explorer.capture.manifest import (
+    MANIFEST,
+    arrays_of,
+    chunk_bytes,
+    chunk_count,
+    chunk_path,
+    read_manifest,
+)
+from explorer.capture.mask_grid import NO_MASK, majority
 from explorer.errors import LayerError, RunError, first_line, suggest
-
-FORMAT = 1
-MANIFEST = "manifest.json"
-PROGRESS = "progress.json"
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file so that a reader sees the old or the new one, never half of it."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(beside, path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RunError: the file is missing, is not JSON, or is not an object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; is this a run folder?") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise RunError(f"{path}: damaged ({first_line(error)}); capture the run again") from None
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: expected a JSON object; capture the run again")
-    return content
-
-
-def array_folder(layer: str) -> str:
-    """The layer's folder inside a run; a name becomes one path segment, reversibly."""
-    segment = quote(layer, safe=" ")
-    if not segment.strip("."):  # "", "." and ".." mean other folders
-        segment = "%" + segment.replace(".", "%2E")
-    return f"layers/{segment}"
-
-
-def array_entry(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: int) -> dict[str, Any]:
-    """Describe one array in the manifest: chunks of `chunk` whole inputs."""
-    return {"folder": folder, "shape": list(shape), "dtype": dtype.name, "chunk": chunk}
 
 
 def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) -> Any:
     """Open one of the run's arrays with TensorStore; with `create`, make it anew."""
     import tensorstore as ts
 
-    shape, chunk = list(entry["shape"]), [entry["chunk"], *entry["shape"][1:]]
-    spec = {
+    spec = _spec(root, entry)
+    try:
+        if create:
+            return ts.open(spec, create=True, delete_existing=True).result()
+        return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
+    except (ValueError, OSError) as error:
+        raise RunError(
+            f"{root / entry['folder']}: cannot be opened as {MANIFEST} describes it "
+            f"({first_line(error)}); capture the run again"
+        ) from None
+
+
+def rewrite_description(root: Path, entry: Mapping[str, Any]) -> Any:
+    """Write the array's own description anew from the manifest, leave its chunks, and open it."""
+    import tensorstore as ts
+
+    (root / entry["folder"] / "zarr.json").unlink(missing_ok=True)
+    return ts.open(_spec(root, entry), create=True).result()
+
+
+def _spec(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What TensorStore is told of one array."""
+    return {
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": str(root.resolve() / entry["folder"]) + "/"},
         "metadata": {
-            "shape": shape,
+            "shape": list(entry["shape"]),
             "data_type": entry["dtype"],
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": [entry["chunk"], *entry["shape"][1:]]},
+            },
             "codecs": [
                 {"name": "bytes", "configuration": {"endian": "little"}},
                 {"name": "crc32c"},
@@ -86,12 +77,6 @@ def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) ->
         # A chunk of zeros is written too: only then does a missing file mean lost data.
         "store_data_equal_to_fill_value": True,
     }
-    try:
-        if create:
-            return ts.open(spec, create=True, delete_existing=True).result()
-        return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
-    except (ValueError, OSError) as error:
-        raise RunError(f"{root / entry['folder']}: cannot be opened ({first_line(error)})") from None
 
 
 class Run:
@@ -105,6 +90,7 @@ class Run:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
+        self._classes: dict[str, NDArray[np.int32]] = {}
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {self.n_images} images, layers {', '.join(self.layers)})"
@@ -141,6 +127,26 @@ class Run:
         labels = self.manifest["images"].get("labels")
         return None if labels is None else tuple(labels)
 
+    @cached_property
+    def metadata(self) -> Mapping[str, NDArray[Any]]:
+        """What is known of each input beside its label, by column name; each of shape (n_images,).
+
+        Numbers are int64, or float64 with NaN where one is missing; true and false are bool; all else
+        is text, "" where it is missing. Empty where the images came without a table of metadata.
+        """
+        columns = self.manifest["images"].get("metadata") or {}
+        return {name: as_column(values) for name, values in columns.items()}
+
+    @property
+    def mask_names(self) -> Mapping[int, str]:
+        """Names of the classes of the masks, by number; -1, "no mask", where they say nothing.
+
+        Empty where the images came without masks.
+        """
+        masks = self.manifest.get("masks")
+        names = {} if masks is None else {NO_MASK: "no mask", **masks["names"]}
+        return {int(number): name for number, name in names.items()}
+
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the model's classes, in the order of its outputs."""
@@ -172,6 +178,35 @@ class Run:
         entry = self.manifest.get("pictures")
         return None if entry is None else self._read(entry, image, image + 1)[0]
 
+    def mask_classes(self, layer: str) -> NDArray[np.int32]:
+        """Which class of the masks lies at each position of a layer: (batch, *spatial).
+
+        A position stands for the part of the input that it covers when the grid is laid over it; the
+        class that covers most of it counts, of equals the smaller number. It is -1 where an input has
+        no mask, and for a layer whose grid has other axes than the masks. `mask_names` names them.
+
+        Raises:
+            LayerError: the run has no such layer.
+            RunError: the run has no masks, or a chunk is missing or damaged.
+        """
+        if layer in self._classes:
+            return self._classes[layer]
+        grid, masks = self.grid_shape(layer), self.manifest.get("masks")
+        if masks is None:
+            raise RunError(f"{self.path}: keeps no masks; capture it again with masks")
+        entry = masks["array"]
+        if len(grid) in (1, len(entry["shape"])):
+            parts = [
+                majority(self._read(entry, start, start + entry["chunk"]), grid[1:])
+                for start in range(0, grid[0], entry["chunk"])
+            ]
+            classes = np.concatenate(parts)
+        else:
+            classes = np.full(grid, NO_MASK, np.int32)
+        classes.setflags(write=False)  # it is kept, and given to whoever asks next
+        self._classes[layer] = classes
+        return classes
+
     def _entry(self, layer: str) -> dict[str, Any]:
         entry: dict[str, Any] | None = self.manifest["layers"].get(layer)
         if entry is None:
@@ -193,15 +228,36 @@ class Run:
 
     def check(self) -> None:
         """Raise `RunError` naming the first chunk that the manifest promises and the disk lacks."""
-        arrays = [*self.manifest["layers"].values()]
-        if self.manifest.get("pictures"):
-            arrays.append(self.manifest["pictures"])
-        for entry in arrays:
-            folder, rank = self.path / entry["folder"], len(entry["shape"])
-            for index in range(-(-entry["shape"][0] // entry["chunk"])):
-                chunk = folder.joinpath("c", str(index), *["0"] * (rank - 1))
-                if not chunk.is_file():
-                    raise RunError(f"{chunk}: missing from the run; capture it again")
+        for key, entry in arrays_of(self.manifest):
+            expected = chunk_bytes(entry)
+            for index in range(chunk_count(entry)):
+                chunk = chunk_path(self.path, entry, index)
+                try:
+                    size = chunk.stat().st_size
+                except OSError:
+                    raise RunError(f"{chunk}: missing from the run; capture it again") from None
+                if size != expected:
+                    raise RunError(
+                        f"{self.path / MANIFEST}: damaged: {key} promises chunks of {expected} bytes, but "
+                        f"{chunk.relative_to(self.path)} has {size}; capture the run again"
+                    )
+
+
+def as_column(values: list[Any]) -> NDArray[Any]:
+    """One column of metadata as an array (n,): bool, int64, float64, or text.
+
+    >>> as_column([1, None, 3]).dtype, as_column(["a", None]).tolist()
+    (dtype('float64'), ['a', ''])
+    """
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(value, bool) for value in known) and len(known) == len(values):
+        return np.array(values, bool)
+    if known and all(isinstance(value, int | float) for value in known):
+        whole = len(known) == len(values) and all(type(value) is int for value in known)
+        if whole and all(-(2**63) <= value < 2**63 for value in known):
+            return np.array(values, np.int64)
+        return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+    return np.array(["" if value is None else str(value) for value in values], np.str_)
 
 
 def open_run(path: str | Path) -> Run:
@@ -213,17 +269,9 @@ def open_run(path: str | Path) -> Run:
     root = Path(path)
     if not root.is_dir():
         raise RunError(f"{root}: no such run folder; `activation-explorer capture` writes one")
-    manifest = read_json(root / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise RunError(f"{root / MANIFEST}: format {manifest.get('format')!r}, this version reads {FORMAT}")
-    if not manifest.get("complete"):
+    manifest = read_manifest(root / MANIFEST)
+    if not manifest["complete"]:
         raise RunError(f"{root}: the capture was not finished; run the same capture again to resume it")
     run = Run(root, manifest)
-    try:
-        run.check()
-        counts = {len(run.image_names), *(entry["shape"][0] for entry in manifest["layers"].values())}
-        if len(counts) != 1 or (run.labels is not None and len(run.labels) not in counts):
-            raise RunError(f"{root / MANIFEST}: damaged (layers, names and labels differ in number)")
-    except (KeyError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
-        raise RunError(f"{root / MANIFEST}: damaged ({error!r}); capture the run again") from None
+    run.check()
     return run

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,32 +14,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
-from explorer.capture.images import Inputs, Prepared, first_readable
+from explorer.capture.formats import Prepared
+from explorer.capture.images import Inputs, first_readable
+from explorer.capture.manifest import MANIFEST, PICTURES, PROGRESS, array_entry, array_folder, write_json
+from explorer.capture.mask_pass import capture_masks
+from explorer.capture.masks import Masks
 from explorer.capture.model import Model
+from explorer.capture.pictures import quietly
 from explorer.capture.protocol import LayerInfo
-from explorer.capture.resume import State, alone, existing, finish, identity_of, new_manifest, resumed
-from explorer.capture.store import (
-    MANIFEST,
-    PROGRESS,
-    Run,
-    array_entry,
-    array_folder,
-    open_array,
-    open_run,
-    write_json,
+from explorer.capture.repair import repair
+from explorer.capture.resume import (
+    State,
+    alone,
+    captured_inputs,
+    describe_inputs,
+    existing,
+    finish,
+    identity_of,
+    new_manifest,
+    resumed,
 )
+from explorer.capture.store import Run, open_array, open_run
 from explorer.errors import InputError, RunError, first_line
 from explorer.progress import progress, say
 
 MAX_BATCH = 64
 CAUTIOUS_BATCH = 8
 """For a model that cannot say how large its layers are."""
-DECODERS = 4
-PICTURES = "pictures"
+DECODERS = max(4, min(16, os.cpu_count() or 4))
+"""Threads that decode: Pillow works outside Python's lock."""
 
 
 def capture_to_run(
-    model: Model, inputs: Inputs, layers: Sequence[LayerInfo], root: Path, *, memory: int
+    model: Model,
+    inputs: Inputs,
+    layers: Sequence[LayerInfo],
+    root: Path,
+    *,
+    memory: int,
+    masks: Masks | None = None,
 ) -> Run:
     """Capture these layers for every input into the run folder `root`, resuming what is there.
 
@@ -49,6 +62,7 @@ def capture_to_run(
         layers: which layers; those that the run already holds are not captured again.
         root: a new or empty folder, or a run of the very same model, inputs and preprocessing.
         memory: bytes that captured values waiting to be written may take; sets the batch size.
+        masks: what lies where in the inputs.
 
     Raises:
         RunError: the folder holds something else, or cannot be written.
@@ -58,36 +72,46 @@ def capture_to_run(
     existing(root, identity)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with alone(root):
-            return _capture(model, inputs, layers, root, memory=memory, identity=identity)
+        with alone(root), quietly():
+            manifest = existing(root, identity) or new_manifest(model, inputs, identity)
+            _capture(_Job(model, inputs, root, bool(manifest["complete"])), layers, manifest, memory=memory)
+            good = captured_inputs(root, manifest, inputs)
+            if describe_inputs(manifest, inputs, good):  # a table can change while its files do not
+                write_json(root / MANIFEST, manifest)
+            if masks is not None:
+                capture_masks(root, manifest, inputs, good=good, masks=masks, rule=model.preprocessing)
     except OSError as error:
         raise RunError(f"{root}: cannot be written ({error}); mend that and run the same again") from None
+    return open_run(root)
 
 
-def _capture(
-    model: Model, inputs: Inputs, layers: Sequence[LayerInfo], root: Path, *, memory: int, identity: str
-) -> Run:
-    """Capture what is missing, with the folder to ourselves."""
-    manifest = existing(root, identity) or new_manifest(model, inputs, identity)
+def _capture(job: _Job, layers: Sequence[LayerInfo], manifest: dict[str, Any], *, memory: int) -> None:
+    """Mend and capture what is missing, with the folder to ourselves."""
+    inputs, root = job.inputs, job.root
+    if manifest["complete"]:
+        repair(job.model, inputs, root, manifest=manifest)
     missing = {layer.name: layer for layer in layers if layer.name not in manifest["layers"]}
     if not missing:
-        return open_run(root)
-    state = resumed(root, identity, list(missing))
+        return
+    for note in inputs.notes:
+        say(note)
+    state = resumed(root, manifest["identity"], list(missing))
     if state is None:
-        state = State(identity, list(missing), _batch_size(list(missing.values()), inputs, memory))
+        batch = _batch_size(list(missing.values()), inputs, memory)
+        state = State(manifest["identity"], list(missing), batch)
     write_json(root / MANIFEST, manifest)
     if state.rows:
         say(f"{root}: resuming after {state.rows} inputs")
-    with warnings.catch_warnings(), ThreadPoolExecutor(DECODERS) as pool:
-        # Pillow only warns of a picture too large to be honest; here it counts as broken.
-        warnings.filterwarnings("error", message="Image size .* exceeds limit")
-        _stream(_Job(model, inputs, root, bool(manifest["complete"])), state, pool)
+    with ThreadPoolExecutor(DECODERS) as pool:
+        _stream(job, state, pool)
     if not state.rows:
-        raise InputError(f"none of the {len(inputs.names)} inputs could be read")
+        reason = state.skipped[0][1] if state.skipped else "there are none"
+        raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {reason}")
     finish(root, manifest, inputs, state)
     if state.skipped:
         say(f"captured {state.rows} inputs, skipped {len(state.skipped)} that could not be read")
-    return open_run(root)
+    for note, count in state.notes.items():
+        say(f"{count} {note}")
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,14 @@ class _Job:
     inputs: Inputs
     root: Path
     has_pictures: bool
+    opened: dict[str, Any] = field(default_factory=dict)
+    """Arrays that are being written, by folder: opening one reads its description from disk."""
+
+    def array(self, entry: Mapping[str, Any]) -> Any:
+        """One of the arrays being written."""
+        if entry["folder"] not in self.opened:
+            self.opened[entry["folder"]] = open_array(self.root, entry)
+        return self.opened[entry["folder"]]
 
 
 def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
@@ -113,11 +145,13 @@ def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
             _wait(writing, job.root)
             if writing:
                 _record(job.root, state)
-            writing = _write(job.root, state, captured, None if job.has_pictures else pictures)
+            writing = _write(job, state, captured, None if job.has_pictures else pictures)
             state.rows += len(batch.prepared)
             advance(batch.taken - state.taken)
             state.taken = batch.taken
             state.skipped += batch.skipped
+            for note in [one.note for one in batch.prepared if one.note]:
+                state.notes[note] = state.notes.get(note, 0) + 1
         _wait(writing, job.root)
         if writing:
             _record(job.root, state)
@@ -157,14 +191,14 @@ def _batches(job: _Job, state: State, pool: ThreadPoolExecutor) -> Iterator[_Bat
 
 
 def _stack(batch: _Batch, state: State) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
-    values = [value for value, _ in batch.prepared]
+    values = [one.value for one in batch.prepared]
     for value, name in zip(values, batch.names, strict=True):
         if value.shape != values[0].shape:
             raise InputError(
                 f"{name}: input of shape {value.shape}, but {batch.names[0]} has {values[0].shape}; "
                 "declare a size under [preprocessing]"
             )
-    pictures = [picture for _, picture in batch.prepared if picture is not None]
+    pictures = [one.picture for one in batch.prepared if one.picture is not None]
     if not pictures or len(pictures) < len(values):
         return np.stack(values), None
     # Beside activations captured elsewhere pictures may differ in size; they are kept in one.
@@ -198,15 +232,15 @@ def _create(
         values = captured[layer].values
         shape = (count, *values.shape[1:])
         state.arrays[layer] = array_entry(array_folder(layer), shape, values.dtype, state.batch)
-        open_array(job.root, state.arrays[layer], create=True)
+        job.opened[state.arrays[layer]["folder"]] = open_array(job.root, state.arrays[layer], create=True)
     if pictures is not None and not job.has_pictures:
         shape = (count, *pictures.shape[1:])
         state.pictures = array_entry(PICTURES, shape, pictures.dtype, state.batch)
-        open_array(job.root, state.pictures, create=True)
+        job.opened[PICTURES] = open_array(job.root, state.pictures, create=True)
 
 
 def _write(
-    root: Path, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
+    job: _Job, state: State, captured: dict[str, Activations], pictures: NDArray[np.uint8] | None
 ) -> list[Any]:
     """Start writing one batch and return what to wait for."""
     parts = [(state.arrays[layer], captured[layer].values) for layer in state.asked]
@@ -218,7 +252,7 @@ def _write(
         expected = tuple(entry["shape"][1:])
         if values.shape[1:] != expected:
             raise InputError(f"input {stop - 1}: gives shape {values.shape[1:]}, the first gave {expected}")
-        writing.append(open_array(root, entry)[state.rows : stop].write(values))
+        writing.append(job.array(entry)[state.rows : stop].write(values))
     return writing
 
 

@@ -10,6 +10,13 @@ PACKAGES = (
     "activation-explorer", "numpy", "jax", "flax", "tensorstore", "scikit-learn", "numba", "faiss-cpu",
     "umap-learn", "openTSNE", "pyvista", "vtk", "matplotlib", "pillow",
 )  # fmt: skip
+READERS = {
+    "DICOM": ("pydicom", "dicom"),
+    "NIfTI": ("nibabel", "nifti"),
+    "TIFF beyond 8 bits": ("tifffile", "tiff"),
+    "parquet": ("pyarrow", "parquet"),
+}
+"""Files that are read when a package of an extra is there."""
 
 
 def examine() -> int:
@@ -25,6 +32,11 @@ def examine() -> int:
         except PackageNotFoundError:
             problems += 1
             _line(package, f"MISSING: pip install {package}")
+    for kind, (package, extra) in READERS.items():
+        try:
+            _line(f"reads {kind}", f"{package} {version(package)}")
+        except PackageNotFoundError:
+            _line(f"reads {kind}", f"no; pip install 'activation-explorer[{extra}]'")
     works, detail = can_render()
     problems += not works
     _line("pictures", detail if works else f"CANNOT BE RENDERED: {detail}")
@@ -39,4 +51,4 @@ def examine() -> int:
 
 
 def _line(name: str, value: str) -> None:
-    sys.stdout.write(f"{name:<22}{value}\n")
+    sys.stdout.write(f"{name:<26}{value}\n")

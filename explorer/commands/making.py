@@ -78,11 +78,11 @@ def explore(
 
     Args:
         model: a model.toml, or a file that stands alone.
-        images: folder, picture or .npy; may be left out where the model brings its own.
+        images: folder, file, table of files, or arrays; may be left out where the model brings its own.
         layer: the layer; by default the one the model.toml suggests, else the last spatial one.
         method: how positions are projected.
         components: dimensions of the map.
-        seed: random state of the projection and of the sampling.
+        seed: random state of the projection.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         out: the run folder (default: runs/ and the model's name).
         overwrite: replace a run of something else that is in the way.
@@ -116,6 +116,7 @@ def capture(
     *,
     layer: Layers = None,
     out: Path,
+    masks: Path | None = None,
     memory: float = 0.5,
     overwrite: Flag = False,
 ) -> None:
@@ -125,9 +126,10 @@ def capture(
 
     Args:
         model: a model.toml, or a file that stands alone.
-        images: folder, picture or .npy.
+        images: folder, file, table of files (.csv, .parquet), or arrays (.npy, .npz).
         layer: a layer; may be given several times.
         out: the run folder.
+        masks: folder of class maps named as the images are, or .npy (default: masks/ beside images/).
         memory: gigabytes that captured values may take while they wait to be written.
         overwrite: replace a run of something else that is in the way.
     """
@@ -136,7 +138,7 @@ def capture(
     if not 0 < memory < 1e6:
         raise InputError(f"--memory {memory}: expected more than 0 gigabytes")
     size = int(memory * 2**30)
-    run = capture_layers(model, images, layers=layer, out=out, memory=size, overwrite=overwrite)
+    run = capture_layers(model, images, layers=layer, out=out, masks=masks, memory=size, overwrite=overwrite)
     for name in run.layers:
         shape = " × ".join(str(axis) for axis in (*run.grid_shape(name), run.channels(name)))
         print(f"{name}: {shape}")
@@ -170,7 +172,7 @@ def project(
         layer: the layer; may be left out when there is one.
         method: how positions are projected.
         components: dimensions of the map.
-        seed: random state of the projection and of the sampling.
+        seed: random state of the projection.
         sample: most positions to project, or "all" (default: PCA all, t-SNE 25000, UMAP 50000).
         standardise: divide each channel by its standard deviation first.
         whiten: of PCA, divide each component by its standard deviation.

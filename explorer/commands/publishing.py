@@ -18,7 +18,7 @@ from explorer.commands.arguments import (
     image_number,
     picture_size,
 )
-from explorer.errors import InputError
+from explorer.errors import InputError, MissingExtraError
 from explorer.progress import say
 
 if TYPE_CHECKING:
@@ -127,6 +127,24 @@ def say_written(path: Path, written: object) -> None:
     print(f"{path} ({', '.join(about)})")
     for words in getattr(written, "left", ()):
         print(f"left out: {words}")
+
+
+def check_web(*, asked: bool) -> None:
+    """Look before a long projection whether the page can be served at all.
+
+    Raises:
+        MissingExtraError: trame is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("trame") is not None:
+        return
+    if asked:
+        raise MissingExtraError("the live page needs trame: pip install 'activation-explorer[web]'")
+    raise MissingExtraError(
+        "no screen here: `export` writes a page and `screenshot` a picture; "
+        "for the live page: pip install 'activation-explorer[web]'"
+    )
 
 
 def serve_page(run: Run, view: Scene, *, host: str, port: int) -> None:

@@ -59,13 +59,15 @@ def view(
             network who has the link read the run, over a connection that is not encrypted.
     """
     from explorer.capture import open_run
-    from explorer.commands.publishing import first_colour, serve_page
+    from explorer.commands.publishing import check_web, first_colour, serve_page
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
     opened = open_run(run)
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"
+    if paged:
+        check_web(asked=web)  # before a long projection
     projection = find_projection(opened, layer, method, components)
     shown = scene(opened, projection, colour=colour or usual, theme=theme)
     if state is not None:
@@ -105,8 +107,7 @@ def screenshot(
         camera: a camera that the window saved.
         image: number or name of the image whose heatmaps are shown.
         channel: the channel its map shows; the norm over all channels by default.
-        colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
-            metadata:NAME for a column of the run's metadata.
+        colour: label, image, row, column, norm, channel, component, rgb or trust.
         theme: light or dark.
     """
     from explorer.capture import open_run

@@ -74,9 +74,7 @@ class Job:
     def neighbours(self, unit: Unit) -> NeighbourStore:
         """The rows' neighbours, found when they are asked for."""
         metric: Any = self.settings.metric
-        return NeighbourStore(
-            unit.rows, metric=metric, path=self.keep, random_state=self.settings.random_state
-        )
+        return NeighbourStore(unit.rows, metric=metric, path=self.keep)
 
 
 def fit(

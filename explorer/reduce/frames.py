@@ -65,7 +65,7 @@ def project_frames(
         n_components: 2 or 3.
         tie: how strongly a position is pulled to its places in the frames beside, as a share of its
             neighbours' pull; 0 for maps that share only their first places.
-        random_state: seed of the maps and of the sampling.
+        random_state: seed of the maps.
         standardise: divide each channel by its standard deviation first.
         sample: most positions to project, drawn evenly over the images, the same in every frame.
         perplexity: t-SNE's effective number of neighbours.
@@ -90,7 +90,7 @@ def project_frames(
         method, n_components, random_state, standardise, most, float(perplexity), n_neighbors,
         float(min_dist), metric=metric,
     )  # fmt: skip
-    frames = [rows_of(source, layer, most, random_state) for source, layer in _named(sources, layers)]
+    frames = [rows_of(source, layer, most) for source, layer in _named(sources, layers)]
     _check(frames)
     jobs = [Job.of(samples, settings) for samples in frames]
     made = (_tsne if method == "tsne" else _umap)(jobs, tie)

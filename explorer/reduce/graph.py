@@ -29,12 +29,10 @@ class NeighbourStore:
         *,
         metric: Metric = "euclidean",
         path: Path | None = None,
-        random_state: int | None = 0,
     ) -> None:
         self.features = features
         self._metric: Metric = metric
         self._path = path
-        self._seed = random_state
         self._found: Neighbours | None = None
 
     def __call__(self, k: int) -> Neighbours:
@@ -45,9 +43,7 @@ class NeighbourStore:
         if self._found is None or self._found.k < k:
             wanted = min(max(k, LEAST_KEPT), len(self.features) - 1)
             with working(f"neighbours of {len(self.features):,} positions"):
-                self._found = find_neighbours(
-                    self.features, wanted, metric=self._metric, random_state=self._seed
-                )
+                self._found = find_neighbours(self.features, wanted, metric=self._metric)
             if self._path is not None:
                 with suppress(OSError):  # a run that may only be read does without
                     self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -62,12 +62,13 @@ def project(
         method: "pca", "tsne", "umap", "precomputed" for coordinates of your own, or a reducer of your
             own: any object with scikit-learn's `fit_transform`.
         n_components: 2 or 3.
-        random_state: seed; None for another result each time, which is not kept.
+        random_state: seed of the method; None for another result each time, which is not kept.
         standardise: divide each channel by its standard deviation first.
         whiten: of PCA, divide each component by its standard deviation.
-        sample: most positions to project, drawn evenly over the images; "all" for every one; None
-            for the method's default (PCA all, t-SNE 25,000, UMAP 50,000). Arrays are never sampled
-            unless a number is given.
+        sample: most positions to project, drawn evenly over the images, the same ones whatever the
+            seed, so that maps under several seeds can be compared; "all" for every one; None for the
+            method's default (PCA all, t-SNE 25,000, UMAP 50,000). Arrays are never sampled unless a
+            number is given.
         perplexity: t-SNE's effective number of neighbours; lowered to (n_samples - 1) / 3 where it is larger.
         n_neighbors: UMAP's number of neighbours; lowered to n_samples - 1 where it is larger.
         min_dist: UMAP's smallest distance between points of the map, 0 to 1.
@@ -90,7 +91,7 @@ def project(
         method = "precomputed"
     if not isinstance(method, str):
         most = sample_size(sample, "", from_run=False)
-        return _project_own(source if run is None else (run, str(layer)), method, most, random_state)
+        return _project_own(source if run is None else (run, str(layer)), method, most)
     most = sample_size(sample, method, from_run=run is not None)
     settings = Settings(
         method,
@@ -109,7 +110,7 @@ def project(
         return _project_run(run, layer, settings, coordinates=coordinates, watch=watch)
     from explorer.reduce.fit import fit
 
-    samples = rows_of(source, None, most if coordinates is None else None, random_state)
+    samples = rows_of(source, None, most if coordinates is None else None)
     if coordinates is not None:
         return _precomputed(samples.layer, samples.grid_shape, samples.rows, coordinates)
     return fit(samples, settings, watch=watch)
@@ -137,7 +138,7 @@ def _project_run(
             say(f"{error}: projecting again")
     rows = None
     if settings.sample is not None:
-        rows = even_rows(grid_shape, settings.sample, settings.random_state)
+        rows = even_rows(grid_shape, settings.sample)
     n_positions = math.prod(grid_shape)
     if rows is not None:
         say(
@@ -178,7 +179,7 @@ class _Ended:
 
 def neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
     """Where a run keeps the neighbours of these rows, for every method to share."""
-    rows = (settings.sample, settings.random_state, settings.standardise, settings.metric)
+    rows = (settings.sample, settings.standardise, settings.metric)
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
     return run.path / "neighbours" / f"{quote(layer, safe=' ')} {digest}.npz"
 
@@ -203,13 +204,13 @@ def saved_projections(run: Run) -> dict[str, Projection]:
     return found
 
 
-def _project_own(source: Any, reducer: Reducer, most: int | None, random_state: int | None) -> Projection:
+def _project_own(source: Any, reducer: Reducer, most: int | None) -> Projection:
     """Project with a reducer of the user's, and keep the result in the run folder."""
     from explorer.reduce.fit import assess
     from explorer.reduce.rows import check_finite, to_unit
 
     run, layer = source if isinstance(source, tuple) else (None, "")
-    samples = rows_of(source if run is None else run, layer, most, random_state)
+    samples = rows_of(source if run is None else run, layer, most)
     check_finite(samples)
     made = reducer.fit_transform(samples.features)
     own = _precomputed(samples.layer, samples.grid_shape, samples.rows, made)

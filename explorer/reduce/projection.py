@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import RunError
+from explorer.reduce.projection_check import FORMAT, array_problem, problem
 from explorer.samples import Samples
 
-FORMAT = 1
+AGAIN = "delete that folder and project again"
 DESCRIPTION = "projection.json"
 ARRAYS = "arrays.npz"
 
@@ -126,10 +127,15 @@ def load_projection(path: str | Path) -> Projection:
     folder = Path(path)
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if not isinstance(described, dict) or (wrong := problem(described)) is not None:
+            wrong = wrong if isinstance(described, dict) else "expected a JSON object"
+            raise RunError(f"{folder / DESCRIPTION}: damaged: {wrong}; {AGAIN}")
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             fitted = {
                 name.removeprefix("fitted."): arrays[name] for name in arrays if name.startswith("fitted.")
             }
+            if (wrong := array_problem(arrays, tuple(described["grid_shape"]))) is not None:
+                raise RunError(f"{folder / ARRAYS}: damaged: {wrong}; {AGAIN}")
             return Projection(
                 method=described["method"],
                 coordinates=arrays["coordinates"],
@@ -144,8 +150,6 @@ def load_projection(path: str | Path) -> Projection:
             )
     except FileNotFoundError:
         raise RunError(f"{folder}: no projection here; `activation-explorer project` writes one") from None
-    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, RecursionError) as error:
         kind = type(error).__name__
-        raise RunError(
-            f"{folder}: damaged projection ({kind}); delete that folder and project again"
-        ) from None
+        raise RunError(f"{folder}: damaged projection ({kind}); {AGAIN}") from None

@@ -41,7 +41,7 @@ def read_samples(run: Run, layer: str, rows: NDArray[np.int64] | None = None) ->
     return Samples(layer, np.concatenate(parts), grid_shape, rows)
 
 
-def rows_of(source: Any, layer: str | None, most: int | None, random_state: int | None) -> Samples:
+def rows_of(source: Any, layer: str | None, most: int | None) -> Samples:
     """At most so many rows of a run's layer, activations, samples or an array, drawn evenly over the inputs.
 
     Raises:
@@ -49,9 +49,9 @@ def rows_of(source: Any, layer: str | None, most: int | None, random_state: int 
     """
     if not is_run(source):
         samples = as_samples(source)
-        return samples if most is None else thin(samples, most, random_state)
+        return samples if most is None else thin(samples, most)
     name = layer_of(source, layer)
-    rows = None if most is None else even_rows(source.grid_shape(name), most, random_state)
+    rows = None if most is None else even_rows(source.grid_shape(name), most)
     return read_samples(source, name, rows)
 
 
@@ -90,11 +90,11 @@ def as_samples(source: Samples | Activations | NDArray[Any]) -> Samples:
     return Samples("rows", rows, (len(rows),))
 
 
-def thin(samples: Samples, most: int, random_state: int | None) -> Samples:
+def thin(samples: Samples, most: int) -> Samples:
     """At most so many of the samples, drawn evenly over the inputs."""
     if samples.rows is not None or samples.n_samples <= most:
         return samples
-    rows = even_rows(samples.grid_shape, most, random_state)
+    rows = even_rows(samples.grid_shape, most)
     return samples if rows is None else samples.take(rows)
 
 

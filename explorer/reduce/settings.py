@@ -32,7 +32,7 @@ class Settings:
     Attributes:
         method: "pca", "tsne", "umap" or "precomputed".
         n_components: 2 or 3.
-        random_state: seed of the method and of the sampling; None for another result each time.
+        random_state: seed of the method; None for another result each time.
         standardise: divide each channel by its standard deviation first.
         sample: most positions to project, None for all.
         perplexity: t-SNE's effective number of neighbours.

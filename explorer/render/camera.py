@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, RenderError
+from explorer.errors import InputError
+from explorer.render.files import save_text
 
 ANGLE = 26.0
 MARGIN = 0.94
@@ -77,12 +78,7 @@ class Camera:
         Raises:
             RenderError: the file cannot be written.
         """
-        target = Path(path)
-        try:
-            target.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise RenderError(f"{target}: cannot be written ({error})") from None
-        return target
+        return save_text(json.dumps(self.to_dict(), indent=1), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Camera:

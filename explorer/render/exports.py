@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.render.exporting import Options
-from explorer.render.files import written
+from explorer.render.files import save_text
 from explorer.render.sheet import SIZE
 
 if TYPE_CHECKING:
@@ -41,5 +41,4 @@ def export_state(scene: Scene, path: Path, options: Options | None = None) -> No
 
 def export_code(scene: Scene, path: Path, options: Options | None = None) -> None:
     """Write lines of Python that rebuild the view, .py."""
-    with written(path) as beside:
-        beside.write_text(scene.code(), encoding="utf-8")
+    save_text(scene.code(), path)

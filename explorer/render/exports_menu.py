@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer.render.files import save_text
 from explorer.render.text import plural
 from explorer.render.widgets import Item
 
@@ -54,9 +55,7 @@ def state(controls: Actions) -> None:
 
 def code(controls: Actions) -> None:
     """Write lines of Python that bring the view back into the current folder."""
-    path = free_name(stem(controls), ".py")
-    path.write_text(controls.scene.code(), encoding="utf-8")
-    controls.message = f"saved {path}"
+    controls.message = f"saved {save_text(controls.scene.code(), free_name(stem(controls), '.py'))}"
 
 
 def selection(controls: Actions, suffix: str) -> None:

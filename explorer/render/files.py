@@ -1,4 +1,4 @@
-"""Writing pictures to files."""
+"""Writing pictures and words to files."""
 
 from __future__ import annotations
 
@@ -64,3 +64,15 @@ def written(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def save_text(text: str, path: str | Path) -> Path:
+    """Write text to a file.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    target = Path(path)
+    with written(target) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return target

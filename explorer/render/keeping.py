@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import ExplorerError, InputError, RenderError, first_line
+from explorer.errors import ExplorerError, InputError, first_line
 from explorer.reduce.projection import Projection
+from explorer.render.files import save_text
 from explorer.render.quantities import Clustering
 from explorer.render.selection import Selection
 from explorer.render.state import State
@@ -82,12 +83,7 @@ class Keeping:
         Raises:
             RenderError: the file cannot be written.
         """
-        target = Path(path)
-        try:
-            target.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise RenderError(f"{target}: cannot be written ({error})") from None
-        return target
+        return save_text(json.dumps(self.to_dict(), indent=1), path)
 
     def load_state(self, path: str | Path) -> None:
         """Bring back what `save_state` wrote; the scene stays as it is where that cannot be.

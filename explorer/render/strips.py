@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.render.colours import scale_of
 from explorer.render.near import Near, neighbourhood
 from explorer.render.state import State
 from explorer.render.text import count, number
+from explorer.render.values import length
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Thumb:
     Attributes:
         at: what a click leads to: (image, *position), or (image,).
         caption: a word below it.
-        picture: (height, width, 3), or None where no picture was kept.
+        picture: (height, width, 3); None where there is neither a picture nor a map.
         box: what of it is marked: left, top, right and bottom from 0 to 1; None for nothing.
     """
 
@@ -71,7 +73,7 @@ def _near(state: State, near: Near) -> tuple[Thumb, ...]:
 
 def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
     """What surrounds a position in its picture, and the position in it; (image,) gives the whole."""
-    picture, spatial = state.run.picture(at[0]), state.values.spatial
+    picture, spatial = picture_of(state, at[0]), state.values.spatial
     if picture is None or len(spatial) != 2 or len(at) != 3:
         return Thumb(at, caption, picture)
     tall, wide = picture.shape[:2]
@@ -91,9 +93,18 @@ def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
 def _ranked(state: State, most: int) -> Strip:
     """Pictures by how much of them is selected, most first; the place in the middle of what is selected."""
     ranked = state.selection.ranked()
-    thumbs = [Thumb((image,), share_words(share), state.run.picture(image)) for image, share in ranked[:most]]
+    thumbs = [Thumb((image,), share_words(share), picture_of(state, image)) for image, share in ranked[:most]]
     images = f"{count(len(ranked))} of {count(state.run.n_images)} pictures hold any"
     return Strip(f"most selected first · {images}", tuple(thumbs))
+
+
+def picture_of(state: State, image: int) -> NDArray[np.uint8] | None:
+    """An input as a person sees it; where none was kept, the norm of its positions as a map."""
+    picture = state.run.picture(image)
+    if picture is not None or len(state.values.spatial) != 2:
+        return picture
+    norms = length(state.values.image(image))
+    return scale_of(norms, state.theme).colours(norms, (128, 128, 128))
 
 
 def share_words(share: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from explorer.render.drawing import Box, Drawing, Raster
 from explorer.render.exporting import Options
-from explorer.render.files import written
+from explorer.render.files import save_text, written
 from explorer.render.page import draw_page
 from explorer.render.sheet import SIZE, Sheet, see_through
 
@@ -43,15 +43,15 @@ def export_page(scene: Scene, path: Path, options: Options | None = None) -> Non
     title = f"{scene.state.run.name}, {scene.projection.layer}, {scene.projection.method}"
     with scene.aside():
         drawing = drawn_page(scene, Sheet(options.size or SIZE, alone=options.alone), options.transparent)
-    with written(path) as beside:
-        if path.suffix.lower() == ".pdf":
-            from explorer.render.pdf import save_pdf
+    if path.suffix.lower() == ".pdf":
+        from explorer.render.pdf import save_pdf
 
+        with written(path) as beside:
             save_pdf(drawing, beside, title)
-        else:
-            from explorer.render.svg import svg
+    else:
+        from explorer.render.svg import svg
 
-            beside.write_text(svg(drawing, title), encoding="utf-8")
+        save_text(svg(drawing, title), path)
 
 
 def drawn_page(scene: Scene, sheet: Sheet, transparent: bool) -> Drawing:

@@ -4,7 +4,7 @@ const KEYS = [
   ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
   ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B", "turn, lasso, box"], ["V", "select only what is visible"],
   ["2  3", "flat or in space"], ["F", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
-  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["T", "light or dark"], ["/", "search pictures"],
+  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["T", "light or dark"], ["/", "search pictures"],
   ["Esc", "drop the selection"], ["?", "these keys"],
 ];
 
@@ -144,7 +144,7 @@ class Frame {
       o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), v: () => this.toggleVisible(), n: () => this.toggleNames(),
       f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
-      "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
+      m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
       Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];

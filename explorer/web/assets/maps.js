@@ -56,11 +56,11 @@ function filledOf(chosen, wide, tall, x, y) {
 }
 
 /** Stroke twice: wide in a tone that parts it from any picture, then narrow in its colour. */
-function stroked(context, path, colour, width, under) {
+function stroked(context, path, colour, width, under, margin = 2) {
   context.lineJoin = "round";
   context.lineCap = "round";
   context.strokeStyle = under;
-  context.lineWidth = width + 2;
+  context.lineWidth = width + margin;
   context.stroke(path);
   context.strokeStyle = colour;
   context.lineWidth = width;
@@ -90,7 +90,7 @@ function drawThumb(view, canvas, bitmap, image, { width, height, focus = null, m
     context.clip(filledOf(chosen, wide, tall, x, y));
     context.drawImage(bitmap, 0, 0, width, height);
     context.restore();
-    if (Math.min(x, y) >= 0.6) stroked(context, outlineOf(chosen, wide, tall, x, y), view.ink("--accent"), Math.min(x, y) < 2.5 ? 0.75 : 1.25, view.ink("--under"));
+    if (Math.min(x, y) >= 0.6) stroked(context, outlineOf(chosen, wide, tall, x, y), view.ink("--accent"), Math.min(x, y) < 2.5 ? 0.75 : 1.25, view.ink("--under"), Math.min(x, y) < 2.5 ? 1 : 2);
   }
   if (focus !== null) ring(view, context, focus, width / wide, height / tall, 7);
 }
@@ -99,7 +99,9 @@ function drawThumb(view, canvas, bitmap, image, { width, height, focus = null, m
 function ring(view, context, cell, x, y, least, colour = "--accent") {
   const wide = view.cells[1], column = cell % wide, row = Math.floor(cell / wide);
   const w = Math.max(x, least), h = Math.max(y, least), path = new Path2D();
-  path.rect((column + 0.5) * x - w / 2, (row + 0.5) * y - h / 2, w, h);
+  // At an edge it is moved inwards, so that no side of it is cut off.
+  const left = clamp((column + 0.5) * x - w / 2, 1.5, Math.max(1.5, wide * x - w - 1.5)), top = clamp((row + 0.5) * y - h / 2, 1.5, Math.max(1.5, view.cells[0] * y - h - 1.5));
+  path.rect(left, top, w, h);
   stroked(context, path, view.ink(colour), 2, view.ink("--under"));
 }
 
@@ -208,7 +210,8 @@ class MapPanel {
   marks(context, x, y) {
     const { view } = this, [tall, wide] = view.cells, from = view.placeOf(view.image, 0);
     if (view.selection.perImage[view.image]) {
-      stroked(context, outlineOf((cell) => view.selection.has(from + cell), wide, tall, x, y), view.ink("--accent"), 1.5, view.ink("--under"));
+      const fine = Math.min(x, y) < 4; // narrow cells are not to be covered by their outline
+      stroked(context, outlineOf((cell) => view.selection.has(from + cell), wide, tall, x, y), view.ink("--accent"), fine ? 0.9 : 1.5, view.ink("--under"), fine ? 0.9 : 2);
     }
     if (view.hovered && view.hovered.image === view.image) ring(view, context, view.hovered.cell, x, y, 6, "--text");
     const focus = view.focusCell();

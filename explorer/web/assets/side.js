@@ -6,7 +6,11 @@ class Side {
     this.name = el("h2");
     this.label = el("span", { class: "chip" });
     const step = (by, name, words) => { const b = el("button", { type: "button", class: "icon", title: words, "aria-label": words, onclick: () => view.stepImage(by) }); b.append(icon(name)); return b; };
-    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture ["), el("div", { class: "side-name" }, this.name, this.label), step(1, "right", "next picture ]"));
+    this.whole = el("button", { type: "button", class: "icon", title: "select all of this picture", "aria-label": "select all of this picture", onclick: () => view.takeImage() });
+    this.whole.append(icon("target"));
+    this.larger = el("button", { type: "button", class: "icon", title: "larger or smaller maps (M)", "aria-label": "larger or smaller maps", onclick: () => view.enlarge() });
+    this.larger.append(icon("fit"));
+    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture ["), el("div", { class: "side-name" }, this.name, this.label), this.larger, this.whole, step(1, "right", "next picture ]"));
     this.map = el("select", { class: "choice small", "aria-label": "map", onchange: () => view.showMap(this.map.value) });
     this.slice = el("input", { type: "range", min: "0", value: "0", "aria-label": "slice", oninput: () => view.showSlice(Number(this.slice.value)) });
     this.sliceRow = el("label", { class: "field slice", hidden: true }, el("span", {}, "Slice"), this.slice);

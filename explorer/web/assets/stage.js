@@ -192,7 +192,8 @@ class Stage {
       this.looking = 0;
       if (this.moving || this.held) return;
       if (this.cloud.busy) { this.look(this.pointer.x, this.pointer.y, event); return; }
-      const onLabel = this.labels.some((box) => this.pointer.x >= box.x && this.pointer.x <= box.x + box.w && this.pointer.y >= box.y && this.pointer.y <= box.y + box.h);
+      const onLabel = this.labels.find((box) => this.pointer.x >= box.x && this.pointer.x <= box.x + box.w && this.pointer.y >= box.y && this.pointer.y <= box.y + box.h);
+      this.over.title = onLabel ? `select all of ${onLabel.text}` : "";
       const row = onLabel ? -1 : this.cloud.pick(this.pointer.x, this.pointer.y, 5);
       this.over.style.cursor = onLabel || row >= 0 ? "pointer" : this.tool === "turn" ? "grab" : "crosshair";
       this.view.hover(row, this.pointer);

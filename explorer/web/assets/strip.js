@@ -39,7 +39,8 @@ class Strip {
   /** Order and draw anew. */
   update() {
     const { view } = this, { selection } = view;
-    if (selection.size) {
+    const ranked = selection.size > 0 && !view.filtered;
+    if (ranked) {
       this.order = selection.ranking();
       this.heading.textContent = "Where it comes from";
       const others = view.meta.nImages - this.order.length;
@@ -49,11 +50,11 @@ class Strip {
       this.heading.textContent = view.filtered ? "Found" : "Pictures";
       this.detail.textContent = view.filtered ? `${count(this.order.length)} of ${count(view.meta.nImages)} pictures` : `${count(view.meta.nImages)}`;
     }
-    this.sort.hidden = selection.size > 0;
+    this.sort.hidden = ranked;
     this.list.style.width = `${this.order.length * this.step}px`;
     this.list.replaceChildren();
     this.cards.clear();
-    if (selection.size) this.scroller.scrollLeft = 0;
+    if (ranked || view.filtered) this.scroller.scrollLeft = 0;
     this.fill();
   }
 

@@ -207,6 +207,12 @@ class Viewer extends Looking {
     this.take(places, mode, `all of ${this.colouring.names[code]}`);
   }
 
+  /** Select every position of the picture that is shown. */
+  takeImage() {
+    const from = this.image * this.each;
+    this.take(Array.from({ length: this.each }, (_, i) => from + i), "replace", `all of ${shortened(this.meta.names[this.image], 28)}`);
+  }
+
   /** Select cells of the picture that is shown, as they are painted. */
   paintCells(cells, mode, held) {
     if (!held.before) held.before = mode === "replace" ? new Uint32Array(0) : this.selection.places();
@@ -269,7 +275,15 @@ class Viewer extends Looking {
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
   /** As tall as leaves room for the facts and the first neighbours below. */
-  get mapHeight() { return clamp((window.innerHeight - 510) / 2, 150, 300); }
+  get mapHeight() { return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - 510) / 2, 150, 300); }
+
+  /** One map below the other, as wide as the side; or four beside one another again. */
+  enlarge() {
+    this.large = !this.large;
+    this.side.grid.classList.toggle("large", this.large);
+    this.side.larger.setAttribute("aria-pressed", String(this.large));
+    this.side.draw();
+  }
 
   sizePoints(scale) {
     this.pointScale = scale;

@@ -44,6 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(CONTESTS)} (default: all)")
     parser.add_argument("--show", action="store_true", help="only print what was measured last")
+    parser.add_argument("--readme", action="store_true", help="also put the table into README.md")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for benchmarks.json and .png")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(CONTESTS)
@@ -60,6 +61,11 @@ def main() -> int:
     results = [result for name in CONTESTS if name in known for result in known[name]]
     draw(results, asked.out / "benchmarks.png")
     print(f"{machine()}\n\n{table(results)}")
+    if asked.readme:
+        readme = DOCS.parent / "README.md"
+        before, _, after = readme.read_text(encoding="utf-8").split("<!-- bench -->\n")
+        shown = f"{machine()}\n\n{table(results)}\n"
+        readme.write_text("<!-- bench -->\n".join([before, shown, after]), encoding="utf-8")
     return 0 if all(result.met for result in results) else 1
 
 

@@ -30,6 +30,8 @@ def test_the_table_marks_what_falls_short() -> None:
     lines = table([fast, slow, poor]).splitlines()
     assert lines[2] == "| a map | 1.00 s | another | 12.0 s | 12.0 | 6.0 | KL 1.25, 1.3 |"
     assert ["✗" in line for line in lines[2:]] == [False, True, True]
+    slower = table([Result("many", "few", 60.0, 10.0, 1 / 7)]).splitlines()[2]
+    assert "| 6.0 × its time | 7.0 × its time |" in slower
 
 
 def test_results_are_kept_beside_those_of_other_contests(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The scene: a point, its pixel in the heatmaps and its row in the projection are one thing."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from PIL import Image
 
 from explorer.errors import InputError, LayerError
 from explorer.reduce.projection import Projection
+from explorer.reduce.rgb_basis import rgb
 from explorer.render import scene
 from explorer.render.camera import Camera, frame
 from explorer.render.layout import Rect, lay_out
@@ -390,3 +392,16 @@ def test_cells_narrower_than_a_pixel_can_be_selected(spatial: tuple[int, ...]) -
     shown = scene(run, Projection("pca", coordinates, "block2", (2, *spatial)))
     shown.select(1, *(3,) * len(spatial))
     assert shown.page(SMALL).canvas.size
+
+
+def test_colours_of_another_run_are_used_and_held_against_the_channels() -> None:
+    run, other = run_of(), rgb(run_of(images=3))
+    shown = made(run, colour="rgb")
+    own = np.asarray(shown.frame(SMALL))
+    swapped = dataclasses.replace(other, low=other.high, high=other.high + 1)
+    shown.use_rgb(swapped)
+    assert shown.basis() is swapped
+    assert (np.asarray(shown.frame(SMALL)) != own).any()
+    narrow = ArrayRun(run.values[..., :4])
+    with pytest.raises(InputError, match="has 4 channels, the colours are of 5"):
+        scene(narrow, projected(narrow), rgb=other)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.reduce.projection import Projection
+    from explorer.reduce.rgb_basis import RgbBasis
     from explorer.render.linked_scene import Scene
     from explorer.render.values import RunLike
 
@@ -29,6 +30,7 @@ def scene(
     channel: int | None = None,
     colour: str = "label",
     theme: str = "light",
+    rgb: RgbBasis | None = None,
 ) -> Scene:
     """Tie a run's heatmaps to a projection of one of its layers.
 
@@ -41,6 +43,7 @@ def scene(
             "channel", "component", "rgb", "trust", "cluster"; "mask" where the run has masks, and
             "metadata:NAME" for a column of its metadata. `scene.state.colours` lists what there is.
         theme: "light" or "dark".
+        rgb: PCA→RGB colours of another run in place of this one's own.
 
     Raises:
         InputError: an image, channel, colour or theme that there is not, or a projection of another run.
@@ -48,7 +51,10 @@ def scene(
     """
     from explorer.render.linked_scene import Scene
 
-    return Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
+    made = Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
+    if rgb is not None:
+        made.use_rgb(rgb)
+    return made
 
 
 def grid(

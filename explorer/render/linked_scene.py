@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import marks
 from explorer.render.adjusting import Adjusting
@@ -35,6 +36,8 @@ from explorer.render.words import header, info, method_name
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from explorer.reduce.rgb_basis import RgbBasis
 
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
@@ -107,6 +110,19 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     @view.setter
     def view(self, camera: Camera | None) -> None:
         self.views.chosen = camera
+
+    def use_rgb(self, basis: RgbBasis) -> None:
+        """Take PCA→RGB colours of another run, so that the same features have the same colour in both.
+
+        Raises:
+            InputError: they are of another number of channels than this layer's.
+        """
+        layer, channels = self.state.values.layer, len(basis.pca.mean)
+        here = self.state.run.channels(layer)
+        if here != channels:
+            raise InputError(f"layer {layer} has {here} channels, the colours are of {channels}")
+        self._basis = layer, basis
+        self._page = self._colouring = self._look = None
 
     def basis(self) -> Any:
         """The layer's PCA→RGB colours, fitted when they are first needed."""

@@ -92,3 +92,10 @@ def test_coordinates_of_ones_own_are_opened_from_the_run(run: Run) -> None:
     coordinates = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
     scene = explorer.scene(run, explorer.project(run, layer="half", coordinates=coordinates))
     np.testing.assert_array_equal(rebuilt(scene).projection.coordinates, coordinates)
+
+
+def test_colours_of_another_run_are_said_to_be_missing(run: Run) -> None:
+    scene = explorer.scene(run, explorer.project(run, method="pca"))
+    assert "use_rgb" not in scene.code()
+    scene.use_rgb(scene.basis())
+    assert scene.code().splitlines()[-1].startswith("# PCA→RGB colours of another run")

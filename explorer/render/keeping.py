@@ -31,11 +31,13 @@ class Keeping:
         state: what is shown, without any drawing.
         views: the cameras.
         named: whether classes are named at their centres.
+        borrowed: the layer that has PCA→RGB colours of another run, or None.
     """
 
     state: State
     views: Views
     named: bool
+    borrowed: str | None
 
     @property
     def projection(self) -> Projection:

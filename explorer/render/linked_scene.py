@@ -51,6 +51,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
         sheet: what the last picture was drawn on.
+        borrowed: the layer for which `use_rgb` took another run's colours, or None.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
         self._basis: tuple[str, Any] | None = None
+        self.borrowed: str | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
         self._look: tuple[tuple[Any, ...], Look] | None = None
         self._centres: tuple[Look, tuple[Centre, ...]] | None = None
@@ -121,7 +123,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         here = self.state.run.channels(layer)
         if here != channels:
             raise InputError(f"layer {layer} has {here} channels, the colours are of {channels}")
-        self._basis = layer, basis
+        self._basis, self.borrowed = (layer, basis), layer
         self._page = self._colouring = self._look = None
 
     def basis(self) -> Any:

@@ -20,6 +20,8 @@ SHORT = 100
 def code(scene: Keeping) -> str:
     """The lines; only what differs from a new scene is set."""
     body = [*_looks(scene.state), *_chosen(scene.state), *_seen(scene)]
+    if scene.borrowed == scene.state.values.layer:
+        body.append("# PCA→RGB colours of another run are not in these lines: scene.use_rgb takes them")
     imports = ["import explorer"]
     if any("Clustering(" in line for line in body):
         imports.append("from explorer.render.quantities import Clustering")

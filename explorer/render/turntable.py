@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, MissingExtraError, RenderError, first_line
+from explorer.errors import InputError, MissingExtraError, RenderError
 from explorer.progress import Advance, progress, say
 from explorer.render.camera import ANGLE, MARGIN, Camera, vector
 from explorer.render.exporting import Options
@@ -186,31 +188,50 @@ def _mp4(path: Path, draw: Draw, coding: Coding) -> None:
         ) from None
     with _ffmpeg(imageio_ffmpeg, path, coding) as writer:
         for index in range(coding.n):
-            writer.send(np.ascontiguousarray(draw(index)))
+            writer.write(np.ascontiguousarray(draw(index)).tobytes())
             coding.advance(1)
 
 
 @contextmanager
 def _ffmpeg(library: Any, path: Path, coding: Coding) -> Iterator[Any]:
-    """The encoder while frames are sent to it; ended in any case."""
-    writer = library.write_frames(
-        str(path),
-        coding.size,
-        fps=coding.fps,
-        codec="libx264",
-        pix_fmt_in="rgb24",
-        pix_fmt_out="yuv420p",
-        quality=None,
-        macro_block_size=2,
-        output_params=["-crf", str(QUALITY), "-preset", "medium", "-movflags", "+faststart"],
-    )
-    try:
-        writer.send(None)
-        yield writer
-    except OSError as error:
-        raise RenderError(f"{path}: ffmpeg wrote no video ({first_line(error)})") from None
-    finally:
-        writer.close()
+    """The pipe into which frames are written; the encoder is ended in any case.
+
+    It is started here, not by the library, which forks in a way that JAX's threads do not bear.
+    """
+    wide, tall = coding.size
+    taken = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{wide}x{tall}",
+        "-r",
+        f"{coding.fps:g}",
+        "-i",
+        "-",
+    ]
+    coded = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", str(QUALITY), "-movflags", "+faststart"]
+    command = [library.get_ffmpeg_exe(), "-y", "-v", "error", *taken, *coded, str(path)]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=errors, stderr=errors, start_new_session=True
+        )
+        try:
+            with suppress(BrokenPipeError):  # it has ended, and says why
+                yield process.stdin
+                process.communicate()
+        finally:
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        if process.returncode:
+            errors.seek(0)
+            words = (errors.read().decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[-1]
+            raise RenderError(f"{path}: ffmpeg wrote no video ({words[:160]})")
 
 
 def _gif(path: Path, draw: Draw, coding: Coding) -> None:

@@ -171,7 +171,7 @@ def test_the_command_writes_the_file_and_says_what_it_left_out(
     said = capsys.readouterr().out
     assert out.is_file()
     assert "left out: 3 of 5 channels" in said
-    assert main(["export", str(run.path), "--out", str(tmp_path / "x.png")]) == 2
+    assert main(["export", str(run.path), "--out", str(tmp_path / "x.docx")]) == 2
 
 
 def test_the_flat_view_shows_the_two_widest_directions() -> None:

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from explorer.commands.arguments import Colour, Components, Kept, Layer, Theme, find_projection, image_number
-from explorer.errors import MissingExtraError
+from explorer.commands.arguments import (
+    Colour,
+    Components,
+    Flag,
+    Kept,
+    Layer,
+    Theme,
+    find_projection,
+    image_number,
+    picture_size,
+)
+from explorer.errors import InputError, MissingExtraError
 from explorer.progress import say
 
 if TYPE_CHECKING:
     from explorer.capture import Run
-    from explorer.reduce import Projection
+    from explorer.render.linked_scene import Scene
 
 OFF = Annotated[bool, Parameter(negative_bool=("no-",))]
 
@@ -22,59 +32,100 @@ def export(
     run: Path,
     /,
     *,
-    out: Path,
+    out: Path | None = None,
+    code: Flag = False,
+    state: Path | None = None,
     layer: Layer = None,
     method: Kept | None = None,
     components: Components | None = None,
     image: str = "0",
+    channel: int | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    size: str | None = None,
+    transparent: Flag = False,
+    alone: Flag = False,
+    seconds: float = 8.0,
+    fps: float = 25.0,
     megabytes: float = 15.0,
     pictures: OFF = True,
     neighbours: OFF = True,
     similarity: OFF = True,
     channels: int | None = None,
 ) -> None:
-    """Write one HTML file that shows the cloud and its heatmaps without Python and without a network.
+    """Take the cloud and its heatmaps elsewhere, as the kind of file that the ending of --out says.
 
-    Shows the newest projection that fits, or makes one where the run has none. What does not fit into the
-    file is left out, and said here and in the page.
+    A page that opens without Python and without a network (.html), a picture (.png, .jpg), a picture whose
+    words and maps stay sharp at any size (.svg, .pdf), one full turn that loops without a seam (.mp4, .gif),
+    the points with their colours (.glb, .gltf, .ply, .vtp), the selection (.csv, .parquet, .npz of masks),
+    the state (.json), lines of Python (.py). Shows the newest projection that fits, or makes one where the
+    run has none. What is left out of a file is said.
 
-    Example: activation-explorer export runs/first --out cloud.html
+    Examples: activation-explorer export runs/first --out cloud.html,
+    activation-explorer export runs/first --out cloud.png --size 3840x2160 --transparent,
+    activation-explorer export runs/first --state state.json --out turn.mp4
 
     Args:
         run: a run folder.
-        out: the file, .html.
+        out: the file.
+        code: print lines of Python that rebuild the view.
+        state: a state that was saved: map, camera, colours and selection are taken from it, and the
+            options from --layer to --theme are not.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
         image: number or name of the image that is shown first.
+        channel: the channel its map shows; the norm over all channels by default.
         colour: what the points are coloured by first: label by default, clusters where there are no labels.
         theme: light or dark.
-        megabytes: the most the file may weigh.
-        pictures: keep small versions of the images.
-        neighbours: keep each point's nearest neighbours in the layer.
-        similarity: keep what similarities to a chosen position are computed from.
-        channels: keep the maps of at most so many channels; as many as fit by default.
+        size: width and height in pixels of a picture, such as 3840x2160.
+        transparent: let what is behind a picture through; not of .jpg, .mp4 and .gif.
+        alone: leave the heatmaps out of a picture: the cloud with title and legend.
+        seconds: how long one full turn takes.
+        fps: frames a second of a turn.
+        megabytes: the most an HTML file may weigh.
+        pictures: keep small versions of the images in an HTML file.
+        neighbours: keep each point's nearest neighbours in the layer in an HTML file.
+        similarity: keep what similarities to a chosen position are computed from in an HTML file.
+        channels: keep the maps of at most so many channels in an HTML file; as many as fit by default.
     """
     from explorer.capture import open_run
     from explorer.render import scene
-    from explorer.render.exporting import Options
-    from explorer.web.file import export_html
+    from explorer.render.exporting import Options, writer_of
 
+    if out is None and not code:
+        raise InputError("export: name a file with --out, or ask for lines of Python with --code")
+    write = None if out is None else writer_of(out)  # an ending that nobody knows is told before any work
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)
-    view = scene(
-        opened,
-        projection,
-        image=image_number(opened, image),
-        colour=colour or first_colour(opened),
-        theme=theme,
-    )
-    kept = Options(megabytes, pictures, neighbours, similarity, channels)
-    written = export_html(view, out, kept)
-    print(f"{written.path} ({written.megabytes:.1f} MB)")
-    for words in written.left:
+    number, colour = image_number(opened, image), colour or first_colour(opened)
+    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    if state is not None:
+        view.load_state(state)
+    if code:
+        print(view.code(), end="")
+    if out is not None and write is not None:
+        pixels = None if size is None else picture_size(size)
+        kept = Options(
+            *(megabytes, pictures, neighbours, similarity, channels),
+            size=pixels,
+            transparent=transparent,
+            alone=alone,
+            seconds=seconds,
+            fps=fps,
+        )
+        say_written(out, write(view, out, kept))
+
+
+def say_written(path: Path, written: object) -> None:
+    """Print a file's size, what is to be known of it, and what was left out."""
+    weight = path.stat().st_size / 1e6
+    about = [
+        f"{weight:.1f} MB" if weight >= 0.1 else f"{weight * 1e3:.1f} kB",
+        *getattr(written, "facts", ()),
+    ]
+    print(f"{path} ({', '.join(about)})")
+    for words in getattr(written, "left", ()):
         print(f"left out: {words}")
 
 
@@ -96,15 +147,11 @@ def check_web(*, asked: bool) -> None:
     )
 
 
-def serve_page(
-    run: Run, projection: Projection, *, colour: str | None, theme: str, host: str, port: int
-) -> None:
+def serve_page(run: Run, view: Scene, *, host: str, port: int) -> None:
     """Serve the live page until it is interrupted, and print the link to it."""
-    from explorer.render import scene
     from explorer.web.guard import check_address, is_loopback
     from explorer.web.server import serve
 
-    view = scene(run, projection, colour=colour or first_colour(run), theme=theme)
     if not is_loopback(check_address(host)):
         say(
             f"--host {host}: everybody on that network who has the link can read {run.path}, "

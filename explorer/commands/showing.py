@@ -31,6 +31,7 @@ def view(
     components: Components | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    state: Path | None = None,
     web: Flag = False,
     port: int = 0,
     host: str = "127.0.0.1",
@@ -47,27 +48,34 @@ def view(
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
-        colour: label, image, row, column, norm, channel, component, rgb, trust or cluster.
+        colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
+            metadata:NAME for a column of the run's metadata.
         theme: light or dark.
+        state: a state that was saved: map, camera, colours and selection are taken from it, and the options
+            before this one are not.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that
             network who has the link read the run, over a connection that is not encrypted.
     """
     from explorer.capture import open_run
+    from explorer.commands.publishing import check_web, first_colour, serve_page
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
     opened = open_run(run)
-    if web or not has_screen():
-        from explorer.commands.publishing import check_web, serve_page
-
-        check_web(asked=web)
-        projection = find_projection(opened, layer, method, components)
-        serve_page(opened, projection, colour=colour, theme=theme, host=host, port=port)
-        return
+    paged = web or not has_screen()
+    usual = first_colour(opened) if paged else "label"
+    if paged:
+        check_web(asked=web)  # before a long projection
     projection = find_projection(opened, layer, method, components)
-    show(scene(opened, projection, colour=colour or "label", theme=theme), None)
+    shown = scene(opened, projection, colour=colour or usual, theme=theme)
+    if state is not None:
+        shown.load_state(state)
+    if paged:
+        serve_page(opened, shown, host=host, port=port)
+    else:
+        show(shown, None)
 
 
 def screenshot(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,14 +41,34 @@ def save_picture(picture: Image.Image, path: str | Path, *, compress_level: int 
         RenderError: the file cannot be written.
     """
     target = check_suffix(path)
-    try:
+    with written(target) as beside:
         if target.suffix.lower() == ".png":
-            picture.save(target, compress_level=compress_level)
+            picture.save(beside, compress_level=compress_level)
         else:
-            picture.save(target, quality=95)
-    except OSError as error:
-        raise RenderError(f"{target}: cannot be written ({error})") from None
+            picture.save(beside, quality=95)
     return target
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[Path]:
+    """Write to the path that is yielded: it becomes `path` when the block ends well, and else it goes.
+
+    Folders on the way are made. So a file is whole or not there, also after Ctrl-C.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    target = Path(path)
+    beside = target.with_name(f".{target.stem}.part{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        os.replace(beside, target)
+    except OSError as error:
+        raise RenderError(f"{target}: cannot be written ({error.strerror or error})") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def save_text(text: str, path: str | Path) -> Path:
@@ -55,8 +78,6 @@ def save_text(text: str, path: str | Path) -> Path:
         RenderError: the file cannot be written.
     """
     target = Path(path)
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise RenderError(f"{target}: cannot be written ({error})") from None
+    with written(target) as beside:
+        beside.write_text(text, encoding="utf-8")
     return target

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError, suggest
 from explorer.render.colours import Colour, Scale, Theme
+from explorer.render.drawing import drawing_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -96,6 +97,11 @@ def outline_mask(
     """Mark the cells of a mask (rows, columns) on a picture at a place: their outline, the rest paler."""
     from PIL import Image
 
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        box = (place.left, place.top, place.width, place.height)
+        drawing.mask(box, mask, pale=theme.panel, line=theme.accent)
+        return
     rows = np.arange(place.height) * mask.shape[0] // place.height
     columns = np.arange(place.width) * mask.shape[1] // place.width
     inside = mask[rows][:, columns]

@@ -31,11 +31,13 @@ class Keeping:
         state: what is shown, without any drawing.
         views: the cameras.
         named: whether classes are named at their centres.
+        borrowed: the layer that has PCA→RGB colours of another run, or None.
     """
 
     state: State
     views: Views
     named: bool
+    borrowed: str | None
 
     @property
     def projection(self) -> Projection:
@@ -68,6 +70,8 @@ class Keeping:
         kept |= {name: getattr(state, name) for name in (*SIMPLE, *SWITCHES)}
         kept |= {"named": self.named, "flat": self.views.flat}
         kept["camera"] = None if self.views.chosen is None else self.views.chosen.to_dict()
+        kept["turn"] = None if self.views.turn is None else self.views.turn.tolist()
+        kept["looking"] = state.looking
         kept["hidden"] = {mode: sorted(names) for mode, names in state.hidden.items()}
         kept["clustering"] = asdict(state.clustering)
         kept["focus"] = None if focus is None else [focus.image, *focus.position]
@@ -99,9 +103,8 @@ class Keeping:
         except (ExplorerError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             self.projection = before[1]
             self._restore(before[0])
-            raise InputError(
-                f"{path}: not a state of this run ({first_line(error)}); `save_state` writes one"
-            ) from None
+            words = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
+            raise InputError(f"{path}: not a state of this run ({words}); `save_state` writes one") from None
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         """Show what a dictionary says."""
@@ -123,35 +126,20 @@ class Keeping:
         state.hidden = {str(mode): frozenset(map(str, names)) for mode, names in hidden}
         chosen = content["selection"]
         grid = tuple(int(size) for size in chosen["grid_shape"])
-        looking = state.looking
         state.kept_selection = Selection.of_runs(grid, np.asarray(chosen["runs"], np.int64))
-        state.looking = looking and not state.wide
+        state.looking = state.focus is not None and bool(content.get("looking", not state.wide))
         self.named, self.views.flat = bool(content["named"]), bool(content["flat"]) or self.views.cloud.flat
         self.views.chosen = None
+        if "turn" in content:
+            self.views.turn = content["turn"]
         if content["camera"] is not None:
             self.camera = content["camera"]
 
     def code(self) -> str:
-        """Lines of Python that bring the map, the camera and the colours back, and a small selection."""
-        state, projection = self.state, self.state.projection
-        asked = {**projection.parameters, "layer": projection.layer}
-        known = ("layer", "method", "n_components", "random_state", "perplexity", "n_neighbors", "min_dist")
-        words = ", ".join(f"{name}={asked[name]!r}" for name in known if name in asked)
-        channel = state.channel if state.map == "channel" else None
-        look = f"image={state.image}, channel={channel}, colour={state.colour!r}, theme={state.theme!r}"
-        lines = [
-            "import explorer",
-            f"run = explorer.open_run({str(getattr(state.run, 'path', 'RUN'))!r})",
-            f"scene = explorer.scene(run, explorer.project(run, {words}), {look})",
-        ]
-        if self.views.flat and not self.views.cloud.flat:
-            lines.append("scene.flat = True")
-        lines.append(f"scene.camera = {self.camera!r}")
-        if 0 < len(state.selection) <= 100:
-            lines.append(f"scene.selection = {state.selection.positions().tolist()!r}")
-        elif state.selection:
-            lines.append(f"# {len(state.selection):,} positions are selected: scene.save_state keeps them")
-        return "\n".join(lines) + "\n"
+        """Lines of Python that rebuild the view to the pixel: map, colours, filters, selection, camera."""
+        from explorer.render.rebuilding import code
+
+        return code(self)
 
 
 def _found(state: State, now: Projection, wanted: Mapping[str, Any]) -> Projection:

@@ -52,8 +52,8 @@ class Layout:
         cloud: the point cloud's viewport.
         legend: what its colours mean.
         axes: how the projection's axes lie.
-        panels: the four places, of the pictures' shape, in which they are fitted.
-        info: the position that is looked at.
+        panels: the four places, of the pictures' shape, in which they are fitted; none beside a cloud alone.
+        info: the position that is looked at; None beside a cloud alone.
         strip: small pictures of neighbours, or of what is selected; None where there is no room.
     """
 
@@ -64,8 +64,8 @@ class Layout:
     cloud: Rect
     legend: Rect
     axes: Rect
-    panels: tuple[Rect, Rect, Rect, Rect]
-    info: Rect
+    panels: tuple[Rect, ...]
+    info: Rect | None
     strip: Rect | None
 
     def px(self, length: float) -> int:
@@ -100,13 +100,14 @@ class Shown:
         return left, top, left + wide, top + tall
 
 
-def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False) -> Layout:
+def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False, alone: bool = False) -> Layout:
     """Place everything for a window of `size` (width, height).
 
     Args:
         size: (width, height) in pixels.
         aspect: the pictures' width over their height: the panels have it too.
         bar: whether there is a row of buttons.
+        alone: whether the cloud has the whole width, without heatmaps beside it.
 
     Raises:
         InputError: too small to read, or larger than a graphics card draws.
@@ -124,17 +125,20 @@ def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False) ->
     margin, top = px(28), px(84)
     buttons = Rect(margin, top, width - 2 * margin, px(34)) if bar else None
     top += px(46) if bar else 0
-    panels, info, strip = _column(size=(width, height), top=top, aspect=aspect, px=px)
-    left = min(info.left, *(panel.left for panel in panels))
+    panels: tuple[Rect, ...] = ()
+    info, strip, left = None, None, width - margin
+    if not alone:
+        panels, info, strip = _column(size=(width, height), top=top, aspect=aspect, px=px)
+        left = min(info.left, *(panel.left for panel in panels))
     legend_height, corner = px(104), px(84)
-    wide = left - 2 * margin - corner - px(8)
+    wide = left - (1 if alone else 2) * margin - corner - px(8)
     legend = Rect(margin, height - margin - legend_height + px(14), wide, legend_height - px(6))
     return Layout(
         size=(width, height),
         scale=scale,
         header=Rect(margin, 0, width - 2 * margin, px(84)),
         bar=buttons,
-        cloud=Rect(0, top, left - margin, legend.top - top - px(10)),
+        cloud=Rect(0, top, width if alone else left - margin, legend.top - top - px(10)),
         legend=legend,
         axes=Rect(legend.right + px(8), legend.bottom - px(82), corner, px(82)),
         panels=panels,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +15,15 @@ from explorer.render.camera import Camera, spatial
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import Colouring, colouring, takes_long, with_size
+from explorer.render.colours import Colour
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
-from explorer.render.files import check_suffix, save_picture
 from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
 from explorer.render.panels import panels, picture_aspect
+from explorer.render.paper import SIZE, Paper
 from explorer.render.plane import cell_of, plane, position_at
 from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from explorer.reduce.rgb_basis import RgbBasis
 
-SIZE = (1600, 900)
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
@@ -52,7 +50,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         cloud: the points.
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
-        size: (width, height) of the last picture: pixels that are picked or clicked are those of it.
+        sheet: what the last picture was drawn on.
+        borrowed: the layer for which `use_rgb` took another run's colours, or None.
     """
 
     def __init__(
@@ -71,11 +70,17 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
         self._basis: tuple[str, Any] | None = None
+        self.borrowed: str | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
         self._look: tuple[tuple[Any, ...], Look] | None = None
         self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
-        self.size, self._interactive = SIZE, False
+        self.sheet = Paper(SIZE)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the last picture: pixels that are picked or clicked are those of it."""
+        return self.sheet.size
 
     @property
     def projection(self) -> Projection:
@@ -95,7 +100,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        return lay_out(self.size, picture_aspect(self.state), bar=self._interactive)
+        sheet = self.sheet
+        return lay_out(sheet.size, picture_aspect(self.state), bar=sheet.interactive, alone=sheet.alone)
 
     @property
     def view(self) -> Camera:
@@ -117,7 +123,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         here = self.state.run.channels(layer)
         if here != channels:
             raise InputError(f"layer {layer} has {here} channels, the colours are of {channels}")
-        self._basis = layer, basis
+        self._basis, self.borrowed = (layer, basis), layer
         self._page = self._colouring = self._look = None
 
     def basis(self) -> Any:
@@ -162,7 +168,8 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         chosen = state.selection if many else None
         isolated = state.image if state.isolated else None
         scaled = None if state.size is None else state.quantity(state.size)
-        key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled)
+        paper = self.sheet.paper
+        key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled, paper)
         if self._look is None or any(a is not b and a != b for a, b in zip(self._look[0], key, strict=True)):
             shown, emphasised = state.shown, None
             if many or state.isolated:
@@ -170,34 +177,47 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
                 if state.isolated:
                     emphasised &= state.image_of_row == state.image
             sizes = None if scaled is None else steps_of(scaled.values)
-            theme = theme_named(state.theme)
-            self._look = key, Look(found.colours, theme, None if shown.all() else shown, emphasised, sizes)
+            seen = None if shown.all() else shown
+            self._look = key, Look(found.colours, self.sheet.theme(state), seen, emphasised, sizes)
         return self._look[1]
 
     def page(self, size: tuple[int, int], *, interactive: bool = False) -> Page:
         """Everything but the points, composed for a window of `size`; kept until something changes."""
-        state, colours = self.state, theme_named(self.state.theme)
-        found = self.colouring()
-        shapes = (size, interactive, state.theme, state.image, state.channel, state.map, state.component)
+        return self._composed(Paper(size, interactive))
+
+    def _composed(self, sheet: Paper) -> Page:
+        """The page on a sheet; kept until something changes."""
+        state, found = self.state, self.colouring()
+        shapes = (sheet, state.theme, state.image, state.channel, state.map, state.component)
         marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
-            layout = lay_out(size, picture_aspect(state), bar=interactive)
-            mask = state.selection.mask(state.image) if state.wide else None
-            content = Content(
-                header=header(state),
-                panels=panels(state, colours, self.basis),
-                legend=with_size(found.legend, state),
-                info=info(state, interactive=interactive),
-                cell=cell_of(state),
-                mask=None if mask is None else plane(state, mask),
-                strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
-            )
-            self._page = key, compose(content, layout, colours)
+            layout = lay_out(sheet.size, picture_aspect(state), bar=sheet.interactive, alone=sheet.alone)
+            self._page = key, compose(self.content(layout), layout, sheet.theme(state))
         return self._page[1]
 
+    def content(self, layout: Layout) -> Content:
+        """All that a page of this layout says."""
+        state, interactive = self.state, layout.bar is not None
+        mask = state.selection.mask(state.image) if state.wide else None
+        return Content(
+            header=header(state),
+            panels=panels(state, theme_named(state.theme), self.basis) if layout.panels else (),
+            legend=with_size(self.colouring().legend, state),
+            info=info(state, interactive=interactive),
+            cell=cell_of(state),
+            mask=None if mask is None else plane(state, mask),
+            strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
+        )
+
     def frame(
-        self, size: tuple[int, int] = SIZE, *, rough: bool = False, interactive: bool = False
+        self,
+        size: tuple[int, int] = SIZE,
+        *,
+        rough: bool = False,
+        interactive: bool = False,
+        alone: bool = False,
+        paper: Colour | None = None,
     ) -> Image.Image:
         """The whole picture: page, cloud and marks.
 
@@ -205,16 +225,23 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             size: (width, height) in pixels.
             rough: quicker and coarser, for while the camera moves.
             interactive: whether to leave room for buttons and hint at mouse and keys.
+            alone: whether to leave the heatmaps out: the cloud with its title and legend.
+            paper: another colour for the page.
         """
         from PIL import Image
 
-        self.size, self._interactive = size, interactive
-        page, state = self.page(size, interactive=interactive), self.state
-        colours = theme_named(state.theme)
-        layout, place = page.layout, page.layout.cloud
+        self.sheet = Paper(size, interactive, alone, paper)
+        page = self._composed(self.sheet)
+        place = page.layout.cloud
         picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
         canvas.paste(Image.fromarray(np.ascontiguousarray(picture)), (place.left, place.top))
+        self.draw_marks(canvas, rough=rough)
+        return canvas
+
+    def draw_marks(self, canvas: Image.Image, *, rough: bool = False) -> None:
+        """Draw names, axes, the ring and what the picture leaves out over the last picture's cloud."""
+        layout, state, colours = self.layout, self.state, self.sheet.theme(self.state)
         marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
         marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
@@ -222,7 +249,6 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         if state.focus is not None and at is not None:
             marks.draw_ring(canvas, layout, colours, at=at, exact=state.focus.row is not None)
         marks.draw_note(canvas, layout, colours, words=self.caveat(rough=rough))
-        return canvas
 
     def caveat(self, *, rough: bool = False) -> str:
         """What the cloud's picture leaves out, in words; empty when it leaves out nothing."""
@@ -276,7 +302,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         row = self.pick(x, y)
         at = None if row is None else self.state.position_of(row)
         if at is None:
-            page = self.page(self.size, interactive=self._interactive)
+            page = self._composed(self.sheet)
             cell = page.cell(x, y)
             at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
         if at is None:
@@ -285,31 +311,6 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             self.image = at[0]
             return None
         return self.inspect(*at) if self.state.wide else self.select(*at)
-
-    def screenshot(
-        self, path: str | Path, *, size: tuple[int, int] = SIZE, camera: Mapping[str, Any] | None = None
-    ) -> Path:
-        """Write the picture to a PNG or JPEG file; no screen is needed.
-
-        Args:
-            path: the file; its suffix says the format.
-            size: (width, height) in pixels.
-            camera: seen from here instead, as `camera` gives it.
-
-        Raises:
-            InputError: another suffix, a size too small, or no camera.
-            RenderError: no picture can be made here, or the file cannot be written.
-        """
-        check_suffix(path)
-        kept, last = self.views.chosen, (self.size, self._interactive)
-        try:
-            if camera is not None:
-                self.camera = dict(camera)
-            picture = self.frame(size)
-        finally:
-            self.views.chosen = kept
-            self.size, self._interactive = last
-        return save_picture(picture, path)
 
     def show(self) -> None:
         """Open the window; returns when it is closed.

@@ -8,6 +8,7 @@ import numpy as np
 
 from explorer.render.camera import Camera
 from explorer.render.colours import Colour, Theme
+from explorer.render.drawing import Disc, Shape, Strokes, drawing_of
 from explorer.render.layout import Layout, Rect
 from explorer.render.text import disc, elide, font, rounded, width, write
 
@@ -32,13 +33,21 @@ def draw_axes(
     ends = camera.basis()[:2].T[:n] * np.array([1, -1]) * arm
     ahead = camera.basis()[2][:n]
     half = arm + px(4)
+    drawing = drawing_of(canvas)
     patch = Image.new("L", (2 * half * FINE, 2 * half * FINE))
     draw = ImageDraw.Draw(patch)
     for end, depth in sorted(zip(ends, ahead, strict=True), key=lambda pair: float(pair[1])):
         tip = tuple((half + end) * FINE)
         strength = 255 if depth > -0.3 else 150
         draw.line([(half * FINE, half * FINE), tip], fill=strength, width=round(1.6 * layout.scale * FINE))
-    canvas.paste(theme.muted, (round(centre[0]) - half, round(centre[1]) - half), patch.reduce(FINE))
+        if drawing is not None:
+            pair = zip(theme.muted, theme.page, strict=True)
+            faded = [round(page + (ink - page) * strength / 255) for ink, page in pair]
+            line = ((centre[0], centre[1]), (centre[0] + end[0], centre[1] + end[1]))
+            colour = (faded[0], faded[1], faded[2])
+            drawing.shapes.append(Strokes((line,), colour, 1.6 * layout.scale))
+    if drawing is None:
+        canvas.paste(theme.muted, (round(centre[0]) - half, round(centre[1]) - half), patch.reduce(FINE))
     page = ImageDraw.Draw(canvas)
     for axis, end in enumerate(ends):
         reach = float(np.hypot(*end))
@@ -60,6 +69,14 @@ def draw_ring(
         (11.5, 6.5, theme.page),
         (11.0, 3.0, theme.accent),
     ]
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        for radius, wide, colour in strokes:
+            whole = exact or colour == theme.page
+            drawing.shapes.append(
+                _ring(at, (radius * layout.scale, wide * layout.scale), colour, whole=whole)
+            )
+        return
     for radius, wide, colour in strokes:
         patch = Image.new("L", (2 * half * FINE, 2 * half * FINE))
         draw = ImageDraw.Draw(patch)
@@ -70,6 +87,19 @@ def draw_ring(
             draw.arc(box, start, end, fill=255, width=round(wide * layout.scale * FINE))
         corner = (round(at[0]) - half, round(at[1]) - half)
         paste_inside(canvas, layout, colour, corner=corner, mask=patch.reduce(FINE))
+
+
+def _ring(at: tuple[float, float], size: tuple[float, float], colour: Colour, *, whole: bool) -> Shape:
+    """A ring of (radius, thickness) as a shape, whole or dashed."""
+    radius, wide = size
+    if whole:
+        return Disc(at, radius, colour, wide)
+    arcs = [np.radians(np.linspace(start, start + 34, 9)) for start in range(0, 360, 60)]
+    lines = tuple(
+        tuple((at[0] + radius * float(np.cos(a)), at[1] + radius * float(np.sin(a))) for a in arc)
+        for arc in arcs
+    )
+    return Strokes(lines, colour, wide)
 
 
 def paste_inside(

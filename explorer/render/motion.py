@@ -17,15 +17,15 @@ TURN = math.pi  # radians for a drag over the frame's whole height
 def orbit(camera: Camera, dx: float, dy: float) -> Camera:
     """Turn about what the camera looks at, by a drag of (dx, dy) frame heights."""
     right, up, back = camera.basis()
-    turned = _rotated(back, up, -dx * TURN)
-    side = _rotated(right, up, -dx * TURN)
-    turned, lifted = _rotated(turned, side, -dy * TURN), _rotated(up, side, -dy * TURN)
+    turned = rotated(back, up, -dx * TURN)
+    side = rotated(right, up, -dx * TURN)
+    turned, lifted = rotated(turned, side, -dy * TURN), rotated(up, side, -dy * TURN)
     distance = float(np.linalg.norm(np.subtract(camera.position, camera.focal_point)))
     eye = np.array(camera.focal_point) + distance * turned
     return replace(camera, position=vector(eye), view_up=vector(lifted))
 
 
-def _rotated(of: NDArray[Any], about: NDArray[Any], angle: float) -> NDArray[Any]:
+def rotated(of: NDArray[Any], about: NDArray[Any], angle: float) -> NDArray[Any]:
     """A vector turned about a unit axis."""
     along = about * np.dot(about, of)
     turned = along + (of - along) * math.cos(angle) + np.cross(about, of) * math.sin(angle)
@@ -71,7 +71,7 @@ def between(one: Camera, other: Camera, part: float) -> Camera:
         return other
     start, end = one.basis(), other.basis()
     axis, angle = _turn_between(start, end)
-    rows = np.stack([_rotated(row, axis, angle * part) for row in start])
+    rows = np.stack([rotated(row, axis, angle * part) for row in start])
     focus = (1 - part) * np.array(one.focal_point) + part * np.array(other.focal_point)
     away = [float(np.linalg.norm(np.subtract(view.position, view.focal_point))) for view in (one, other)]
     distance = away[0] ** (1 - part) * away[1] ** part

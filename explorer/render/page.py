@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from explorer.render import legend as legends
 from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
-from explorer.render.heatmap import drawn, outline, outline_mask, overlay, resize
+from explorer.render.drawing import Box, Cells, Raster, Shape, drawing_of
+from explorer.render.heatmap import drawn, heatmap, outline, outline_mask, overlay, resize
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
 from explorer.render.strip_drawing import draw_strips
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 
+MOST_CELLS = 20_000  # that a drawing has as shapes
+
+
 @dataclass(frozen=True)
 class Content:
     """All that a page says.
 
     Attributes:
         header: title and facts.
-        panels: the heatmaps.
+        panels: the heatmaps, as many as the layout has places for.
         legend: what the points' colours mean.
         info: the selected position.
         cell: (row, column) to outline in the heatmaps, or None.
@@ -38,7 +42,7 @@ class Content:
     """
 
     header: Header
-    panels: tuple[Panel, Panel, Panel, Panel]
+    panels: tuple[Panel, ...]
     legend: Legend
     info: Info
     cell: tuple[int, int] | None
@@ -80,9 +84,16 @@ class Page:
 
 def compose(content: Content, layout: Layout, theme: Theme) -> Page:
     """Draw a page."""
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     canvas = Image.new("RGB", layout.size, theme.page)
+    return replace(draw_page(canvas, layout, theme, content=content), canvas=np.array(canvas))
+
+
+def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Content) -> Page:
+    """Draw everything but the points on a canvas, a picture's or a `Drawing`; `Page.canvas` stays empty."""
+    from PIL import ImageDraw
+
     draw = ImageDraw.Draw(canvas)
     _header(draw, layout, theme, header=content.header)
     shown = tuple(
@@ -100,8 +111,9 @@ def compose(content: Content, layout: Layout, theme: Theme) -> Page:
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
         links = draw_strips(canvas, layout, theme, strips=content.strips)
-    _info(canvas, layout, theme, info=content.info)
-    return Page(np.array(canvas), layout, shown, links, entries)
+    if layout.info is not None:
+        _info(canvas, layout, theme, info=content.info, place=layout.info)
+    return Page(np.zeros((0, 0, 3), np.uint8), layout, shown, links, entries)
 
 
 def _header(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, header: Header) -> None:
@@ -123,11 +135,15 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
         _note(draw, layout, theme, words=panel.note, square=square)
         return Shown(square, None)
     place = _fit(panel, square)
-    picture = _picture(panel, (place.width, place.height), theme)
     if place != square:
         edge = (square.left, square.top, square.right - 1, square.bottom - 1)
         draw.rectangle(edge, fill=theme.panel)
-    canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        drawing.shapes.append(_sharp(panel, place, theme))
+    else:
+        picture = _picture(panel, (place.width, place.height), theme)
+        canvas.paste(Image.fromarray(picture), (place.left, place.top))
     below = Rect(square.left, square.bottom + layout.px(7), square.width, layout.px(30))
     if panel.scale is not None:
         legends.bar(canvas, layout, theme, scale=panel.scale, place=below)
@@ -208,11 +224,31 @@ def _picture(panel: Panel, size: tuple[int, int], theme: Theme) -> NDArray[np.ui
     return overlay(resize(panel.under, size, "nearest"), picture)
 
 
-def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info) -> None:
+def _sharp(panel: Panel, place: Rect, theme: Theme) -> Shape:
+    """The panel's picture as a shape: a rectangle a cell, else pixels, as many as there are."""
+    box = (place.left, place.top, place.width, place.height)
+    grid, missing = panel.colours, False
+    if grid is None:
+        assert panel.values is not None  # as in `_picture`
+        assert panel.scale is not None
+        missing = not np.isfinite(panel.values).all()
+        grid = heatmap(panel.values, panel.scale, theme)
+        if panel.scale.constant and not missing:
+            return Box(box, theme.rule)
+    if panel.under is not None or missing:  # two pictures mixed, or a hatching: twice as fine as on screen
+        fine = (2 * place.width, 2 * place.height)
+        return Raster(box, _picture(panel, fine, theme))
+    if panel.cells == grid.shape[:2] and grid.shape[0] * grid.shape[1] <= MOST_CELLS:
+        return Cells(box, grid)
+    larger = grid.shape[0] > place.height or grid.shape[1] > place.width
+    return Raster(box, grid, smooth=larger)
+
+
+def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, place: Rect) -> None:
     """Draw the box that says what is selected: a heading, then names and values in two columns."""
     from PIL import ImageDraw
 
-    draw, place, px = ImageDraw.Draw(canvas), layout.info, layout.px
+    draw, px = ImageDraw.Draw(canvas), layout.px
     rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
     inner, step = place.left + px(16), px(21)
     room = place.width - px(32)

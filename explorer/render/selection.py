@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,8 +67,11 @@ class Selection:
         return cls(marked.shape, np.flatnonzero(marked))
 
     @classmethod
-    def of_runs(cls, grid_shape: tuple[int, ...], runs: NDArray[np.int64]) -> Selection:
+    def of_runs(
+        cls, grid_shape: tuple[int, ...], stretches: NDArray[np.int64] | Sequence[Sequence[int]]
+    ) -> Selection:
         """Read what `runs` gave."""
+        runs = np.asarray(stretches, np.int64)
         if not runs.size:
             return cls(grid_shape)
         if runs.ndim != 2 or runs.shape[1] != 2 or (runs < [0, 1]).any():

@@ -92,7 +92,7 @@ def _parquet(selection: Selection, path: Path, run: RunLike, projection: Project
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError(
-            f"{path}: parquet needs pyarrow: pip install pyarrow; or write .csv"
+            f"{path}: parquet needs pyarrow: pip install 'activation-explorer[parquet]'; or write .csv"
         ) from None
     table = pa.table({name: pa.array(column) for name, column in columns(selection, run, projection).items()})
     pq.write_table(table, path)

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from explorer.render.colours import Colour
+from explorer.render.drawing import Box, Disc, drawing_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -126,6 +127,10 @@ def rounded(
 ) -> None:
     """Fill a rectangle (left, top, width, height) with smooth round corners, with a thin line round it."""
     left, top, wide, tall = box
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        drawing.shapes.append(Box(box, fill, outline, 0.0 if outline is None else 1.0, radius))
+        return
     if outline is not None:
         canvas.paste(outline, (left, top), _rounded(wide, tall, radius))
         left, top, wide, tall = left + 1, top + 1, wide - 2, tall - 2
@@ -143,6 +148,11 @@ def disc(
     """Draw a disc with smooth edges, or a ring when `hollow` (pixels left free inside) is given."""
     from PIL import Image, ImageDraw
 
+    drawing = drawing_of(canvas)
+    if drawing is not None:
+        thick = radius - hollow if hollow else 0.0
+        drawing.shapes.append(Disc(centre, radius - thick / 2, colour, thick))
+        return
     fine, half = 8, math.ceil(radius) + 1
     patch = Image.new("L", (2 * half * fine, 2 * half * fine))
     draw, middle = ImageDraw.Draw(patch), half * fine

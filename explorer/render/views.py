@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import InputError
 from explorer.render.camera import Camera, face_on, frame, opening, principal
 from explorer.render.cloud import Cloud
 
@@ -36,6 +37,25 @@ class Views:
             points = self.cloud.points
             self._core = points[self.cloud.core] if len(points) else np.zeros((1, 3))
         return self._core
+
+    @property
+    def turn(self) -> NDArray[np.float64] | None:
+        """Right, up and back of the opening view as rows (3, 3); None until it is chosen.
+
+        Set it to open with another one.
+        """
+        return self._turn
+
+    @turn.setter
+    def turn(self, basis: NDArray[Any] | Sequence[Sequence[float]] | None) -> None:
+        rows = None if basis is None else np.asarray(basis, np.float64)
+        if rows is not None and (
+            rows.shape != (3, 3) or not np.allclose(rows @ rows.T, np.eye(3), atol=1e-6)
+        ):
+            raise InputError(
+                "opening view: expected three rows of three numbers, at right angles, of length 1"
+            )
+        self._turn, self._kept = rows, {}
 
     @property
     def chosen(self) -> Camera | None:
@@ -75,7 +95,7 @@ class Views:
     def follow(self, other: Views) -> None:
         """Look from the direction from which another cloud of the same kind was seen."""
         if self.cloud.flat == other.cloud.flat:
-            self.flat, self._turn = other.flat, other._turn
+            self.flat, self._turn = other.flat, other.turn
 
     def along(self, basis: NDArray[Any], aspect: float) -> Camera:
         """The view of this orientation (rows right, up, back) that the cloud fills."""

@@ -14,8 +14,9 @@ from explorer.render.cloud import Cloud
 from explorer.render.colours import theme
 from explorer.render.controls import Controls
 from explorer.render.layout import SMALLEST
-from explorer.render.linked_scene import SIZE, Scene
+from explorer.render.linked_scene import Scene
 from explorer.render.offscreen import NEEDS, has_screen
+from explorer.render.paper import SIZE
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -31,14 +31,20 @@ class _Traced:
     """A model as traced on inputs of one shape.
 
     Attributes:
-        answers: every array of every answer, as a shape without values.
-        grids: by number of tokens, which grid they lie on.
-        fields: what each array sees of the inputs.
+        answers: every array of every answer, as a shape without values, in the order of the program's.
+        program: what was traced.
     """
 
     answers: dict[Key, tuple[Answer, Any]]
-    grids: dict[int, Grid]
-    fields: dict[Key, ReceptiveField]
+    program: Any
+
+    def grids(self) -> dict[int, Grid]:
+        """By number of tokens, which grid they lie on."""
+        return find_grids(self.program)
+
+    def fields(self) -> dict[Key, ReceptiveField]:
+        """What each array sees of the inputs."""
+        return dict(zip(self.answers, receptive_fields(self.program), strict=True))
 
 
 class JitCapture:
@@ -68,7 +74,7 @@ class JitCapture:
                 for key, traced in two.answers.items()
                 if key in three.answers and _is_layer(traced[1], three.answers[key][1])
             }
-            self._known[input_shape] = named_layers(follows, two.grids, two.fields)
+            self._known[input_shape] = named_layers(follows, two.grids(), two.fields())
         return self._known[input_shape]
 
     def infos(self, weights: Any, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
@@ -179,12 +185,8 @@ class JitCapture:
 
         with named_errors(self._model, shape[1:]):
             program, shapes = trace(all_arrays, weights, jax.ShapeDtypeStruct(shape, np.float32))
-        keys = [key for key, _ in found]
-        return _Traced(
-            {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)},
-            find_grids(program),
-            dict(zip(keys, receptive_fields(program), strict=True)),
-        )
+        answers = {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
+        return _Traced(answers, program)
 
     def _batch_size(self, keys: tuple[Key, ...], inputs: NDArray[Any]) -> int:
         """A batch size that is compiled already and not much larger than these inputs, else theirs."""

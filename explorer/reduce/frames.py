@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError, ReductionError
 from explorer.progress import progress
-from explorer.reduce import tsne, umap
 from explorer.reduce.align import procrustes
-from explorer.reduce.fit import Fitted, Job, describe
 from explorer.reduce.pca import fit_pca
 from explorer.reduce.projection import Projection
 from explorer.reduce.rows import Unit, check_spread, rows_of
@@ -29,6 +27,7 @@ from explorer.reduce.settings import Settings, sample_size
 if TYPE_CHECKING:
     from explorer.activations import Activations
     from explorer.capture.store import Run
+    from explorer.reduce.fit import Fitted, Job
     from explorer.samples import Samples
 
 TIE = 0.1
@@ -80,6 +79,8 @@ def project_frames(
         InputError: fewer than two frames, or frames of different positions.
         ReductionError: another method, a value out of range, or rows that cannot be projected.
     """
+    from explorer.reduce.fit import Job, describe
+
     if method not in ("tsne", "umap"):
         raise ReductionError(f"no joint projection by {method!r}; expected 'tsne' or 'umap'")
     if not 0 <= tie <= 1:
@@ -142,7 +143,9 @@ def beside(maps: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
 
 
 def _tsne(jobs: Sequence[Job], tie: float) -> list[Fitted]:
+    from explorer.reduce import tsne
     from explorer.reduce.fast_tsne import EVERY, fit_tied_tsne
+    from explorer.reduce.fit import Fitted
 
     settings = jobs[0].settings
     perplexity = min(settings.perplexity, (jobs[0].samples.n_samples - 1) / 3)
@@ -170,7 +173,9 @@ def _tsne(jobs: Sequence[Job], tie: float) -> list[Fitted]:
 
 
 def _umap(jobs: Sequence[Job], tie: float) -> list[Fitted]:
+    from explorer.reduce import umap
     from explorer.reduce.fast_umap import fit_tied_umap
+    from explorer.reduce.fit import Fitted
 
     settings = jobs[0].settings
     count = int(min(settings.n_neighbors, jobs[0].samples.n_samples - 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -180,12 +179,16 @@ class _Ended:
 def neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
     """Where a run keeps the neighbours of these rows, for every method to share."""
     rows = (settings.sample, settings.standardise, settings.metric)
+    import hashlib
+
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
     return run.path / "neighbours" / f"{quote(layer, safe=' ')} {digest}.npz"
 
 
 def _folder(run: Run, layer: str, parameters: Mapping[str, Any]) -> Path:
     """Where a run keeps the projection of these parameters."""
+    import hashlib
+
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
     method, components = parameters["method"], parameters["n_components"]
     return run.path / "projections" / f"{quote(layer, safe=' ')} {method} {components}d {digest}"

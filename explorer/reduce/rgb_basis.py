@@ -6,7 +6,6 @@ other runs of the same layer, so the same colour means the same features everywh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -136,6 +135,8 @@ def rgb(
     if not 0 <= low < high <= 100:
         raise InputError(f"percentiles {low:g} and {high:g}: expected two rising numbers from 0 to 100")
     settings = json.dumps([foreground, low, high]).encode()
+    import hashlib
+
     name = f"{quote(layer, safe=' ')} {hashlib.sha256(settings).hexdigest()[:8]}.npz"
     folder: Path | None = getattr(run, "path", None)  # a run in memory has none
     if folder is None:

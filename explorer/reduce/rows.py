@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,6 +167,8 @@ def check_finite(samples: Samples) -> None:
 
 def digest_rows(features: NDArray[Any]) -> str:
     """Digest of shape, type and values."""
+    import hashlib
+
     digest = hashlib.blake2b(f"{features.shape}{features.dtype}".encode(), digest_size=16)
     for start in range(0, len(features), 65536):
         digest.update(np.ascontiguousarray(features[start : start + 65536]).data)

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import against_grids, against_pca, against_tsne, against_umap, processes
+from benchmarks import against_forward, against_grids, against_pca, against_tsne, against_umap, processes
 from benchmarks.results import Result, draw, keep, kept, machine, table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -34,6 +34,9 @@ CONTESTS: dict[str, Contest] = {
     "umap-2k": lambda folder: against_umap.in_3d(folder, 2_000),
     "umap-10k": lambda folder: against_umap.in_3d(folder, 10_000),
     "umap-50k": lambda folder: against_umap.in_3d(folder, 50_000),
+    "capture-linen": against_forward.in_linen,
+    "capture-onnx": against_forward.in_onnx,
+    "capture-torch": against_forward.in_torch,
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,

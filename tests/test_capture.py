@@ -144,7 +144,7 @@ def test_the_last_spatial_layer_is_the_default(toy: Model, folder: Path, tmp_pat
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     """A whole process captures 1,000 MB with 64 MB allowed to wait: its peak, in MB, stays far below."""
     code = """
-import sys, resource, numpy as np
+import sys, numpy as np
 sys.path.insert(0, sys.argv[2])
 import explorer
 from conftest import Toy
@@ -162,7 +162,9 @@ shape = (int(sys.argv[1]), 32, 32, 1)
 values = np.lib.stride_tricks.as_strided(np.ones((32, 32, 1), "f"), shape, (0, 128, 4, 4))
 run = explorer.capture(Model(Wide(), "toy", "toy"), values, layers=["wide"], out=sys.argv[3], memory=2**26)
 assert run.n_images == int(sys.argv[1])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Its own peak: what getrusage tells is at least what the process that started it held.
+peaks = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(int(peaks[0].split()[1]) // 1024)
 """
     words = [sys.executable, "-c", code, "2500", str(Path(__file__).parent), str(tmp_path / "run")]
     assert int(subprocess.check_output(words, text=True)) < 400

@@ -29,8 +29,6 @@ from explorer.reduce.fast_tsne import (
 
 PAIRS = 1 << 26
 """Pairs that are summed at once."""
-RISE, FALL, LEAST = 0.2, 0.8, 0.01
-"""How gains change, and their floor, as in `tsne_steps`."""
 
 
 def fit_jax_tsne(
@@ -122,6 +120,8 @@ def _step(edges: tuple[Any, Any, Any], numbers: Any, _: Any, state: tuple[Any, .
     """One step with momentum and gains (Jacobs 1988), as `tsne_steps.step` takes it."""
     import jax
     import jax.numpy as jnp
+
+    from explorer.reduce.tsne_steps import FALL, LEAST, RISE
 
     points, velocity, gains = state
     exaggeration, rate = numbers[0], numbers[1]

@@ -119,7 +119,8 @@ def fit_tied_tsne(
     for iteration in range(sum(schedule)):
         exaggeration = EXAGGERATION if iteration < schedule[0] else 1.0
         strength = tie * max(0.0, 1 - 2 * iteration / sum(schedule))
-        targets = beside([one.points for one in descents])
+        points = [one.points for one in descents]
+        targets = beside(points) if strength else points
         for one, target in zip(descents, targets, strict=True):
             one.step(one.repulsion(one.points), exaggeration, toward=(target, strength))
         if (iteration + 1) % EVERY == 0:

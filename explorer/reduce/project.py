@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from explorer.activations import Activations
 from explorer.errors import InputError, RunError
 from explorer.progress import say, working
 from explorer.reduce.projection import Projection, load_projection
-from explorer.reduce.rows import is_run, layer_of, rows_of
+from explorer.reduce.rows import fingerprint, is_run, layer_of, rows_of
 from explorer.reduce.settings import Settings, sample_size
 from explorer.reduce.tsne import Watch
 from explorer.samples import Samples, even_rows
@@ -179,19 +178,17 @@ class _Ended:
 def neighbours_file(run: Run, layer: str, settings: Settings) -> Path:
     """Where a run keeps the neighbours of these rows, for every method to share."""
     rows = (settings.sample, settings.standardise, settings.metric)
-    import hashlib
-
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:8]
-    return run.path / "neighbours" / f"{quote(layer, safe=' ')} {digest}.npz"
+    return run.path / "neighbours" / f"{quote(layer, safe=' ')} {fingerprint(rows)}.npz"
 
 
 def _folder(run: Run, layer: str, parameters: Mapping[str, Any]) -> Path:
     """Where a run keeps the projection of these parameters."""
-    import hashlib
-
-    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
     method, components = parameters["method"], parameters["n_components"]
-    return run.path / "projections" / f"{quote(layer, safe=' ')} {method} {components}d {digest}"
+    return (
+        run.path
+        / "projections"
+        / f"{quote(layer, safe=' ')} {method} {components}d {fingerprint(parameters)}"
+    )
 
 
 def saved_projections(run: Run) -> dict[str, Projection]:

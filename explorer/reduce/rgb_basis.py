@@ -6,7 +6,6 @@ other runs of the same layer, so the same colour means the same features everywh
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError, ReductionError, RunError, first_line
 from explorer.progress import say, working
 from explorer.reduce.pca import PCA, Moments, fit_pca, of_many
-from explorer.reduce.rows import layer_of
+from explorer.reduce.rows import fingerprint, layer_of
 from explorer.reduce.streaming import fit_run, over_chunks
 
 if TYPE_CHECKING:
@@ -134,10 +133,7 @@ def rgb(
     low, high = (float(value) for value in percentiles)
     if not 0 <= low < high <= 100:
         raise InputError(f"percentiles {low:g} and {high:g}: expected two rising numbers from 0 to 100")
-    settings = json.dumps([foreground, low, high]).encode()
-    import hashlib
-
-    name = f"{quote(layer, safe=' ')} {hashlib.sha256(settings).hexdigest()[:8]}.npz"
+    name = f"{quote(layer, safe=' ')} {fingerprint([foreground, low, high])}.npz"
     folder: Path | None = getattr(run, "path", None)  # a run in memory has none
     if folder is None:
         return _fit(run, layer, foreground, (low, high))

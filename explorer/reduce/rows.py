@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -173,3 +174,10 @@ def digest_rows(features: NDArray[Any]) -> str:
     for start in range(0, len(features), 65536):
         digest.update(np.ascontiguousarray(features[start : start + 65536]).data)
     return digest.hexdigest()
+
+
+def fingerprint(settings: Any) -> str:
+    """Eight letters that tell settings apart in the name of what a run keeps; any JSON value."""
+    import hashlib
+
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]

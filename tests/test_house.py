@@ -23,6 +23,7 @@ ROOMS = {
     "capture": {"activations", "errors", "samples", "progress", "schema"},
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "progress"},
+    "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "parity": {"activations", "capture", "errors", "progress"},

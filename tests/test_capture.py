@@ -232,3 +232,26 @@ def test_layers_named_like_folders_have_folders_of_their_own() -> None:
     folders = {array_folder(name) for name in ("", ".", "..", "a", "%", "a.b")}
     assert len(folders) == 6
     assert not folders & {"layers/", "layers/.", "layers/.."}
+
+
+def test_a_run_tells_what_a_position_sees_of_its_input(tmp_path: Path) -> None:
+    import jax.numpy as jnp
+
+    def network(x: jnp.ndarray) -> dict[str, jnp.ndarray]:
+        pooled = x.reshape(x.shape[0], 4, 2, 3, 2, 1).mean(axis=(2, 4))
+        return {"pooled": pooled, "all": x.sum(axis=(1, 2)), "sorted": jnp.sort(x, axis=1)}
+
+    inputs = np.random.default_rng(0).normal(size=(3, 8, 6, 1)).astype(np.float32)
+    loaded = explorer.load_model(network, input_shape=(8, 6, 1))
+    run = explorer.capture(loaded, inputs, layers=["pooled", "all"], out=tmp_path / "run")
+    assert run.receptive_box("pooled", (2, 1)) == ((4, 6), (2, 4))
+    assert run.receptive_box("all", ()) == ((0, 8), (0, 6))
+    run = explorer.capture(loaded, inputs, layers=["sorted"], out=tmp_path / "run")
+    assert run.receptive_box("sorted", (0, 2)) == ((0, 8), (2, 3))
+    assert run.receptive_box("pooled", (2, 1)) == ((4, 6), (2, 4))
+
+
+def test_a_field_that_nobody_told_is_none(toy: Model, folder: Path, tmp_path: Path) -> None:
+    run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run")
+    assert run.receptive_field("half") is None
+    assert run.receptive_box("half", (0, 0)) is None

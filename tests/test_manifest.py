@@ -51,6 +51,7 @@ def used(run: explorer.Run) -> None:
     for layer in run.layers:
         assert run[layer].batch == run.n_images
         run.mask_classes(layer)
+        run.receptive_box(layer, (0,) * (len(run.grid_shape(layer)) - 1))
     run.picture(0)
 
 
@@ -206,3 +207,29 @@ def test_what_is_no_object_is_one_line(whole: Path, tmp_path: Path, content: str
     with pytest.raises(explorer.RunError, match="project again") as caught:
         explorer.load_projection(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_damage_to_a_receptive_field_is_one_line(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    entry = manifest["layers"]["half"]
+    entry["receptive_field"] = {
+        "input": [8, 8, 1],
+        "size": [3, 3],
+        "stride": ["2", "1/2"],
+        "offset": ["-1", "0"],
+        "how": "computed",
+        "why": "",
+        "axes": [],
+    }
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert explorer.open_run(run).receptive_box("half", (2, 3)) == ((3, 6), (2, 5))
+    where = ("layers", "half", "receptive_field")
+    for path, wrong in [
+        (("input",), [8, 8]), (("size",), [3]), (("stride",), []), (("stride", 0), "1/0"),
+        (("offset", 1), 0.5), (("how",), "guessed"), (("axes",), [9, 0]), (("axes",), [0]), (("why",), None), (("input", 0), 0),
+    ]:  # fmt: skip
+        (run / "manifest.json").write_text(json.dumps(changed(manifest, (*where, *path), wrong)))
+        with pytest.raises(explorer.RunError, match=r"layers\.half\.receptive_field"):
+            used(explorer.open_run(run))

@@ -79,10 +79,40 @@ def array_entry(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk
     return {"folder": folder, "shape": list(shape), "dtype": dtype.name, "chunk": chunk}
 
 
+def _fraction(value: Any, key: str) -> str | None:
+    """A fraction as Python writes it."""
+    good = isinstance(value, str) and re.fullmatch(r"-?\d{1,9}(/[1-9]\d{0,8})?", value)
+    return None if good else f"{key} is {value!r:.40}, expected a fraction such as '1/2'"
+
+
+def _field(value: Any, key: str) -> str | None:
+    """A receptive field, with one number for each spatial axis of the input it was found for."""
+    if (problem := _FIELD(value, key)) is not None:
+        return problem
+    rank = 0 if value["how"] == "unknown" else len(value["input"]) - 1
+    lengths = {len(value[name]) for name in ("size", "stride", "offset")}
+    fits = lengths == {rank} and len(value["axes"]) in (0, rank)
+    return None if fits else f"{key} has other than {rank} numbers for the axes of its input"
+
+
+_FIELD = table(
+    {
+        "input": list_of(whole(1), 2, 1 + MAX_SPATIAL_RANK),
+        "size": list_of(whole(0), 0, MAX_SPATIAL_RANK),
+        "stride": list_of(_fraction, 0, MAX_SPATIAL_RANK),
+        "offset": list_of(_fraction, 0, MAX_SPATIAL_RANK),
+        "how": one_of("computed", "measured", "unknown"),
+        "why": text,
+        "axes": list_of(whole(0, MAX_SPATIAL_RANK - 1), 0, MAX_SPATIAL_RANK),
+    }
+)
+
+
 def _array(folder: str | None, least: int, most: int) -> Check:
     """An array of `least` to `most` axes."""
     return table(
         {
+            "receptive_field": maybe(_field),
             "folder": text if folder is None else one_of(folder),
             "shape": list_of(whole(1), least, most),
             "dtype": one_of(*DTYPES),

@@ -8,10 +8,10 @@ holds that exactly. `ReceptiveField` is what is told of a layer: for each axis o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 How = Literal["computed", "measured", "unknown"]
 Span = tuple[int, int]
@@ -67,6 +67,28 @@ class ReceptiveField:
             low = min(max(first, 0), whole)
             spans.append((low, max(low, min(first + size, whole))))
         return tuple(spans)
+
+    def as_table(self) -> dict[str, Any]:
+        """The field as plain values, for a run's manifest; fractions as texts such as "1/2"."""
+        return {
+            "size": list(self.size),
+            "stride": [str(part) for part in self.stride],
+            "offset": [str(part) for part in self.offset],
+            "how": self.how,
+            "why": self.why,
+            "axes": list(self.axes),
+        }
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> ReceptiveField:
+        """The field that `as_table` wrote.
+
+        >>> field = ReceptiveField((5,), (Fraction(1, 2),), (Fraction(-2),))
+        >>> ReceptiveField.from_table(field.as_table()) == field
+        True
+        """
+        stride, offset = (tuple(map(Fraction, table[key])) for key in ("stride", "offset"))
+        return cls(tuple(table["size"]), stride, offset, table["how"], table["why"], tuple(table["axes"]))
 
     def is_whole(self, input_shape: Sequence[int]) -> bool:
         """Whether every position sees all of such an input."""

@@ -11,7 +11,7 @@ run/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from explorer.capture.manifest import (
     read_manifest,
 )
 from explorer.capture.mask_grid import NO_MASK, majority
+from explorer.capture.receptive_field import ReceptiveField, Span
 from explorer.errors import LayerError, RunError, first_line, suggest
 
 
@@ -177,6 +178,33 @@ class Run:
         """
         entry = self.manifest.get("pictures")
         return None if entry is None else self._read(entry, image, image + 1)[0]
+
+    def receptive_field(self, layer: str) -> ReceptiveField | None:
+        """What the positions of a layer see of the inputs; None where nobody has looked.
+
+        Raises:
+            LayerError: the run has no such layer.
+        """
+        entry = self._entry(layer).get("receptive_field")
+        return None if entry is None else ReceptiveField.from_table(entry)
+
+    def receptive_box(self, layer: str, position: Sequence[int]) -> tuple[Span, ...] | None:
+        """The pixels of the inputs that a position of a layer sees.
+
+        For each spatial axis of the input the first pixel and the one behind the last, clipped to the
+        input; pictures of the run are as large as inputs. None where the field is not known.
+
+        Args:
+            layer: the layer's name.
+            position: index on the layer's grid, () for a vector.
+
+        Raises:
+            LayerError: the run has no such layer.
+        """
+        field = self.receptive_field(layer)
+        if field is None or field.how == "unknown":
+            return None
+        return field.box(position, self._entry(layer)["receptive_field"]["input"])
 
     def mask_classes(self, layer: str) -> NDArray[np.int32]:
         """Which class of the masks lies at each position of a layer: (batch, *spatial).

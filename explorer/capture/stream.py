@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from explorer.capture.images import Inputs, first_readable
 from explorer.capture.manifest import MANIFEST, PICTURES, PROGRESS, array_entry, array_folder, write_json
 from explorer.capture.mask_pass import capture_masks
 from explorer.capture.masks import Masks
+from explorer.capture.measured_field import with_measured
 from explorer.capture.model import Model
 from explorer.capture.pictures import quietly
-from explorer.capture.protocol import LayerInfo
+from explorer.capture.protocol import Differentiable, LayerInfo
+from explorer.capture.receptive_field import ReceptiveField
 from explorer.capture.repair import repair
 from explorer.capture.resume import (
     State,
@@ -95,6 +97,7 @@ def _capture(job: _Job, layers: Sequence[LayerInfo], manifest: dict[str, Any], *
         return
     for note in inputs.notes:
         say(note)
+    job = replace(job, fields=_fields(job, list(missing.values())))
     state = resumed(root, manifest["identity"], list(missing))
     if state is None:
         batch = _batch_size(list(missing.values()), inputs, memory)
@@ -122,6 +125,8 @@ class _Job:
     inputs: Inputs
     root: Path
     has_pictures: bool
+    fields: Mapping[str, ReceptiveField] = field(default_factory=dict)
+    """What a position of each layer sees of the input, where that is known."""
     opened: dict[str, Any] = field(default_factory=dict)
     """Arrays that are being written, by folder: opening one reads its description from disk."""
 
@@ -142,6 +147,7 @@ def _stream(job: _Job, state: State, pool: ThreadPoolExecutor) -> None:
             captured = job.model.adapter.capture(values, state.asked)
             if not state.arrays:
                 _create(job, state, captured, pictures)
+                _tell_fields(job, state, values.shape[1:])
             _wait(writing, job.root)
             if writing:
                 _record(job.root, state)
@@ -237,6 +243,21 @@ def _create(
         shape = (count, *pictures.shape[1:])
         state.pictures = array_entry(PICTURES, shape, pictures.dtype, state.batch)
         job.opened[PICTURES] = open_array(job.root, state.pictures, create=True)
+
+
+def _fields(job: _Job, layers: Sequence[LayerInfo]) -> dict[str, ReceptiveField]:
+    """The layers' receptive fields; those that the graph does not tell are measured if that is quick."""
+    model, shape = job.model, None
+    if model.n_inputs is None and isinstance(model.adapter, Differentiable):
+        shape = model.input_shape or first_readable(job.inputs).shape
+    found = with_measured(model.adapter, layers, shape)
+    return {info.name: info.receptive_field for info in found if info.receptive_field is not None}
+
+
+def _tell_fields(job: _Job, state: State, input_shape: tuple[int, ...]) -> None:
+    """Note beside each array what its positions see of inputs (*spatial, channels)."""
+    for layer, found in job.fields.items():
+        state.arrays[layer]["receptive_field"] = {"input": list(input_shape), **found.as_table()}
 
 
 def _write(

@@ -227,8 +227,9 @@ def test_damage_to_a_receptive_field_is_one_line(whole: Path, tmp_path: Path) ->
     assert explorer.open_run(run).receptive_box("half", (2, 3)) == ((3, 6), (2, 5))
     where = ("layers", "half", "receptive_field")
     for path, wrong in [
-        (("input",), [8, 8]), (("size",), [3]), (("stride",), []), (("stride", 0), "1/0"),
-        (("offset", 1), 0.5), (("how",), "guessed"), (("axes",), [9, 0]), (("axes",), [0]), (("why",), None), (("input", 0), 0),
+        (("input",), [8, 8]), (("input", 0), 0), (("size",), [3]), (("stride",), []),
+        (("stride", 0), "1/0"), (("offset", 1), 0.5), (("how",), "guessed"), (("axes",), [9, 0]),
+        (("axes",), [0]), (("why",), None),
     ]:  # fmt: skip
         (run / "manifest.json").write_text(json.dumps(changed(manifest, (*where, *path), wrong)))
         with pytest.raises(explorer.RunError, match=r"layers\.half\.receptive_field"):

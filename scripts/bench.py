@@ -35,6 +35,7 @@ CONTESTS: dict[str, Contest] = {
     "umap-10k": lambda folder: against_umap.in_3d(folder, 10_000),
     "umap-50k": lambda folder: against_umap.in_3d(folder, 50_000),
     "capture-linen": against_forward.in_linen,
+    "capture-nnx": against_forward.in_nnx,
     "capture-onnx": against_forward.in_onnx,
     "capture-torch": against_forward.in_torch,
     "pca": lambda _: against_pca.in_memory(),

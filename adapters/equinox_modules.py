@@ -105,7 +105,7 @@ class EquinoxModule:
         at: str | None = None,
         guided: bool = False,
     ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs, or of layer `at`.
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the module has no such layer, or it is of whole numbers.

@@ -128,8 +128,6 @@ class JitCapture:
         guided: bool = False,
     ) -> NDArray[Any]:
         """What `Differentiable.gradient` says, for an adapter's method of that name."""
-        import jax
-
         inputs = self._checked(inputs)
         known = self.layers(weights, inputs.shape[1:])
         found = find_layer(layer, known, self._model)

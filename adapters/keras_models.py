@@ -106,7 +106,7 @@ class KerasModel:
         at: str | None = None,
         guided: bool = False,
     ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs, or of layer `at`.
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the model has no such layer, or it is of whole numbers.

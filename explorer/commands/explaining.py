@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from explorer.commands.arguments import Flag, Layer
+from explorer.commands.arguments import Layer
 from explorer.errors import InputError
 
 if TYPE_CHECKING:

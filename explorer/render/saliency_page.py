@@ -176,7 +176,7 @@ def _maps(sheet: Sheet, one: Maps, row: int, plan: _Plan, column: int) -> None:
     place = (plan.left(column), top + plan.cell[1] + GAP) if plan.stacked else (plan.left(2), top)
     sheet.paste(place, over)
     y = top + plan.cell[1] + (GAP + plan.cell[1] if plan.stacked else 0)
-    said = f"0 at every pixel" if scale.high == 0 else f"{'±' if one.signed else '0 to '}{number(scale.high)}"
+    said = "0 at every pixel" if scale.high == 0 else f"{'±' if one.signed else '0 to '}{number(scale.high)}"
     sheet.write((plan.left(column), y + 15), said, size=11, fill=theme.muted, limit=plan.cell[0])
     if one.completeness is not None:
         line = f"completeness error {one.completeness[row]:.1%}"

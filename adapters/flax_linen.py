@@ -18,12 +18,13 @@ from .checkpoints import read_checkpoint
 from .inference import call_arguments, layer_argument, with_argument
 from .jit_capture import JitCapture, is_arrays, named_errors, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, collections, digest, fit, flatten, nest
 
 INTERMEDIATES = "intermediates"
 
 
-class FlaxLinen:
+class FlaxLinen(RandomWeights):
     """A Linen module with its variables; neither of them is ever modified.
 
     Attributes:
@@ -31,6 +32,7 @@ class FlaxLinen:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("flax", "jax")
+    held: ClassVar[str] = "_variables"
 
     def __init__(self, module: Any, options: ModelOptions) -> None:
         self._module = module

@@ -20,10 +20,11 @@ from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
 from .limits import first_line
 from .nnx_recorder import Recorder, recording
+from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, digest, fit, flatten
 
 
-class FlaxNNX:
+class FlaxNNX(RandomWeights):
     """An NNX module with its own weights or those of a checkpoint; it is never modified.
 
     Attributes:
@@ -31,6 +32,7 @@ class FlaxNNX:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("flax", "jax")
+    held: ClassVar[str] = "_state"
 
     def __init__(self, module: Any, options: ModelOptions) -> None:
         from flax import nnx

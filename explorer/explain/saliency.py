@@ -19,6 +19,7 @@ from explorer.explain.targets import Asked, find_target
 from explorer.progress import Advance, progress, say
 
 if TYPE_CHECKING:
+    from explorer.capture.store import Run
     from explorer.explain.fidelity import Fidelity
     from explorer.explain.sanity import Sanity
 
@@ -87,6 +88,21 @@ class Saliency:
         from explorer.explain.keeping import save_saliency
 
         return save_saliency(self, path)
+
+    def keep(self, run: Run, name: str | None = None) -> Path:
+        """Put the maps into a run of the same inputs, RUN/saliency/NAME.npz, as a colour for its clouds.
+
+        Args:
+            run: an opened run.
+            name: method and target when left out; a file of the same name is replaced.
+
+        Raises:
+            InputError: the run is of other inputs.
+            OSError: the file cannot be written.
+        """
+        from explorer.explain.keeping import keep_saliency
+
+        return keep_saliency(self, run, name)
 
     def fidelity(
         self, *, steps: int = 16, orders: int = 3, baseline: float | str = "mean", seed: int = 0

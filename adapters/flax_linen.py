@@ -18,12 +18,13 @@ from .checkpoints import read_checkpoint
 from .inference import call_arguments, layer_argument, with_argument
 from .jit_capture import JitCapture, is_arrays, named_errors, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, collections, digest, fit, flatten, nest
 
 INTERMEDIATES = "intermediates"
 
 
-class FlaxLinen:
+class FlaxLinen(RandomWeights):
     """A Linen module with its variables; neither of them is ever modified.
 
     Attributes:
@@ -31,6 +32,7 @@ class FlaxLinen:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("flax", "jax")
+    held: ClassVar[str] = "_variables"
 
     def __init__(self, module: Any, options: ModelOptions) -> None:
         self._module = module
@@ -80,15 +82,23 @@ class FlaxLinen:
         """
         return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the module has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
     def _read(self) -> tuple[Flat, dict[str, Any]]:

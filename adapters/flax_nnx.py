@@ -20,10 +20,11 @@ from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
 from .limits import first_line
 from .nnx_recorder import Recorder, recording
+from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, digest, fit, flatten
 
 
-class FlaxNNX:
+class FlaxNNX(RandomWeights):
     """An NNX module with its own weights or those of a checkpoint; it is never modified.
 
     Attributes:
@@ -31,6 +32,7 @@ class FlaxNNX:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("flax", "jax")
+    held: ClassVar[str] = "_state"
 
     def __init__(self, module: Any, options: ModelOptions) -> None:
         from flax import nnx
@@ -78,14 +80,22 @@ class FlaxNNX:
         """
         return self._jit.run(self._state, inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the module has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._state, inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(self._state, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
 
     def _answers(self, state: Any, inputs: Any) -> list[Answer]:
         """Everything that the module's parts answer; traced, never computed as a whole."""

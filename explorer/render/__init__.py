@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from explorer.render.grids import grid
+from explorer.render.saliency_page import saliency_page
 
 if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
     from explorer.render.values import RunLike
 
-__all__ = ["grid", "scene"]
+__all__ = ["grid", "saliency_page", "scene"]
 
 
 def scene(

@@ -21,6 +21,7 @@ from explorer.errors import (
     RunError,
 )
 from explorer.explore import explore
+from explorer.maximize import maximize
 from explorer.parity import Parity, parity
 from explorer.reduce import (
     Comparison,
@@ -66,6 +67,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "maximize",
     "movement",
     "open_run",
     "parity",

@@ -8,6 +8,7 @@
 """
 
 from explorer.activations import Activations
+from explorer.atlas import atlas
 from explorer.capture import Model, Run, capture, load_model, open_run
 from explorer.errors import (
     CheckpointError,
@@ -37,7 +38,7 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, scene
+from explorer.render import grid, scene, sheet
 from explorer.samples import Samples, flatten
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "RunError",
     "Samples",
     "align",
+    "atlas",
     "capture",
     "compare",
     "explore",
@@ -76,4 +78,5 @@ __all__ = [
     "rgb",
     "saved_projections",
     "scene",
+    "sheet",
 ]

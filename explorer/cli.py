@@ -40,6 +40,7 @@ for command in (
     showing.rgb,
     publishing.export,
     maximizing.maximize,
+    maximizing.atlas,
     comparing.parity,
     making.doctor,
 ):

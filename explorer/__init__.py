@@ -8,6 +8,7 @@
 """
 
 from explorer.activations import Activations
+from explorer.atlas import atlas
 from explorer.capture import Model, Run, capture, load_model, open_run
 from explorer.errors import (
     CheckpointError,
@@ -22,6 +23,7 @@ from explorer.errors import (
 )
 from explorer.explain.saliency import Saliency, saliency
 from explorer.explore import explore
+from explorer.maximize import maximize
 from explorer.parity import Parity, parity
 from explorer.reduce import (
     Comparison,
@@ -37,7 +39,7 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, saliency_page, scene
+from explorer.render import grid, saliency_page, scene, sheet
 from explorer.samples import Samples, flatten
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Saliency",
     "Samples",
     "align",
+    "atlas",
     "capture",
     "compare",
     "explore",
@@ -68,6 +71,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "maximize",
     "movement",
     "open_run",
     "parity",
@@ -78,4 +82,5 @@ __all__ = [
     "saliency_page",
     "saved_projections",
     "scene",
+    "sheet",
 ]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, publishing, showing
+from explorer.commands import comparing, explaining, making, maximizing, publishing, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -40,6 +40,8 @@ for command in (
     showing.rgb,
     explaining.saliency,
     publishing.export,
+    maximizing.maximize,
+    maximizing.atlas,
     comparing.parity,
     making.doctor,
 ):

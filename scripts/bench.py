@@ -20,6 +20,7 @@ from benchmarks import (
     against_forward,
     against_grids,
     against_loop,
+    against_maximize,
     against_pca,
     against_tsne,
     against_umap,
@@ -50,6 +51,7 @@ CONTESTS: dict[str, Contest] = {
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "maximize": against_maximize.together,
 }
 
 

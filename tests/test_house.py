@@ -22,10 +22,12 @@ ROOMS = {
     "samples": {"activations", "errors"},
     "capture": {"activations", "errors", "samples", "progress", "schema"},
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
-    "render": {"activations", "errors", "samples", "reduce", "progress"},
+    "render": {"activations", "errors", "samples", "reduce", "explain", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
+    "atlas": {"capture", "errors", "maximize", "reduce", "render"},
+    "maximize": {"capture", "errors", "explain", "progress"},
     "parity": {"activations", "capture", "errors", "progress"},
     "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }

@@ -38,6 +38,7 @@ from explorer.reduce import (
 )
 from explorer.render import grid, scene
 from explorer.samples import Samples, flatten
+from explorer.tracking import Watch, watch
 
 __all__ = [
     "Activations",
@@ -57,6 +58,7 @@ __all__ = [
     "Run",
     "RunError",
     "Samples",
+    "Watch",
     "align",
     "capture",
     "compare",
@@ -74,4 +76,5 @@ __all__ = [
     "rgb",
     "saved_projections",
     "scene",
+    "watch",
 ]

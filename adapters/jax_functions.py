@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import types
@@ -96,6 +97,14 @@ class JaxFunction:
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(self._params, inputs, layer=layer, cotangent=cotangent)
+
+    def renewed(self, source: object) -> Self | None:
+        """The same function with these params, in what is compiled already; None for another function."""
+        if _is_function(source) or (type(source) is tuple and _is_function(source[0])):
+            return None
+        made = copy.copy(self)
+        made._params = fitted_tree(source, None, "params")
+        return made
 
     @property
     def provenance(self) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ LOGDIR/
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.tracking.measures import Histogram
 from explorer.tracking.projector import Projector
-from explorer.tracking.protocol import Embedding
+from explorer.tracking.protocol import Embedding, tag
 
 
 class EventFiles:
@@ -44,13 +43,13 @@ class EventFiles:
         """One number, under the tab Scalars."""
         from tensorboardX.summary import scalar
 
-        self._write(scalar(_tag(name), value), step)
+        self._write(scalar(tag(name), value), step)
 
     def log_image(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
         """A picture (height, width, 3), under the tab Images, as a PNG."""
         from tensorboardX.summary import image
 
-        self._write(image(_tag(name), picture, dataformats="HWC"), step)
+        self._write(image(tag(name), picture, dataformats="HWC"), step)
 
     def log_histogram(self, name: str, histogram: Histogram, step: int) -> None:
         """How values are distributed, under the tabs Distributions and Histograms."""
@@ -60,7 +59,7 @@ class EventFiles:
         # A bin begins where the one before ends, and the first one at minus infinity: an empty one bounds it.
         counts, limits = [0, *counts], [float(histogram.edges[0]), *limits]
         sums = (histogram.low, histogram.high, histogram.n, histogram.sum, histogram.sum_squares)
-        self._write(histogram_raw(_tag(name), *sums, limits, counts), step)
+        self._write(histogram_raw(tag(name), *sums, limits, counts), step)
 
     def log_embedding(self, name: str, embedding: Embedding, step: int) -> None:
         """Rows with metadata and sprites, under the tab Projector as "NAME@STEP"."""
@@ -78,8 +77,3 @@ class EventFiles:
         from tensorboardX.proto.event_pb2 import Event
 
         self._writer.write_event(Event(wall_time=time.time(), step=step, summary=summary))
-
-
-def _tag(name: str) -> str:
-    """A name as TensorBoard allows it."""
-    return re.sub(r"[^-/\w.]", "_", name).lstrip("/")

@@ -133,7 +133,7 @@ class Logger:
         if rank == 2:
             found["feature_maps"] = answers(activations, images, seen)
         if rank in (1, 2):
-            found["grids"] = grid_picture(activations, images[0], kept.names[images[0]], seen[0])
+            found["grids"] = grid_picture(activations, images[0], _title(kept.names[images[0]]), seen[0])
         return found
 
     def _embedding(self, activations: Activations) -> Embedding:
@@ -145,6 +145,10 @@ class Logger:
         rows = activations.values.reshape(-1, activations.channels)
         rows = rows if chosen.rows is None else rows[chosen.rows]
         return Embedding(np.asarray(rows, np.float32), chosen.columns, chosen.sprites)
+
+
+def _title(name: str) -> str:
+    return f"image {name}" if name.isdecimal() else name
 
 
 def described(activations: Activations, kept: Kept, most: int) -> Rows:
@@ -174,7 +178,7 @@ def read_all(inputs: Inputs, most: int | None) -> Kept:
         InputError: none can be read, or they differ in size.
     """
     n = len(inputs.names)
-    chosen = range(n)
+    chosen: Sequence[int] = range(n)
     if most is not None and n > most:
         chosen = [int(index) for index in np.linspace(0, n - 1, most).round()]
         say(f"watches {most:,} of {n:,} images, taken evenly")

@@ -1,4 +1,4 @@
-"""What is drawn of a layer at a step: where it answers, all its maps, and a small picture for each position."""
+"""What is drawn of a layer at a step: where it answers, all its maps, a small picture for each position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorBoard's projector: rows as TSV, metadata, a sheet of sprites, and the configuration that names them."""
+"""TensorBoard's projector: rows as TSV, metadata, a sheet of sprites, and the file that names them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
+from explorer.tracking.projector_files import CONFIG, Entry, read_config
 from explorer.tracking.protocol import Embedding, Value
 
-CONFIG = "projector_config.pbtxt"
 MOST_PIXELS = 8192
 """Side of the largest sheet of sprites that the projector shows."""
 
@@ -28,8 +28,8 @@ class Projector:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._texts: dict[str, str] | None = None
+        self._folder = folder.resolve()
+        self._entries: dict[str, Entry] | None = None
         self._sizes: dict[str, int] = {}
 
     def add(self, name: str, embedding: Embedding, step: int) -> None:
@@ -41,21 +41,25 @@ class Projector:
         n, first = len(embedding.rows), self._sizes.get(name)
         if first not in (None, n):
             raise InputError(f"embedding {name}: {n} rows, and {first} at the first step")
-        place, title = f"projector/{quote(name, safe='')}", f"{name}@{step:05d}"
+        place, title = self._folder / "projector" / quote(name, safe=""), f"{name}@{step:05d}"
+        metadata = place / "metadata.tsv" if embedding.columns else None
+        sprite, size = None, (0, 0)
+        if embedding.sprites is not None:
+            sprite, size = place / "sprite.png", (embedding.sprites.shape[2], embedding.sprites.shape[1])
+        rows = place / f"{step:05d}.tsv"
+        if self._entries is None:
+            self._entries = _left_before(self._folder / CONFIG)
         try:
-            if self._texts is None:
-                self._texts = _left_before(self._folder / CONFIG)
-            (self._folder / place).mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
             if first is None:
-                self._describe(self._folder / place, embedding)
+                self._describe(place, embedding)
                 self._sizes[name] = n
-            path = f"{place}/{step:05d}.tsv"
-            _write(self._folder / path, rows_text(embedding.rows))
-            self._texts[title] = entry(title, path, embedding)
-            _write(self._folder / CONFIG, "".join(self._texts.values()))
+            _write(rows, rows_text(embedding.rows))
+            self._entries[title] = Entry(title, rows, embedding.rows.shape, metadata, sprite, size)
+            texts = (entry_text(entry, self._folder) for entry in self._entries.values())
+            _write(self._folder / CONFIG, "".join(texts))
         except OSError as error:
-            told = error.strerror or error
-            raise InputError(f"{self._folder / place}: cannot be written ({told})") from None
+            raise InputError(f"{place}: cannot be written ({error.strerror or error})") from None
 
     @staticmethod
     def _describe(folder: Path, embedding: Embedding) -> None:
@@ -68,36 +72,39 @@ class Projector:
             Image.fromarray(sheet(embedding.sprites)).save(folder / "sprite.png")
 
 
-def entry(title: str, path: str, embedding: Embedding) -> str:
-    """One embedding of the configuration, in protobuf's text format."""
-    n, channels = embedding.rows.shape
-    place = path.rsplit("/", 1)[0]
-    lines = [f"tensor_name: {json.dumps(title)}", f"tensor_shape: {n}", f"tensor_shape: {channels}"]
-    lines.append(f"tensor_path: {json.dumps(path)}")
-    if embedding.columns:
-        lines.append(f"metadata_path: {json.dumps(f'{place}/metadata.tsv')}")
-    if embedding.sprites is not None:
-        height, width = embedding.sprites.shape[1:3]
-        dims = f"single_image_dim: {width} single_image_dim: {height}"
-        lines.append(f"sprite {{ image_path: {json.dumps(f'{place}/sprite.png')} {dims} }}")
+def entry_text(entry: Entry, folder: Path) -> str:
+    """One embedding of the configuration in `folder`, in protobuf's text format."""
+
+    def named(path: Path) -> str:
+        return json.dumps(path.relative_to(folder).as_posix(), ensure_ascii=False)
+
+    lines = [f"tensor_name: {json.dumps(entry.name, ensure_ascii=False)}"]
+    lines += [f"tensor_shape: {size}" for size in entry.shape]
+    if entry.rows is not None:
+        lines.append(f"tensor_path: {named(entry.rows)}")
+    if entry.metadata is not None:
+        lines.append(f"metadata_path: {named(entry.metadata)}")
+    if entry.sprite is not None:
+        dims = " ".join(f"single_image_dim: {size}" for size in entry.sprite_size)
+        lines.append(f"sprite {{ image_path: {named(entry.sprite)} {dims} }}")
     return "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
 
 
 def rows_text(rows: NDArray[np.float32]) -> str:
-    """Rows as lines of numbers with tabs between them; read back, they are the same float32.
+    r"""Rows as lines of numbers with tabs between them; read back, they are the same float32.
 
     >>> rows_text(np.array([[1, 0.1]], np.float32))
-    '1\\t0.100000001\\n'
+    '1\t0.100000001\n'
     """
     line = "\t".join(["%.9g"] * rows.shape[1]) + "\n"
     return "".join(line % tuple(row) for row in rows.tolist())
 
 
 def columns_text(columns: Mapping[str, Sequence[Value]]) -> str:
-    """Metadata: a line of names where there are several columns, as the projector wants it, and one a row.
+    r"""Metadata: a line of names where there are several columns, as the projector wants it, and one a row.
 
-    >>> columns_text({"label": ["a", "b\\tc"], "row": [1, 2]})
-    'label\\trow\\na\\t1\\nb c\\t2\\n'
+    >>> columns_text({"label": ["a", "b\tc"], "row": [1, 2]})
+    'label\trow\na\t1\nb c\t2\n'
     """
     head = [tuple(columns)] if len(columns) > 1 else []
     table = [*head, *zip(*columns.values(), strict=True)]
@@ -129,8 +136,13 @@ def sheet(sprites: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rows.reshape(down * height, across * width, 3))
 
 
-def _left_before(path: Path) -> dict[str, str]:
-    return {}
+def _left_before(path: Path) -> dict[str, Entry]:
+    """The entries of a configuration that is there already, by name.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return {entry.name: entry for entry in read_config(path)} if path.is_file() else {}
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,7 +1,8 @@
-"""The contract between what is logged and where it goes: four kinds of things, each with a name and a step."""
+"""The contract between what is logged and where: four kinds of things, each with a name and a step."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,11 @@ class Tracker(Protocol):
     def close(self) -> None:
         """Flush, and let go of files and connections that the tracker opened itself."""
         ...
+
+
+def tag(name: str) -> str:
+    """A name in the letters that every tracker allows; "blocks[0].conv" becomes "blocks_0_.conv"."""
+    return re.sub(r"[^-/\w.]", "_", name, flags=re.ASCII).lstrip("/")
 
 
 def open_tracker(to: object) -> Tracker:

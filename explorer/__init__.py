@@ -38,7 +38,7 @@ from explorer.reduce import (
 )
 from explorer.render import grid, scene
 from explorer.samples import Samples, flatten
-from explorer.tracking import Watch, watch
+from explorer.tracking import Watch, log_run, watch
 
 __all__ = [
     "Activations",
@@ -68,6 +68,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "log_run",
     "movement",
     "open_run",
     "parity",

@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, making, publishing, showing
+from explorer.commands import comparing, making, publishing, showing, tracking
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -39,6 +39,7 @@ for command in (
     showing.grid,
     showing.rgb,
     publishing.export,
+    tracking.log,
     comparing.parity,
     making.doctor,
 ):

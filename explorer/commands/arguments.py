@@ -66,6 +66,21 @@ def find_projection(run: Run, layer: str | None, method: str | None, components:
     )
 
 
+def captured(folder: Path) -> Path:
+    """A run folder: the one that is given, or the one in runs/ made of TensorBoard's embeddings."""
+    from explorer.tracking.log_folder import configs_in
+
+    if (folder / "manifest.json").exists() or not configs_in(folder):
+        return folder
+    from explorer.capture import capture, load_model
+
+    model = load_model(folder)
+    made = Path("runs", model.name)
+    capture(model, layers=[info.name for info in model.layers()], out=made)
+    print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    return made
+
+
 def only_layer(run: Run) -> str:
     """The run's layer, where none was named."""
     if len(run.layers) > 1:

@@ -43,12 +43,14 @@ class Kept:
         pictures: (height, width, 3) each, None where the inputs are no pictures.
         names: one an image.
         labels: one an image, or None.
+        metadata: what else is known of them, by column.
     """
 
     values: NDArray[Any]
     pictures: list[NDArray[np.uint8]] | None
     names: list[str]
     labels: list[str] | None
+    metadata: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,17 @@ class Logger:
     """Logs layers of a model, step by step."""
 
     def __init__(
-        self, images: object, labels: Sequence[str] | None, settings: Settings, trackers: Sequence[Tracker]
+        self,
+        images: object,
+        labels: Sequence[str] | None,
+        settings: Settings,
+        *,
+        trackers: Sequence[Tracker],
+        kept: Kept | None = None,
     ) -> None:
         self._images, self._labels, self._settings = images, labels, settings
         self._trackers = trackers
-        self._kept: Kept | None = None
+        self._kept: Kept | None = kept
         self._names: list[str] = []
         self._rows: dict[str, Rows] = {}
         self._logged = 0
@@ -105,10 +113,11 @@ class Logger:
         ]
         for layer in self._names:
             whole = np.concatenate([part[layer].values for part in parts])
-            self._log_layer(Activations(layer, whole), step, embeds=embeds)
+            self.log_layer(Activations(layer, whole), step, embeds=embeds)
         self._logged += 1
 
-    def _log_layer(self, activations: Activations, step: int, *, embeds: bool) -> None:
+    def log_layer(self, activations: Activations, step: int, *, embeds: bool) -> None:
+        """Everything of one layer, for the images that are kept."""
         layer = activations.layer
         pictures = self._drawn(activations)
         counted, numbers = histogram(activations.values), figures(activations.values)
@@ -127,7 +136,7 @@ class Logger:
         kept = self._kept
         assert kept is not None
         n, rank = activations.batch, len(activations.spatial_shape)
-        images = np.unique(np.linspace(0, n - 1, min(self._settings.shown, n)).round().astype(int)).tolist()
+        images = np.linspace(0, n - 1, min(self._settings.shown, n)).round().astype(int).tolist()
         seen = [None if kept.pictures is None else kept.pictures[image] for image in images]
         found = {}
         if rank == 2:
@@ -163,12 +172,22 @@ def described(activations: Activations, kept: Kept, most: int) -> Rows:
     columns: dict[str, list[Value]] = {}
     if kept.labels is not None:
         columns["label"] = [kept.labels[image] for image in images]
+    for name, values in kept.metadata.items():
+        columns[name] = ["" if values[image] is None else values[image] for image in images]
     columns["image"] = [kept.names[image] for image in images]
     axes = {1: ["position"], 2: ["row", "column"], 3: ["depth", "row", "column"]}.get(len(grid) - 1, [])
     for axis, name in enumerate(axes, start=1):
         columns[name] = positions[:, axis].tolist()
     made = None if kept.pictures is None else sprites(kept.pictures, positions, grid[1:])
     return Rows(rows, columns, made)
+
+
+def evenly(n: int, most: int | None) -> list[int]:
+    """At most so many of n images, as far apart as can be; that some are left out is said."""
+    if most is None or n <= most:
+        return list(range(n))
+    say(f"takes {most:,} of {n:,} images, evenly")
+    return [int(index) for index in np.linspace(0, n - 1, most).round()]
 
 
 def read_all(inputs: Inputs, most: int | None) -> Kept:
@@ -178,10 +197,7 @@ def read_all(inputs: Inputs, most: int | None) -> Kept:
         InputError: none can be read, or they differ in size.
     """
     n = len(inputs.names)
-    chosen: Sequence[int] = range(n)
-    if most is not None and n > most:
-        chosen = [int(index) for index in np.linspace(0, n - 1, most).round()]
-        say(f"watches {most:,} of {n:,} images, taken evenly")
+    chosen = evenly(n, most)
     good, read, first = [], [], ""
     with quietly():
         for index in chosen:
@@ -203,4 +219,5 @@ def read_all(inputs: Inputs, most: int | None) -> Kept:
         pictures if len(pictures) == len(read) else None,
         [inputs.names[index] for index in good],
         None if inputs.labels is None else [inputs.labels[index] for index in good],
+        {name: [column[index] for index in good] for name, column in inputs.metadata.items()},
     )

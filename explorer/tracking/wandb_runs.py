@@ -1,4 +1,4 @@
-"""Weights & Biases: into the active run, or one of its own, which is offline unless WANDB_MODE says otherwise."""
+"""Weights & Biases: into the active run, or one of its own, offline unless WANDB_MODE says otherwise."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class WandbRun:
 
         self._own = wandb.run is None
         mode: Any = os.environ.get("WANDB_MODE", "offline")
-        self._run = (
-            wandb.init(project=project or "activation-explorer", mode=mode) if self._own else wandb.run
-        )
+        self._run: Any = wandb.run
+        if self._own:
+            self._run = wandb.init(project=project or "activation-explorer", mode=mode)
         self._wandb, self._row, self._step = wandb, dict[str, Any](), -1
         self._run.define_metric("explorer/step")
         for kind in ("feature_maps", "grids", "activations", "embeddings"):

@@ -137,7 +137,7 @@ def watch(
     settings = Settings(tuple(layers) if layers else None, shown, positions, embed_every, most_images)
     started = subject.start()
     trackers = [open_tracker(place) for place in places]
-    logger = Logger(images, labels, settings, trackers)
+    logger = Logger(images, labels, settings, trackers=trackers)
     if started is not None:
         logger.prepare(started)
     return Watch(subject, logger, trackers, every)

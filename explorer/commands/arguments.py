@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError
+from explorer.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +76,13 @@ def captured(folder: Path) -> Path:
 
     model = load_model(folder)
     made = Path("runs", model.name)
-    capture(model, layers=[info.name for info in model.layers()], out=made)
-    print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    names = [info.name for info in model.layers()]
+    try:
+        capture(model, layers=names, out=made)
+        print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    except RunError:
+        capture(model, layers=names, out=made, overwrite=True)
+        print(f"{folder}: embeddings of TensorBoard that have changed; the run {made} is made anew")
     return made
 
 

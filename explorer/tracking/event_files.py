@@ -3,8 +3,8 @@
 LOGDIR/
   events.out.tfevents.…        images, histograms and scalars
   projector_config.pbtxt       which embeddings there are
-  projector/LAYER/             metadata.tsv and sprite.png, the same at each step
-  projector/LAYER/00012.tsv    the rows at step 12
+  projector/rows-…/            metadata.tsv and sprite.png of rows, the same at each step
+  projector/LAYER/00012.tsv    the rows of a layer at step 12
 """
 
 from __future__ import annotations

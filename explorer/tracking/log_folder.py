@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,11 @@ class LogFolder:
 
     def __init__(self, config: Path, chosen: Path | None = None) -> None:
         self._config = config
-        self.title = f"{config.parent.resolve().name}-embeddings"
         entries = read_config(config)
         self._rows = _read(_group(config, entries, chosen))
         first = next(iter(self._rows))
+        which = "embeddings" if chosen is None else quote(first, safe="@")
+        self.title = f"{config.parent.resolve().name}-{which}"
         self.n_inputs = len(self._rows[first])
         own = next(entry for entry in entries if entry.name == first)
         self._files = [entry.rows for entry in entries if entry.name in self._rows]

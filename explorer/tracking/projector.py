@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,14 +25,14 @@ MOST_PIXELS = 8192
 class Projector:
     """The embeddings of a log folder, written as they come.
 
-    What describes the rows is the same at each step and written once; what an earlier program has left
-    in the configuration stays, unless it has the same name.
+    What describes the rows is the same at each step, and for layers that share their grid: it is written
+    once. What an earlier program has left in the configuration stays, unless it has the same name.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._entries: dict[str, Entry] | None = None
-        self._sizes: dict[str, int] = {}
+        self._described: dict[str, Entry] = {}
 
     def add(self, name: str, embedding: Embedding, step: int) -> None:
         """Write the rows of this step, with metadata and sprites the first time, and name them.
@@ -38,38 +40,46 @@ class Projector:
         Raises:
             InputError: another number of rows than at the first step, or a folder that cannot be written.
         """
-        n, first = len(embedding.rows), self._sizes.get(name)
-        if first not in (None, n):
-            raise InputError(f"embedding {name}: {n} rows, and {first} at the first step")
         place, title = self._folder / "projector" / quote(name, safe=""), f"{name}@{step:05d}"
-        metadata = place / "metadata.tsv" if embedding.columns else None
-        sprite, size = None, (0, 0)
-        if embedding.sprites is not None:
-            sprite, size = place / "sprite.png", (embedding.sprites.shape[2], embedding.sprites.shape[1])
-        rows = place / f"{step:05d}.tsv"
-        if self._entries is None:
-            self._entries = _left_before(self._folder / CONFIG)
+        n, first = len(embedding.rows), self._described.get(name)
+        if first is not None and first.shape[0] != n:
+            raise InputError(f"embedding {name}: {n} rows, and {first.shape[0]} at the first step")
         try:
+            if self._entries is None:
+                self._entries = _left_before(self._folder / CONFIG)
             place.mkdir(parents=True, exist_ok=True)
             if first is None:
-                self._describe(place, embedding)
-                self._sizes[name] = n
+                first = self._described[name] = self._describe(embedding)
+            rows = place / f"{step:05d}.tsv"
             _write(rows, rows_text(embedding.rows))
-            self._entries[title] = Entry(title, rows, embedding.rows.shape, metadata, sprite, size)
+            self._entries.pop(title, None)
+            self._entries[title] = replace(first, name=title, rows=rows)
             texts = (entry_text(entry, self._folder) for entry in self._entries.values())
             _write(self._folder / CONFIG, "".join(texts))
         except OSError as error:
             raise InputError(f"{place}: cannot be written ({error.strerror or error})") from None
 
-    @staticmethod
-    def _describe(folder: Path, embedding: Embedding) -> None:
-        """Metadata and sprites."""
+    def _describe(self, embedding: Embedding) -> Entry:
+        """Write metadata and sprites, where no embedding of the same rows has; and say where they are."""
         from PIL import Image
 
-        if embedding.columns:
-            _write(folder / "metadata.tsv", columns_text(embedding.columns))
+        text = columns_text(embedding.columns).encode() if embedding.columns else b""
+        own = hashlib.sha256(text)
         if embedding.sprites is not None:
-            Image.fromarray(sheet(embedding.sprites)).save(folder / "sprite.png")
+            own.update(np.ascontiguousarray(embedding.sprites).data)
+        folder = self._folder / "projector" / f"rows-{own.hexdigest()[:12]}"
+        metadata, sprite, size = folder / "metadata.tsv", folder / "sprite.png", (0, 0)
+        folder.mkdir(exist_ok=True)
+        if text and not metadata.is_file():
+            _write(metadata, text.decode())
+        if embedding.sprites is not None:
+            size = (embedding.sprites.shape[2], embedding.sprites.shape[1])
+            if not sprite.is_file():
+                part = folder / f".sprite.{os.getpid()}.png"
+                Image.fromarray(sheet(embedding.sprites)).save(part)
+                os.replace(part, sprite)
+        shape = embedding.rows.shape
+        return Entry("", None, shape, metadata if text else None, sprite if size[0] else None, size)
 
 
 def entry_text(entry: Entry, folder: Path) -> str:

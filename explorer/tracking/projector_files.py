@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,8 @@ def read_rows(entry: Entry) -> NDArray[np.float32]:
     assert entry.rows is not None
     path, shape = entry.rows, entry.shape
     size = _checked(path, MOST_BYTES)
+    if not size:
+        raise InputError(f"{path}: is empty, expected rows of numbers")
     if _is_text(path):
         rows = _text_rows(path)
     else:
@@ -141,8 +144,6 @@ def read_rows(entry: Entry) -> NDArray[np.float32]:
         raise InputError(
             f"{path}: {rows.shape[0]} × {rows.shape[1]} numbers, but tensor_shape says {list(shape)}"
         )
-    if 0 in rows.shape:
-        raise InputError(f"{path}: holds no numbers")
     return rows
 
 
@@ -154,9 +155,10 @@ def _is_text(path: Path) -> bool:
 
 def _text_rows(path: Path) -> NDArray[np.float32]:
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="ascii") as file, warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a file of blank lines it only warns
             rows = np.loadtxt(file, np.float32, delimiter="\t", comments=None, ndmin=2)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, UserWarning) as error:
         raise InputError(f"{path}: cannot be read as rows of numbers ({first_line(error)})") from None
     return np.asarray(rows, np.float32)
 
@@ -182,7 +184,7 @@ def read_metadata(path: Path, n: int) -> dict[str, list[Any]]:
         raise InputError(f"{path}: metadata of {len(body)} rows for an embedding of {n}")
     if len(set(names)) != len(names) or "" in names:
         raise InputError(f"{path}: its first line names a column twice, or not at all: {names[:8]}")
-    for number, cells in enumerate(body, start=1 + several):
+    for number, cells in enumerate(body, start=1):
         if len(cells) != len(names):
             raise InputError(f"{path}: entry {number} has {len(cells)} cells, expected {len(names)}")
     return {name: _typed([cells[at] for cells in body]) for at, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""TensorBoard: event files by tensorboardX, without TensorFlow, and a projector's files beside them.
+"""TensorBoard: event files without TensorFlow, their messages by tensorboardX, and a projector's files.
 
 LOGDIR/
   events.out.tfevents.…        images, histograms and scalars
@@ -9,14 +9,19 @@ LOGDIR/
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.errors import InputError, first_line
 from explorer.tracking.measures import Histogram
 from explorer.tracking.projector import Projector
 from explorer.tracking.protocol import Embedding, tag
@@ -30,13 +35,17 @@ class EventFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event
 
+        begun = time.time()
+        name = f"events.out.tfevents.{int(begun):010d}.{socket.gethostname()}.{os.getpid()}.{time.time_ns()}"
+        self._path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = EventsWriter(str(folder / "events"))
+            self._file = self._path.open("xb")
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        self._record(Event(wall_time=begun, file_version="brain.Event:2").SerializeToString())
         self._projector = Projector(folder)
 
     def log_scalar(self, name: str, value: float, step: int) -> None:
@@ -66,14 +75,37 @@ class EventFiles:
         self._projector.add(name, embedding, step)
 
     def flush(self) -> None:
-        """Bring all events to the disk."""
-        self._writer.flush()
+        """Bring all events to where other programs read them."""
+        with self._writing():
+            self._file.flush()
 
     def close(self) -> None:
         """Flush and close the file."""
-        self._writer.close()
+        with self._writing():
+            self._file.close()
 
     def _write(self, summary: Any, step: int) -> None:
         from tensorboardX.proto.event_pb2 import Event
 
-        self._writer.write_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._record(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
+
+    def _record(self, data: bytes) -> None:
+        """One record as TensorFlow writes them: length, data, and a checksum of each."""
+        length = struct.pack("<Q", len(data))
+        with self._writing():
+            self._file.write(b"".join((length, _checksum(length), data, _checksum(data))))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # a full disk, or a file that is closed
+            raise InputError(f"{self._path}: cannot be written ({first_line(error)})") from None
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, turned and shifted so that data with checksums inside them do not upset it."""
+    import google_crc32c
+
+    value = google_crc32c.value(data)
+    return struct.pack("<I", ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -15,6 +15,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from explorer.errors import InputError, first_line
 from explorer.tracking.measures import Histogram
 from explorer.tracking.projector import Projector
 from explorer.tracking.protocol import Embedding, tag
+
+RGB = 3
+"""TensorBoard's number for three channels."""
 
 
 class EventFiles:
@@ -56,9 +60,17 @@ class EventFiles:
 
     def log_image(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
         """A picture (height, width, 3), under the tab Images, as a PNG."""
-        from tensorboardX.summary import image
+        from PIL import Image
+        from tensorboardX.proto.summary_pb2 import Summary
 
-        self._write(image(tag(name), picture, dataformats="HWC"), step)
+        file = BytesIO()
+        # A quarter larger than Pillow's usual effort makes it, in two thirds of the time.
+        Image.fromarray(picture).save(file, "PNG", compress_level=3)
+        height, width = picture.shape[:2]
+        image = Summary.Image(
+            height=height, width=width, colorspace=RGB, encoded_image_string=file.getvalue()
+        )
+        self._write(Summary(value=[Summary.Value(tag=tag(name), image=image)]), step)
 
     def log_histogram(self, name: str, histogram: Histogram, step: int) -> None:
         """How values are distributed, under the tabs Distributions and Histograms."""

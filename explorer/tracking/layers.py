@@ -87,6 +87,11 @@ class Logger:
         self._rows: dict[str, Rows] = {}
         self._logged = 0
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, once they are known."""
+        return tuple(self._names)
+
     def prepare(self, model: Model) -> None:
         """Read the images and find the layers, once.
 

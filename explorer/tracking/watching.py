@@ -30,6 +30,11 @@ class Watch:
         self.seconds = 0.0
         self.steps: list[int] = []
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers; empty as long as the weights, and so the layers, are not known."""
+        return self._logger.layers
+
     def on_epoch(self, step: int, model: object = None) -> None:
         """Log the layers at this step, when it is one that `every` names.
 

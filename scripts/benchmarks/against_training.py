@@ -19,7 +19,7 @@ LAYERS, PICTURES, EPOCHS = ["block1", "block3", "block5"], 100, 4
 
 
 def watched(folder: Path) -> list[Result]:
-    """Epochs of scripts/train_digits.py with `on_epoch` after each; the first, which compiles, is left out."""
+    """Epochs of scripts/train_digits.py, `on_epoch` after each; the first, which compiles, is left out."""
     from train_digits import BATCH, WIDTH, DigitsNet, Trainer, load_images, preprocess
 
     images, classes = load_images()

@@ -246,9 +246,10 @@ def test_wrong_arguments_are_told_before_training_begins(wrong: dict[str, Any], 
         explorer.watch(Conv(), IMAGES, **{"to": Notes(), **wrong})
 
 
-def test_a_wrong_layer_is_told_when_the_weights_are_known() -> None:
+def test_a_wrong_layer_is_told_when_the_weights_are_known(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="conv"):
-        explorer.watch(Conv(), IMAGES, layers=["convv"], to=Notes(), variables=made())
+        explorer.watch(Conv(), IMAGES, layers=["convv"], to=tmp_path / "logs", variables=made())
+    assert not (tmp_path / "logs").exists()
     late = explorer.watch(Conv(), IMAGES, layers=["convv"], to=Notes())
     with pytest.raises(LayerError, match="did you mean conv"):
         late.on_epoch(0, made())

@@ -140,9 +140,10 @@ def watch(
 
     subject = Subject(model, load, variables)
     settings = Settings(tuple(layers) if layers else None, shown, positions, embed_every, most_images)
-    started = subject.start()
-    trackers = [open_tracker(place) for place in places]
+    trackers: list[Tracker] = []
     logger = Logger(images, labels, settings, trackers=trackers)
-    if started is not None:
+    started = subject.start()
+    if started is not None:  # what is wrong with layers and images is told before anything is written
         logger.prepare(started)
+    trackers += [open_tracker(place) for place in places]
     return Watch(subject, logger, trackers, every)

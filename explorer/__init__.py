@@ -41,6 +41,7 @@ from explorer.reduce import (
 )
 from explorer.render import grid, saliency_page, scene, sheet
 from explorer.samples import Samples, flatten
+from explorer.tracking import Watch, log_run, watch
 
 __all__ = [
     "Activations",
@@ -61,6 +62,7 @@ __all__ = [
     "RunError",
     "Saliency",
     "Samples",
+    "Watch",
     "align",
     "atlas",
     "capture",
@@ -71,6 +73,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "log_run",
     "maximize",
     "movement",
     "open_run",
@@ -83,4 +86,5 @@ __all__ = [
     "saved_projections",
     "scene",
     "sheet",
+    "watch",
 ]

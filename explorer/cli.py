@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, maximizing, publishing, showing
+from explorer.commands import comparing, explaining, making, maximizing, publishing, showing, tracking
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -42,6 +42,7 @@ for command in (
     publishing.export,
     maximizing.maximize,
     maximizing.atlas,
+    tracking.log,
     comparing.parity,
     making.doctor,
 ):

@@ -22,6 +22,7 @@ from benchmarks import (
     against_loop,
     against_maximize,
     against_pca,
+    against_training,
     against_tsne,
     against_umap,
     processes,
@@ -52,6 +53,7 @@ CONTESTS: dict[str, Contest] = {
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
     "maximize": against_maximize.together,
+    "watch": against_training.watched,
 }
 
 

@@ -24,6 +24,7 @@ ROOMS = {
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "explain", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
+    "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "render"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "atlas": {"capture", "errors", "maximize", "reduce", "render"},

@@ -92,10 +92,14 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
         InputError: none named, none found, or not as many as the activations or labels.
     """
     from explorer.capture.images import RowNumbers, read_inputs
+    from explorer.capture.preprocessing import Preprocessing
 
     if images is None:
         images = model.hints.get("images")
     read = None if images is None else read_inputs(images, model.preprocessing)
+    brought = getattr(model.adapter, "pictures", None)
+    if read is None and brought is not None:
+        read = read_inputs(brought, Preprocessing())
     count = model.n_inputs
     if count is None and read is None:
         raise InputError(f"{model.name}: name the images: a folder, a file, or an array")
@@ -110,4 +114,5 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
     # Activations captured elsewhere: their file may know more of its inputs than the pictures beside them.
     metadata = {**getattr(model.adapter, "metadata", {}), **(read.metadata if read else {})}
     found = given or (read.labels if read else None) or getattr(model.adapter, "labels", None)
-    return RowNumbers(names, found, read, metadata, read.notes if read else ())
+    notes = (*getattr(model.adapter, "notes", ()), *(read.notes if read else ()))
+    return RowNumbers(names, found, read, metadata, notes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError
+from explorer.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,6 +64,26 @@ def find_projection(run: Run, layer: str | None, method: str | None, components:
     return project_layer(
         run, layer=layer or run.layers[-1], method=method or "umap", n_components=components or 3
     )
+
+
+def captured(folder: Path) -> Path:
+    """A run folder: the one that is given, or the one in runs/ made of TensorBoard's embeddings."""
+    from explorer.tracking.log_folder import configs_in
+
+    if (folder / "manifest.json").exists() or not configs_in(folder):
+        return folder
+    from explorer.capture import capture, load_model
+
+    model = load_model(folder)
+    made = Path("runs", model.name)
+    names = [info.name for info in model.layers()]
+    try:
+        capture(model, layers=names, out=made)
+        print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    except RunError:
+        capture(model, layers=names, out=made, overwrite=True)
+        print(f"{folder}: embeddings of TensorBoard that have changed; the run {made} is made anew")
+    return made
 
 
 def only_layer(run: Run) -> str:

@@ -14,6 +14,7 @@ from explorer.commands.arguments import (
     Kept,
     Layer,
     Theme,
+    captured,
     find_projection,
     image_number,
     only_layer,
@@ -44,7 +45,7 @@ def view(
     Examples: activation-explorer view runs/first --method tsne, activation-explorer view runs/first --web
 
     Args:
-        run: a run folder.
+        run: a run folder; or a log folder of TensorBoard, whose embeddings are first made a run in runs/.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
@@ -63,7 +64,7 @@ def view(
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
-    opened = open_run(run)
+    opened = open_run(captured(run))
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"
     if paged:

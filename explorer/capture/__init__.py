@@ -49,13 +49,14 @@ def capture(
             images are, a .npy or .npz file, or an array (batch, *spatial) of whole numbers; None for
             the column `mask` of a table, or the folder `masks` beside a folder `images`.
         memory: bytes that captured values may take while they wait to be written.
-        overwrite: delete a run that is in the way. Without it, another capture's run is an error.
+        overwrite: delete a run of something else that is in the way, which is an error without it. A run
+            of the very same model and images is never deleted, but added to.
 
     Raises:
         ModelError, InputError, LayerError, RunError: one line saying what is wrong.
     """
     from explorer.capture.masks import open_masks
-    from explorer.capture.resume import remove_run
+    from explorer.capture.resume import holds_other, identity_of, remove_run
     from explorer.capture.stream import capture_to_run
     from explorer.capture.temporary import temporary_folder
 
@@ -65,7 +66,7 @@ def capture(
     found = find_layers(model, inputs, layers)
     where = open_masks(masks, inputs, images=images, rule=model.preprocessing)
     root = temporary_folder() if out is None else Path(out)
-    if overwrite:
+    if overwrite and holds_other(root, identity_of(model, inputs)):
         remove_run(root)
     return capture_to_run(model, inputs, found, root, memory=memory, masks=where)
 

@@ -218,7 +218,7 @@ def rgb(
         run: a run folder.
         out: the picture, .png or .jpg.
         layer: the layer; may be left out when the run has one.
-        images: number or name of an image; may be given several times; the first four by default.
+        images: number or name of an image; may be given several times; four, evenly taken, by default.
         foreground: tell the foreground apart along the first component, and colour it alone.
         basis: colours that --save wrote, of this layer in another run, in place of this run's own.
         save: also keep the colours in this file, .npz.
@@ -231,7 +231,8 @@ def rgb(
 
     opened = open_run(run)
     chosen = layer or only_layer(opened)
-    names = images or [str(number) for number in range(min(4, opened.n_images))]
+    some = min(4, opened.n_images)
+    names = images or [str(number * opened.n_images // some) for number in range(some)]
     numbers = [image_number(opened, name) for name in names]
     colours = fit(opened, chosen, foreground=foreground) if basis is None else load_rgb(basis)
     print(save_picture(rgb_sheet(opened, chosen, numbers, colours), out))

@@ -77,6 +77,13 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self._page: tuple[tuple[Any, ...], Page] | None = None
         self.sheet = Paper(SIZE)
 
+    def __repr__(self) -> str:
+        shown = self.projection
+        return (
+            f"Scene({self.state.run.name}, {shown.layer}: {shown.method} {shown.n_components}D of "
+            f"{shown.n_samples:,} positions; show() opens it, screenshot(path) draws it)"
+        )
+
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the last picture: pixels that are picked or clicked are those of it."""

@@ -29,7 +29,12 @@ KINDS = {
         "mp4": "One full turn, as a film",
         "gif": "One full turn, as a moving picture",
     },
-    "Points in 3D, with their colours": {"glb": "One file", "gltf": "Text", "ply": "Points", "vtp": "VTK"},
+    "Points in 3D, with their colours": {
+        "glb": "glTF, binary",
+        "gltf": "glTF, as text",
+        "ply": "PLY",
+        "vtp": "VTK",
+    },
     "What is shown": {
         "json": "State: map, camera, colours, selection",
         "py": "Lines of Python that show this",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -127,6 +128,7 @@ class Shown:
         return left, top, left + wide, top + tall
 
 
+@functools.lru_cache(maxsize=32)
 def lay_out(
     size: tuple[int, int],
     aspect: float = 1.0,

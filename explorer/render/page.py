@@ -279,11 +279,18 @@ def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, plac
     lines = max(0, (place.bottom - y - px(10)) // step - bool(info.foot))
     half = room // 2
     names = max((width(name, plain) for name, _ in info.rows), default=0) + px(12)
-    for index, (name, value) in enumerate(info.rows[: 2 * lines]):
-        x = inner + (half + px(8)) * (index % 2)
-        base = y + step * (1 + index // 2) + px(3)
+    slot = 0
+    for name, value in info.rows:
+        wide = width(value, plain) > half - names - px(8)  # then it has a line for itself
+        slot += slot % 2 if wide else 0
+        if slot >= 2 * lines:
+            break
+        x = inner + (half + px(8)) * (slot % 2)
+        base = y + step * (1 + slot // 2) + px(3)
+        limit = (room if wide else half) - names - px(8)
         write(draw, (x, base), name, face=plain, fill=theme.muted)
-        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=half - names - px(8))
+        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=limit)
+        slot += 2 if wide else 1
     if info.foot:
         colour = theme.warning if info.warns else theme.muted
         at = (inner, place.bottom - px(14))

@@ -26,7 +26,8 @@ def found_views(controls: Actions, query: str) -> list[Item]:
     typed = Path(query).expanduser()
     if query and typed.is_file() and typed not in [path for path, _ in files]:
         files.insert(0, (typed, kind_of(typed) or "no state and no camera"))
-    found.append(Item("States and cameras in this folder" if files else "No such file here", None))
+    title = "No such file here" if query else "This folder holds no saved state or camera"
+    found.append(Item("States and cameras in this folder" if files else title, None))
     found += [
         Item(str(path), partial(open_file, controls, path), detail=kind) for path, kind in files[:MOST_FILES]
     ]

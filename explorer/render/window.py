@@ -154,6 +154,16 @@ class Window:
             # Nothing else to do: what the first click needs is made before it comes.
             self._prepared = self.controls.scene.cloud
             self._prepared.prepare()
+        elif now - self._drawn > SETTLED:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing has moved for a while: what picks from here need is made before they come."""
+        scene = self.controls.scene
+        for one in (scene, scene.twin):
+            if one is not None and len(one.cloud.points):
+                place = one.layout.cloud
+                one.cloud.rest(one.view, (place.width, place.height))
 
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen; before what takes long, say so on the last one."""

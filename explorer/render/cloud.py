@@ -138,6 +138,10 @@ class Cloud:
             self._painted = key_of, look, done
         return done
 
+    def painted(self, camera: Camera, size: tuple[int, int], look: Look) -> bool:
+        """Whether the fine picture of this is there already."""
+        return self._painted is not None and self._painted[:2] == ((camera, size), look)
+
     def larger(self, camera: Camera, depth: NDArray[Any]) -> NDArray[np.float64]:
         """How much larger than `point_size` points are drawn at some depths, in radii: near ones are."""
         if camera.parallel_scale is not None:

@@ -111,10 +111,11 @@ def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Con
         if content.cell is not None:
             outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
     if content.field is not None and content.panels:
-        # Over the picture; where none was kept over the first map, which covers the same.
-        drawn_on = next((one for one in shown if one.cells is not None or one is shown[0]), None)
-        if drawn_on is not None and not content.panels[shown.index(drawn_on)].note:
-            outline_field(draw, drawn_on.place, content.field, theme, thick=layout.px(2))
+        # Over the picture; where there is none over the first map, which covers the same.
+        first = content.panels[0]
+        index = 1 if first.note or first.level is not None else 0
+        if not content.panels[index].note:
+            outline_field(draw, shown[index].place, content.field, theme, thick=layout.px(2))
     entries = legends.draw_legend(canvas, layout, theme, legend=content.legend)
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
@@ -156,6 +157,10 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
     else:
         picture = _picture(panel, (place.width, place.height), theme)
         canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    if panel.level is not None:
+        y, thick = place.top + panel.level * place.height, layout.px(1)
+        draw.rectangle((place.left, y - 2 * thick, place.right - 1, y + 2 * thick), fill=(10, 12, 14))
+        draw.rectangle((place.left, y - thick, place.right - 1, y + thick), fill=theme.accent)
     _below(canvas, layout, theme, panel=panel, square=square)
     return Shown(place, panel.cells)
 

@@ -25,6 +25,7 @@ from benchmarks import (
     against_training,
     against_tsne,
     against_umap,
+    against_viewer,
     processes,
 )
 from benchmarks.results import Result, draw, keep, kept, machine, table
@@ -54,6 +55,7 @@ CONTESTS: dict[str, Contest] = {
     "grid": against_grids.drawn,
     "maximize": against_maximize.together,
     "watch": against_training.watched,
+    "viewer": against_viewer.at_a_million,
 }
 
 

@@ -81,17 +81,29 @@ def export_turntable(scene: Scene, path: Path, options: Options | None = None) -
     suffix = path.suffix.lower()
     size = options.size or SIZES[suffix]
     if scene.projection.n_components != 3:
-        raise InputError(
-            f"{path}: a map of two components does not turn; take one of three (--components 3)"
-        )
+        raise InputError(f"{path}: a map of two components does not turn; take one of three (--components 3)")
     if suffix == ".mp4" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{path}: size {size[0]} × {size[1]}; an MP4's width and height are even")
     fps = _rate(path, options.fps)
     n = _frames(path, options.seconds, fps)
     encode = _mp4 if suffix == ".mp4" else _gif
     with scene.aside(), progress(path.name, n, "frames") as advance, written(path) as beside:
-        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, advance))
+        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, _telling(advance, n, options)))
     return Turned(path, n, fps, size)
+
+
+def _telling(advance: Advance, n: int, options: Options) -> Advance:
+    """What is called with the number of frames just drawn: the terminal's bar, and who else asked."""
+    done = 0
+
+    def both(frames: int) -> None:
+        nonlocal done
+        advance(frames)
+        done += frames
+        if options.tell is not None:
+            options.tell(done, n)
+
+    return both
 
 
 def _rate(path: Path, fps: float) -> float:

@@ -20,6 +20,8 @@ from explorer.errors import (
     RenderError,
     RunError,
 )
+from explorer.evolution import EpochFigures, Evolution, open_evolution
+from explorer.evolve import evolve
 from explorer.explore import explore
 from explorer.parity import Parity, parity
 from explorer.reduce import (
@@ -43,6 +45,8 @@ __all__ = [
     "Activations",
     "CheckpointError",
     "Comparison",
+    "EpochFigures",
+    "Evolution",
     "ExplorerError",
     "InputError",
     "LayerError",
@@ -60,6 +64,7 @@ __all__ = [
     "align",
     "capture",
     "compare",
+    "evolve",
     "explore",
     "flatten",
     "grid",
@@ -67,6 +72,7 @@ __all__ = [
     "load_projection",
     "load_rgb",
     "movement",
+    "open_evolution",
     "open_run",
     "parity",
     "project",

@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, making, publishing, showing
+from explorer.commands import comparing, evolving, making, publishing, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -40,6 +40,7 @@ for command in (
     showing.rgb,
     publishing.export,
     comparing.parity,
+    evolving.evolve,
     making.doctor,
 ):
     app.command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 
@@ -85,7 +86,7 @@ def maps_of(
     _keep(folder, runs, projections, own)
     made = tuple(one is None for one in own)
     if settings.method == "pca":
-        moved = [movement(one, other) for one, other in zip(projections[:-1], projections[1:], strict=True)]
+        moved = [movement(one, other) for one, other in pairwise(projections)]
         return Maps(projections, np.stack(moved), np.zeros((len(moved), len(moved[0])), bool), made, False)
     other_seed = replace(settings, random_state=((settings.random_state or 0) + 1) % 2**32)
     twins_kept = [_kept(folder / f"{key}{TWIN}", run) for key, run in runs.items()]

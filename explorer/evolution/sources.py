@@ -73,13 +73,12 @@ def sources_of(model: object, checkpoints: Any, book: Book) -> list[Source]:
     every = sorted([*files, *gone], key=natural)
     names = dict(zip(every, step_names(every), strict=True))
     by_file = dict(zip(files, steps, strict=True))
-    return [
-        Source(
-            quote(file, safe=" "), names[file], by_file.get(file),
-            by_file[file].path if alone and file in by_file else (None if file in gone else model), alone, file,
-        )
-        for file in every
-    ]  # fmt: skip
+    found = []
+    for file in every:
+        step = by_file.get(file)
+        opens = None if step is None else (step.path if alone else model)
+        found.append(Source(quote(file, safe=" "), names[file], step, opens, alone, file))
+    return found
 
 
 def _own_checkpoints(model: object) -> tuple[Path, bool]:
@@ -89,7 +88,7 @@ def _own_checkpoints(model: object) -> tuple[Path, bool]:
     path = Path(model) if isinstance(model, str | Path) else None
     if path is not None and path.is_dir() and (path / "model.toml").is_file():
         path = path / "model.toml"
-    if path is None or path.is_file() and path.suffix != ".toml":
+    if path is None or (path.is_file() and path.suffix != ".toml"):
         raise InputError(f"{path or 'model'}: name its checkpoints with checkpoints: a folder, or files")
     if path.suffix == ".toml":
         kept = read_model_file(path).options.checkpoint

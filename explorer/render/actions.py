@@ -11,10 +11,10 @@ import numpy as np
 from explorer.errors import ExplorerError
 from explorer.render import exports_menu, motion
 from explorer.render.camera import Camera
-from explorer.render.layout import Layout, lay_out
+from explorer.render.layout import Layout
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
-from explorer.render.panels import picture_aspect
+from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
 from explorer.render.text import count
 from explorer.render.tools import SAYS
@@ -67,7 +67,7 @@ class Actions:
     @property
     def layout(self) -> Layout:
         """Where everything lies in the window."""
-        return lay_out(self.size, picture_aspect(self.scene.state), bar=True)
+        return self.scene.place(Paper(self.size, interactive=True))
 
     def use(self, tool: str) -> None:
         """Choose what a drag does."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.reduce.rgb_basis import RgbBasis
+    from explorer.render.controls import Controls
 
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
@@ -100,7 +101,10 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        sheet = self.sheet
+        return self.place(self.sheet)
+
+    def place(self, sheet: Paper) -> Layout:
+        """Where everything lies on a sheet."""
         return lay_out(sheet.size, picture_aspect(self.state), bar=sheet.interactive, alone=sheet.alone)
 
     @property
@@ -192,7 +196,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
         if self._page is None or self._page[0] != key:
-            layout = lay_out(sheet.size, picture_aspect(state), bar=sheet.interactive, alone=sheet.alone)
+            layout = self.place(sheet)
             self._page = key, compose(self.content(layout), layout, sheet.theme(state))
         return self._page[1]
 
@@ -311,6 +315,12 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
             self.image = at[0]
             return None
         return self.inspect(*at) if self.state.wide else self.select(*at)
+
+    def controls(self, size: tuple[int, int]) -> Controls:
+        """What mouse and keys do in a window of (width, height) pixels over this scene."""
+        from explorer.render.controls import Controls
+
+        return Controls(self, size)
 
     def show(self) -> None:
         """Open the window; returns when it is closed.

@@ -115,6 +115,29 @@ def _position(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def view(folder: Path, *, colour: str | None, theme: str, web: bool) -> None:
+    """Open the window over an evolution, or where there is no screen write its small multiples.
+
+    Raises:
+        RenderError: the page was asked for, which shows one epoch at a time.
+    """
+    from explorer.errors import RenderError
+    from explorer.evolution import open_evolution
+    from explorer.render.files import save_picture
+    from explorer.render.offscreen import has_screen
+
+    found = open_evolution(folder)
+    if web:
+        raise RenderError(
+            f"{folder}: the page shows one epoch, such as {found.runs[-1].path}; the window shows them all"
+        )
+    if has_screen():
+        found.scene(colour=colour or "label", theme=theme).show()
+        return
+    picture = found.picture(colour=colour or "label", theme=theme)
+    print(f"no screen here, so a picture: {save_picture(picture, folder / 'clouds.png')}")
+
+
 def print_evolution(found: Evolution) -> None:
     """Print what was made, and the figures as a table."""
     from rich.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from explorer.render.camera import Camera, core, face_on, frame, opening, princi
 from explorer.render.cloud import Cloud
 from explorer.render.values import RunLike
 from explorer.render.views import Views
+
+WIDE = 16 / 9
+"""The frame for which the direction is chosen: window, film and small multiples then look alike."""
 
 
 class FiguresLike(Protocol):
@@ -48,6 +51,7 @@ class FiguresLike(Protocol):
         """Share of positions that moved beyond what another seed moves them."""
 
 
+@runtime_checkable
 class EpochsLike(Protocol):
     """What a scene over epochs asks for; `explorer.Evolution` answers it."""
 
@@ -154,5 +158,5 @@ class EpochViews(Views):
             return face_on(self.fitted, aspect, principal(self.fitted))
         if self._turn is None:
             near = self.cloud.core
-            self._turn = opening(self._last[near], groups()[near], aspect)
+            self._turn = opening(self._last[near], groups()[near], WIDE)
         return frame(self.fitted, self._turn, aspect)

@@ -60,9 +60,11 @@ class EpochControls(Controls):
 
     def placed(self) -> tuple[Placed, ...]:
         """The usual buttons, and the one that greys what has not moved beyond another seed's doing."""
-        own = Button("moved", "moved", lit=self.scene.only_moved)
-        usual = buttons(self)
-        return place_buttons((*usual[:-1], own, usual[-1]) if self._seeded() else usual, self.layout)
+        own, found = Button("moved", "Only moved", lit=self.scene.only_moved), list(buttons(self))
+        if self._seeded():
+            names = [button.name for button in found]
+            found.insert(names.index("visible") + 1, own)
+        return place_buttons(tuple(found), self.layout)
 
     def _seeded(self) -> bool:
         return any(one.moved is not None for one in self.scene.evolution.figures)

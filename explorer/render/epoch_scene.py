@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -192,9 +193,9 @@ class EpochScene(Scene):
         if focus is None or focus.row is None or step < 0 or not self._on_the_way():
             return ()
         far = number(float(self.evolution.movement[step, focus.row]), 2)
-        counts = "beyond" if self.evolution.beyond[step, focus.row] else "within"
+        counts = "beyond seed" if self.evolution.beyond[step, focus.row] else "as by seed"
         seeded = any(one.moved is not None for one in self.evolution.figures)
-        return (("moved", f"{far}, {counts} another seed" if seeded else far),)
+        return (("moved", f"{far}, {counts}" if seeded else far),)
 
     def draw_marks(self, canvas: Image.Image, *, rough: bool = False) -> None:
         """Draw the trail, the names and the ring over the cloud, and the timeline below it."""
@@ -207,6 +208,35 @@ class EpochScene(Scene):
             canvas, layout, colours, names=self.evolution.epochs, shown=self.curves, at=self._at,
             playing=self.playing,
         )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that says what is shown, with the epoch."""
+        return {
+            **super().to_dict(),
+            "epoch": self.evolution.epochs[self.epoch],
+            "only_moved": self.only_moved,
+        }
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
+        """Show what a dictionary says, at its epoch where it names one."""
+        if isinstance(content, Mapping) and "epoch" in content:
+            if content["epoch"] not in self.evolution.epochs:
+                raise InputError(f"epoch {content['epoch']!r}: there are {', '.join(self.evolution.epochs)}")
+            self.epoch = self.evolution.epochs.index(content["epoch"])
+            self.only_moved = bool(content.get("only_moved"))
+        super()._restore(content)
+
+    def code(self) -> str:
+        """Lines of Python that rebuild the view to the pixel."""
+        made = ("run = ", "projection = ", "scene = ")
+        rest = [line for line in super().code().splitlines() if not line.startswith(made)]
+        start = next(i for i, line in enumerate(rest) if not line) + 1
+        opened = [
+            f"evolution = explorer.open_evolution({str(self.evolution.path)!r})",
+            f"scene = evolution.scene(epoch={self.epoch}, theme={self.theme!r})",
+            *(["scene.only_moved = True"] if self.only_moved else []),
+        ]
+        return "\n".join([*rest[:start], *opened, *rest[start:]]) + "\n"
 
     def controls(self, size: tuple[int, int]) -> Controls:
         """What mouse and keys do in a window over this scene."""

@@ -30,7 +30,7 @@ class Curve:
     """One figure over the epochs.
 
     Attributes:
-        title: what it is.
+        titles: what it is, and shorter where there is no room.
         values: one an epoch; None where it was not measured.
         words: how a value is written.
         low: bottom of the plot; None for the smallest value's surroundings.
@@ -38,7 +38,7 @@ class Curve:
         says: what it means, in a few words, for the sheet.
     """
 
-    title: str
+    titles: tuple[str, str]
     values: tuple[float | None, ...]
     words: Callable[[float], str]
     low: float | None = None
@@ -61,24 +61,29 @@ def curves(evolution: EpochsLike) -> tuple[Curve, ...]:
     two = _two
     every = (
         Curve(
-            "class separation",
+            ("class separation", "classes"),
             tuple(one.separation for one in figures),
             two,
             0.0,
             says="share of variance between classes",
         ),
         Curve(
-            "trust of the map", tuple(one.trust for one in figures), _three, 0.5, 1.0, says="0.5 is chance"
+            ("trust of the map", "trust"),
+            tuple(one.trust for one in figures),
+            _three,
+            0.5,
+            1.0,
+            says="0.5 is chance",
         ),
         Curve(
-            "effective rank",
+            ("effective rank", "rank"),
             tuple(one.effective_rank for one in figures),
             lambda value: number(value, 3),
             0.0,
             says=f"of {channels} channels",
         ),
         Curve(
-            "dead channels",
+            ("dead channels", "dead"),
             tuple(float(one.dead) for one in figures),
             lambda value: f"{value:.0f}",
             0.0,
@@ -86,7 +91,7 @@ def curves(evolution: EpochsLike) -> tuple[Curve, ...]:
             says=f"of {channels}",
         ),
         Curve(
-            "CKA to the last",
+            ("CKA to the last", "CKA"),
             tuple(one.cka_last for one in figures),
             two,
             0.0,
@@ -94,7 +99,7 @@ def curves(evolution: EpochsLike) -> tuple[Curve, ...]:
             says="1 is the same up to turning",
         ),
         Curve(
-            "moved",
+            ("moved", "moved"),
             tuple(one.moved for one in figures),
             lambda value: f"{value:.0%}".replace("%", " %"),
             0.0,
@@ -202,8 +207,12 @@ def draw_curve(
     bold, plain = font(px(12), "Bold"), font(px(11))
     base = place.top + px(12)
     room = place.width - width(told, bold) - px(6)
-    write(draw, (place.left, base), curve.title, face=plain, fill=theme.muted, limit=room)
-    write(draw, (place.right, base), told, face=bold, fill=theme.text, anchor="rs")
+    title = next((one for one in curve.titles if width(one, plain) <= room), None)
+    # A number that nobody can tell the meaning of is worth less than a name.
+    short = curve.titles[1] if title is None else title
+    write(draw, (place.left, base), short, face=plain, fill=theme.muted, limit=place.width)
+    if title is not None:
+        write(draw, (place.right, base), told, face=bold, fill=theme.text, anchor="rs")
     inner = Rect(place.left, place.top + px(22), place.width, place.height - px(26))
     draw.line((inner.left, inner.bottom, inner.right, inner.bottom), fill=theme.rule, width=px(1))
     points = curve_points(curve, inner, px(3.5))

@@ -13,6 +13,8 @@ from explorer.errors import CheckpointError, suggest
 WEIGHTS = (".msgpack", ".mpk", ".flax", ".safetensors", ".npz", ".pt", ".pth")
 ALONE = (".onnx", ".keras", ".h5", ".hdf5", ".npz", ".npy", ".toml")
 NUMBER = re.compile(r"\d+")
+CUT_OFF = "orbax-checkpoint-tmp"
+"""In the name of a step whose saving has not ended."""
 BLOCK = 2**20
 
 
@@ -95,8 +97,8 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _is_step(name: str) -> bool:
-    """Whether a folder's name ends in a number: a saving that was cut off has more behind it."""
-    return re.fullmatch(r"(?:.*[_.-])?\d+", name) is not None
+    """Whether a folder's name ends in a number: a saving that was cut off says so."""
+    return re.fullmatch(r"(?:.*[_.-])?\d+", name) is not None and CUT_OFF not in name
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

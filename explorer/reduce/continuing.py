@@ -51,8 +51,18 @@ def continue_frame(
 
     target = _between(samples, beside, settings.n_components)
     job = Job.of(samples, settings)
-    made = describe(job, (_tsne if settings.method == "tsne" else _umap)(job, target, tie))
+    fitted = (_tsne if settings.method == "tsne" else _umap)(job, target, tie)
+    # Once the tie has faded a map may drift and turn as a whole, which means nothing; its size is its own.
+    made = describe(job, replace(fitted, coordinates=_laid_on(fitted.coordinates, target)))
     return replace(made, parameters={**made.parameters, "tie": tie, "continued": True})
+
+
+def _laid_on(places: Places, target: Places) -> Places:
+    """Places (n, k), turned and shifted as a whole so that they lie nearest a target (n, k)."""
+    own, other = places.astype(np.float64), target.astype(np.float64)
+    middle, centre = own.mean(axis=0), other.mean(axis=0)
+    left, _, right = np.linalg.svd((own - middle).T @ (other - centre))
+    return np.asarray((own - middle) @ (left @ right) + centre, np.float32)
 
 
 def _between(samples: Samples, beside: Sequence[Projection], n_components: int) -> Places:
@@ -129,16 +139,20 @@ def _tsne(job: Job, target: Places, tie: float) -> Fitted:
     middle = target.mean(axis=0)
     held = np.zeros((len(target), 4), np.float32)
     held[:, : target.shape[1]] = target - middle
-    # Early on clusters gather in a small space, here as in frames made together: from there they keep their
-    # order, and the tie brings them out to where they were.
     start = (target - middle).astype(np.float64)
     start = start / (float(start[:, 0].std()) or 1.0) * 1e-4
     order, _ = near_together(padded(start, settings.random_state))
+    there, size = held[order], float(np.sqrt(np.mean(held**2))) or 1.0
+
+    def grown(maps: Sequence[Places]) -> list[Places]:
+        # A map starts small and grows, as the maps beside did: what it is pulled to grows with it.
+        return [there * np.float32(np.sqrt(np.mean(maps[0] ** 2)) / size)]
+
     total = tsne.EXAGGERATED + tsne.PLAIN
     with progress("t-SNE of one more frame", total, "iterations") as advance:
         (one,) = fit_tied_tsne(
             [(near.indices, near.distances)], start, perplexity=perplexity,
-            random_state=settings.random_state, tie=tie, beside=lambda _: [held[order]],
+            random_state=settings.random_state, tie=tie, beside=grown,
             advance=lambda: advance(EVERY),
         )  # fmt: skip
     return Fitted(

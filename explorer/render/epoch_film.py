@@ -81,6 +81,7 @@ def way(n: int, seconds: float, fps: float) -> list[float]:
     [0.0, 0.0, 0.3333333333333333, 0.6666666666666666, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     total = round(seconds * fps) if math.isfinite(seconds) and seconds > 0 else 0
+    total = min(total, MOST_FRAMES + 1)  # too many as it is
     rest = round(RESTS * total)
     ahead = total - rest
     places = [0.0] * rest

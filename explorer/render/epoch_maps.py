@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,11 +73,11 @@ def epoch_maps(
             anchor="lm",
         )
         every = np.concatenate([one[..., channel].ravel() for one in values])
-        whole = scale_of(every, theme) if scale == "channel" else None
+        whole = scale_of(every, theme)
         for column, one in enumerate(values):
             own = np.asarray(one[..., channel], np.float64)
             left = LEFT + column * (CELL + GAP)
-            picture = _map(own, whole or scale_of(own, theme), colours)
+            picture = _map(own, whole if scale == "channel" else _own_scale(own, whole), colours)
             canvas.paste(Image.fromarray(picture), (left, top))
     return canvas
 
@@ -100,6 +101,15 @@ def strongest(values: NDArray[Any], most: int) -> list[int]:
     wide = np.nan_to_num(np.asarray(values, np.float64), posinf=0, neginf=0)
     order = np.argsort(-wide.var(axis=(0, 1)), kind="stable")
     return [int(channel) for channel in order[:most]]
+
+
+def _own_scale(values: NDArray[np.float64], whole: Scale) -> Scale:
+    """A map's own limits, in the colours of its channel: about zero where the channel has both signs."""
+    own = scale_of(values, "light", signed=False)
+    if whole.colour_map == own.colour_map or own.constant:
+        return replace(own, colour_map=whole.colour_map)
+    most = max(abs(own.low), abs(own.high))
+    return Scale(-most, most, whole.colour_map)
 
 
 def _map(values: NDArray[np.float64], scale: Scale, theme: Theme) -> NDArray[np.uint8]:

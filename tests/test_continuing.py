@@ -29,8 +29,8 @@ def apart(one: Projection, other: Projection) -> float:
 @pytest.mark.parametrize("n_components", [2, 3])
 def test_a_new_frame_lies_on_those_before_which_do_not_move(method: str, n_components: int) -> None:
     settings = Settings(method, n_components)
-    first = map_frames(FRAMES[:3], [None] * 3, settings)
-    more = map_frames(FRAMES, [*first, None], settings)
+    first = map_frames(FRAMES.__getitem__, [None] * 3, settings)
+    more = map_frames(FRAMES.__getitem__, [*first, None], settings)
     for one, other in zip(first, more, strict=False):
         np.testing.assert_array_equal(one.coordinates, other.coordinates)
     alone = explorer.project(FRAMES[3], method=method, n_components=n_components)
@@ -47,27 +47,27 @@ def test_a_new_frame_lies_on_those_before_which_do_not_move(method: str, n_compo
 @pytest.mark.parametrize("method", ["tsne", "umap"])
 def test_a_frame_between_two_lies_between_them(method: str) -> None:
     settings = Settings(method, 2)
-    first = map_frames([FRAMES[0], FRAMES[2]], [None] * 2, settings)
-    whole = map_frames([FRAMES[0], FRAMES[1], FRAMES[2]], [first[0], None, first[1]], settings)
+    first = map_frames([FRAMES[0], FRAMES[2]].__getitem__, [None] * 2, settings)
+    whole = map_frames(FRAMES.__getitem__, [first[0], None, first[1]], settings)
     assert whole[1].parameters["continued"]
     assert max(apart(whole[1], whole[0]), apart(whole[1], whole[2])) < 1.0
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
     settings = Settings("umap", 2)
-    first = map_frames(FRAMES[:2], [None] * 2, settings)
+    first = map_frames(FRAMES.__getitem__, [None] * 2, settings)
     again = [continue_frame(FRAMES[2], [first[1]], settings).coordinates for _ in range(2)]
     np.testing.assert_array_equal(*again)
 
 
 def test_frames_of_pca_are_each_turned_onto_the_one_before() -> None:
     settings = Settings("pca", 3)
-    found = map_frames(FRAMES, [None] * 4, settings)
+    found = map_frames(FRAMES.__getitem__, [None] * 4, settings)
     for one, other in pairwise(found):
         every = np.arange(250)
         turned = procrustes(other.coordinates, (every, one.coordinates))
         np.testing.assert_allclose(turned, other.coordinates, atol=1e-3)
-    kept = map_frames(FRAMES, [*found[:3], None], settings)
+    kept = map_frames(FRAMES.__getitem__, [*found[:3], None], settings)
     np.testing.assert_allclose(kept[3].coordinates, found[3].coordinates, atol=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,24 +116,30 @@ def _position(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def view(folder: Path, *, colour: str | None, theme: str, web: bool) -> None:
+def view(
+    folder: Path, state: Path | None, others: Mapping[str, object], *, colour: str | None, theme: str
+) -> None:
     """Open the window over an evolution, or where there is no screen write its small multiples.
 
     Raises:
-        RenderError: the page was asked for, which shows one epoch at a time.
+        InputError: options that mean something for a run alone.
     """
-    from explorer.errors import RenderError
+    from explorer.errors import InputError
     from explorer.evolution import open_evolution
     from explorer.render.files import save_picture
     from explorer.render.offscreen import has_screen
 
     found = open_evolution(folder)
-    if web:
-        raise RenderError(
-            f"{folder}: the page shows one epoch, such as {found.runs[-1].path}; the window shows them all"
+    if others:
+        raise InputError(
+            f"{folder}: is a training, for which {', '.join(others)} means nothing; one epoch is shown by "
+            f"`view {found.runs[-1].path}`"
         )
     if has_screen():
-        found.scene(colour=colour or "label", theme=theme).show()
+        shown = found.scene(colour=colour or "label", theme=theme)
+        if state is not None:
+            shown.load_state(state)
+        shown.show()
         return
     picture = found.picture(colour=colour or "label", theme=theme)
     print(f"no screen here, so a picture: {save_picture(picture, folder / 'clouds.png')}")

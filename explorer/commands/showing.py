@@ -67,7 +67,10 @@ def view(
     from explorer.render.offscreen import has_screen
 
     if is_evolution(run):
-        evolving.view(run, colour=colour, theme=theme, web=web)
+        asked = {"--layer": layer, "--method": method, "--components": components, "--web": web or None}
+        evolving.view(
+            run, state, {name: one for name, one in asked.items() if one}, colour=colour, theme=theme
+        )
         return
     opened = open_run(run)
     paged = web or not has_screen()

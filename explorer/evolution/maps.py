@@ -21,6 +21,7 @@ from explorer.reduce.continuing import map_frames
 from explorer.reduce.projection import DESCRIPTION, Projection, load_projection
 from explorer.reduce.rows import rows_of
 from explorer.reduce.settings import Settings
+from explorer.samples import Samples
 
 TWIN = ".again"
 """Behind the folder's name of a map that was made again under another seed."""
@@ -80,9 +81,13 @@ def maps_of(
     """
     if remake and folder.is_dir():
         rmtree(folder)
-    frames = [rows_of(run, layer, settings.sample) for run in runs.values()]
+    every = list(runs.values())
+
+    def read(number: int) -> Samples:
+        return rows_of(every[number], layer, settings.sample)
+
     own = [_kept(folder / key, run) for key, run in runs.items()]
-    projections = map_frames(frames, own, settings, tie=tie)
+    projections = map_frames(read, own, settings, tie=tie)
     _keep(folder, runs, projections, own)
     made = tuple(one is None for one in own)
     if settings.method == "pca":
@@ -90,7 +95,7 @@ def maps_of(
         return Maps(projections, np.stack(moved), np.zeros((len(moved), len(moved[0])), bool), made, False)
     other_seed = replace(settings, random_state=((settings.random_state or 0) + 1) % 2**32)
     twins_kept = [_kept(folder / f"{key}{TWIN}", run) for key, run in runs.items()]
-    twins = map_frames(frames, twins_kept, other_seed, tie=tie)
+    twins = map_frames(read, twins_kept, other_seed, tie=tie)
     _keep(folder, {f"{key}{TWIN}": run for key, run in runs.items()}, twins, twins_kept)
     steps = zip(projections[:-1], projections[1:], twins[:-1], strict=True)
     found = [compare(before, after, twin) for before, after, twin in steps]

@@ -7,7 +7,7 @@ as frames made together are; the others are not touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ def _between(samples: Samples, beside: Sequence[Projection], n_components: int) 
 
 
 def map_frames(
-    frames: Sequence[Samples],
+    read: Callable[[int], Samples],
     kept: Sequence[Projection | None],
     settings: Settings,
     *,
@@ -93,7 +93,7 @@ def map_frames(
     turned onto the frame before it.
 
     Args:
-        frames: each frame's rows, of the same positions.
+        read: gives a frame's rows by its number, all of the same positions; asked only for what is made.
         kept: each frame's map, or None where it is to be made.
         settings: method and all it takes.
         tie: how strongly a position is pulled to its places beside.
@@ -103,7 +103,7 @@ def map_frames(
     placed = list(kept)
     if settings.method != "pca" and not any(placed):
         return project_frames(
-            frames,
+            [read(number) for number in range(len(kept))],
             method=settings.method,
             n_components=settings.n_components,
             tie=tie,
@@ -114,16 +114,16 @@ def map_frames(
             min_dist=settings.min_dist,
             metric=settings.metric,
         )
-    for number in range(len(frames)):
+    for number in range(len(placed)):
         if placed[number] is None:
             before = next((one for one in placed[:number][::-1] if one is not None), None)
             after = next((one for one in placed[number + 1 :] if one is not None), None)
             beside = [one for one in (before, after) if one is not None]
             if settings.method == "pca":
-                own = fit(frames[number], settings)
+                own = fit(read(number), settings)
                 placed[number] = align([beside[0], own])[1] if beside else own
             else:
-                placed[number] = continue_frame(frames[number], beside, settings, tie=tie)
+                placed[number] = continue_frame(read(number), beside, settings, tie=tie)
     return tuple(one for one in placed if one is not None)
 
 

@@ -69,7 +69,10 @@ def evolve(
         overwrite: replace captures of other images or preprocessing that are in the way.
     """
     from explorer.evolve import evolve as follow
+    from explorer.render.epoch_film import check_film
 
+    if film is not None:
+        check_film(film)
     place = None if trail is None else _position(trail)
     given = None if not checkpoints else (checkpoints[0] if len(checkpoints) == 1 else checkpoints)
     found = follow(

@@ -14,7 +14,7 @@ from explorer.capture.manifest import read_json, write_json
 from explorer.capture.model import Model
 from explorer.capture.resume import remove_run
 from explorer.capture.store import Run
-from explorer.errors import CheckpointError, ModelError, RunError
+from explorer.errors import CheckpointError, RunError
 from explorer.evolution.sources import Source
 from explorer.progress import say
 
@@ -115,15 +115,14 @@ def captured(
             if kept is None and source.model is None:
                 continue  # neither its files nor a capture of these images are there
             if kept is None:
-                fresh.append(source.name)
+                before = _whole(book.folder(source.key), first.layer)
                 kept = _capture(source, first, images, book, overwrite=overwrite)
+                if before is None or before.manifest["identity"] != kept.manifest["identity"]:
+                    fresh.append(source.name)
             elif source.model is None:
                 gone.append(source.name)
             runs[source.key] = kept
-        except ModelError as error:
-            if not (source.alone or isinstance(error, CheckpointError)):
-                raise
-            fresh = [name for name in fresh if name != source.name]
+        except CheckpointError as error:
             left_out.append(f"{source.name}: {error}")
             say(f"left out {left_out[-1]}")
     names = {source.key: source.name for source in sources}
@@ -134,15 +133,13 @@ def captured(
 
 def _reference(sources: Sequence[Source], images: object, layer: str | None) -> _Reference:
     """Open the first checkpoint that can be opened."""
-    problem: ModelError = CheckpointError("no checkpoint is there")
+    problem = CheckpointError("no checkpoint is there")
     for source in sources:
         if source.model is None:
             continue
         try:
             model = source.open()
-        except ModelError as error:
-            if not (source.alone or isinstance(error, CheckpointError)):
-                raise
+        except CheckpointError as error:
             problem = problem if problem.__cause__ else _because(error)
             continue
         inputs = open_inputs(model, images)
@@ -155,7 +152,7 @@ def _reference(sources: Sequence[Source], images: object, layer: str | None) -> 
     raise problem
 
 
-def _because(error: ModelError) -> CheckpointError:
+def _because(error: CheckpointError) -> CheckpointError:
     """That no checkpoint can be read, with the first one's reason."""
     told = CheckpointError(f"none of the checkpoints can be read; the first: {error}")
     told.__cause__ = error
@@ -169,11 +166,16 @@ def _kept(source: Source, first: _Reference, book: Book) -> Run | None:
         return None
     if source.model is not None and (source.step is None or entry["digest"] != source.step.digest()):
         return None
+    return _whole(book.folder(source.key), first.layer)
+
+
+def _whole(folder: Path, layer: str) -> Run | None:
+    """The run in a folder, when it is whole and has the layer."""
     try:
-        run = open_run(book.folder(source.key))
-    except RunError:  # unfinished, or to be mended
+        run = open_run(folder)
+    except RunError:  # none, unfinished, or to be mended
         return None
-    return run if first.layer in run.layers else None
+    return run if layer in run.layers else None
 
 
 def _capture(source: Source, first: _Reference, images: object, book: Book, *, overwrite: bool) -> Run:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from explorer.capture import load_model
 from explorer.capture.model import Model
 from explorer.capture.steps import Step, find_steps, natural, step_names
-from explorer.errors import CheckpointError, InputError
+from explorer.errors import CheckpointError, InputError, ModelError
 
 if TYPE_CHECKING:
     from explorer.evolution.captures import Book
@@ -26,6 +26,7 @@ class Source:
         name: what it is called on screen.
         step: its files; None for a model in memory, and for one whose files are gone.
         model: what `load_model` opens; None where the files are gone.
+        alone: whether the file stands alone, without a model that takes it as weights.
         file: its file name.
     """
 
@@ -37,12 +38,22 @@ class Source:
     file: str
 
     def open(self) -> Model:
-        """The model with this checkpoint's weights."""
+        """The model with this checkpoint's weights.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read.
+            ModelError: anything else that is wrong with the model.
+        """
         if isinstance(self.model, Model):
             return self.model
-        if self.step is None or self.alone:
+        if self.step is not None and not self.alone:
+            return load_model(self.model, checkpoint=self.step.path)
+        try:
             return load_model(self.model)
-        return load_model(self.model, checkpoint=self.step.path)
+        except (ModelError, InputError) as error:
+            if self.alone:  # the file is the checkpoint
+                raise CheckpointError(str(error)) from None
+            raise
 
 
 def sources_of(model: object, checkpoints: Any, book: Book) -> list[Source]:

@@ -61,13 +61,10 @@ class EpochControls(Controls):
     def placed(self) -> tuple[Placed, ...]:
         """The usual buttons, and the one that greys what has not moved beyond another seed's doing."""
         own, found = Button("moved", "Only moved", lit=self.scene.only_moved), list(buttons(self))
-        if self._seeded():
+        if self.scene.seeded:
             names = [button.name for button in found]
             found.insert(names.index("visible") + 1, own)
         return place_buttons(tuple(found), self.layout)
-
-    def _seeded(self) -> bool:
-        return any(one.moved is not None for one in self.scene.evolution.figures)
 
     def push(self, name: str) -> None:
         """Push a button by its name."""

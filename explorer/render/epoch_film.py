@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.errors import InputError
+from explorer.errors import InputError, MissingExtraError
 from explorer.progress import progress
 from explorer.render.files import written
 from explorer.render.turntable import MOST_FRAMES, SIZES, Coding, rate_of, write_gif, write_mp4
@@ -42,9 +43,8 @@ def export_film(
         MissingExtraError: .mp4 without imageio-ffmpeg.
         RenderError: the file cannot be written.
     """
+    check_film(path)
     suffix = path.suffix.lower()
-    if suffix not in SIZES:
-        raise InputError(f"{path}: a film is written as {' or '.join(SIZES)}")
     size = size or SIZES[suffix]
     if suffix == ".mp4" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{path}: size {size[0]} × {size[1]}; an MP4's width and height are even")
@@ -72,6 +72,22 @@ def export_film(
     finally:
         scene.at = before
     return path
+
+
+def check_film(path: Path) -> None:
+    """Raise where a film cannot be written as this file, before anything is computed for it.
+
+    Raises:
+        InputError: it ends in neither .mp4 nor .gif.
+        MissingExtraError: .mp4 without imageio-ffmpeg.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SIZES:
+        raise InputError(f"{path}: a film is written as {' or '.join(SIZES)}")
+    if suffix == ".mp4" and find_spec("imageio_ffmpeg") is None:
+        raise MissingExtraError(
+            f"{path}: .mp4 needs imageio-ffmpeg: pip install 'activation-explorer[video]'; or write .gif"
+        )
 
 
 def way(n: int, seconds: float, fps: float) -> list[float]:

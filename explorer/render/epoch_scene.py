@@ -76,6 +76,11 @@ class EpochScene(Scene):
         return curves(self.evolution)
 
     @property
+    def seeded(self) -> bool:
+        """Whether movement was held against another seed: PCA has none."""
+        return any(one.moved is not None for one in self.evolution.figures)
+
+    @property
     def epoch(self) -> int:
         """Number of the epoch whose maps are shown, from 0; set it to go to another at once."""
         return round(self._at)
@@ -194,8 +199,7 @@ class EpochScene(Scene):
             return ()
         far = number(float(self.evolution.movement[step, focus.row]), 2)
         counts = "beyond seed" if self.evolution.beyond[step, focus.row] else "as by seed"
-        seeded = any(one.moved is not None for one in self.evolution.figures)
-        return (("moved", f"{far}, {counts}" if seeded else far),)
+        return (("moved", f"{far}, {counts}" if self.seeded else far),)
 
     def draw_marks(self, canvas: Image.Image, *, rough: bool = False) -> None:
         """Draw the trail, the names and the ring over the cloud, and the timeline below it."""

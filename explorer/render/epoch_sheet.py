@@ -111,6 +111,7 @@ def epoch_sheet(scene: EpochScene, *, trail: tuple[int, ...] | None = None) -> I
     if trail is not None:
         face, at = font(layout.px(11)), (sheet.legend.right, sheet.legend.top + layout.px(12))
         words = "trail: solid where it moved beyond another seed, dashed where another seed moves it as far"
+        words = words if scene.seeded else "trail: dashed, as PCA has no seed to hold movement against"
         write(ImageDraw.Draw(canvas), at, words, face=face, fill=theme.muted, anchor="rs")
     return canvas
 

@@ -80,7 +80,7 @@ def evolve(
     root = Path(out)
     book = Book.read(root)
     found = captured(sources_of(model, checkpoints, book), images, layer, book, overwrite=overwrite)
-    measures = measures_of(root, found.runs, found.layer)
+    measures, again = measures_of(root, found.runs, found.layer)
     left_out = list(found.left_out)
     for key, own in measures.items():
         if own.why_not:
@@ -105,7 +105,7 @@ def evolve(
         maps.movement,
         maps.beyond,
         tuple(left_out),
-        (*found.notes, *maps.notes(names)),
+        (*found.notes, *maps.notes(names), *([f"linear CKA to {names[-1]} measured again"] if again else [])),
     )
     save_evolution(evolution, tuple(usable), folder)
     return evolution

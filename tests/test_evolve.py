@@ -57,6 +57,8 @@ def test_another_epoch_costs_its_own_capture_and_moves_no_map(
     np.testing.assert_array_equal(before.movement, after.movement[:3])
     assert "captured 30" in after.notes
     assert any(note.startswith("maps of 30 continued") for note in after.notes)
+    assert "linear CKA to 30 measured again" in after.notes
+    assert not any("CKA" in note for note in before.notes)
     assert before.figures[1].separation == after.figures[1].separation
     assert before.figures[3].cka_last == pytest.approx(1)
     assert after.figures[3].cka_last is not None

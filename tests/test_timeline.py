@@ -8,15 +8,9 @@ from epoch_runs import EPOCHS, evolution
 from PIL import Image
 
 from explorer.render.colours import theme
+from explorer.render.curves import curve_points, curves, runs_of
 from explorer.render.layout import Rect, lay_out
-from explorer.render.timeline import (
-    carve,
-    curve_points,
-    curves,
-    draw_timeline,
-    runs_of,
-    timeline,
-)
+from explorer.render.timeline import carve, draw_timeline, timeline
 
 SHOWN = curves(evolution())
 

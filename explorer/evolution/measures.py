@@ -42,10 +42,13 @@ class Measures:
         return "" if self.spectrum.varies else "all positions of the layer have the same values"
 
 
-def measures_of(root: Path, runs: Mapping[str, Run], layer: str) -> dict[str, Measures]:
+def measures_of(root: Path, runs: Mapping[str, Run], layer: str) -> tuple[dict[str, Measures], bool]:
     """Measure each run's layer, by key; what was measured of the very same runs before is read.
 
     Only linear CKA depends on the last checkpoint: where there is a new one it is measured again for all.
+
+    Returns:
+        The measures, and whether linear CKA was measured again for runs that had it.
     """
     kept = _read(root / KEPT)
     found: dict[str, Measures] = {}
@@ -60,17 +63,19 @@ def measures_of(root: Path, runs: Mapping[str, Run], layer: str) -> dict[str, Me
                 write_json(root / KEPT, kept)
             found[key] = own
             advance(1)
+    again = False
     usable = [key for key, own in found.items() if not own.why_not]
     for key in usable:
         pair = [_identity(runs[key]), _identity(runs[usable[-1]])]
         name = f"{layer} {key} cka"
         if kept.get(name, {}).get("run") != pair or "cka" not in kept[name]:
+            again |= name in kept
             kept[name] = {"run": pair, "cka": linear_cka(runs[key], runs[usable[-1]], layer)}
             write_json(root / KEPT, kept)
         value = kept[name]["cka"]
         known = isinstance(value, int | float) and math.isfinite(value)
         found[key] = replace(found[key], cka_last=float(value) if known else None)
-    return found
+    return found, again
 
 
 def _identity(run: Run) -> list[str]:

@@ -72,13 +72,11 @@ def epoch_maps(
             fill=colours.text,
             anchor="lm",
         )
-        every = np.concatenate([one[..., channel].ravel() for one in values])
-        whole = scale_of(every, theme)
-        for column, one in enumerate(values):
-            own = np.asarray(one[..., channel], np.float64)
-            left = LEFT + column * (CELL + GAP)
+        maps = [np.asarray(one[..., channel], np.float64) for one in values]
+        whole = scale_of(np.stack(maps), theme)
+        for column, own in enumerate(maps):
             picture = _map(own, whole if scale == "channel" else _own_scale(own, whole), colours)
-            canvas.paste(Image.fromarray(picture), (left, top))
+            canvas.paste(Image.fromarray(picture), (LEFT + column * (CELL + GAP), top))
     return canvas
 
 

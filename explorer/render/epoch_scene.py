@@ -13,13 +13,14 @@ from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render.camera import spatial
 from explorer.render.cloud import Look
+from explorer.render.curves import Curve, curves
 from explorer.render.epochs import EpochsLike, EpochViews, MovingCloud, places_at
 from explorer.render.layout import Layout
 from explorer.render.linked_scene import Scene
 from explorer.render.page import Content
 from explorer.render.paper import Paper
 from explorer.render.text import number
-from explorer.render.timeline import Curve, carve, curves, draw_timeline
+from explorer.render.timeline import carve, draw_timeline
 from explorer.render.trails import Trail, draw_trail
 
 if TYPE_CHECKING:

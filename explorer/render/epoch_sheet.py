@@ -11,10 +11,10 @@ import numpy as np
 from explorer.render import legend, marks
 from explorer.render.colours import Theme
 from explorer.render.colours import theme as theme_named
+from explorer.render.curves import Curve, curve_points, draw_curve
 from explorer.render.epochs import MovingCloud
 from explorer.render.layout import Layout, Rect
 from explorer.render.text import count, font, plural, write
-from explorer.render.timeline import Curve, curve_points, draw_curve
 from explorer.render.trails import draw_trail
 from explorer.render.words import method_name
 

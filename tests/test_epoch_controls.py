@@ -1,15 +1,24 @@
 """The slider, the keys and playing: where they lead, and how smoothly."""
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from epoch_runs import evolution
+from PIL import Image
 
 from explorer.render.epoch_controls import EpochControls
 from explorer.render.timeline import Timeline, timeline
 
 SIZE = (1000, 700)
+TOOLS = ("Xvfb", "xdotool", "import")
 
 
 class Clock:
@@ -141,3 +150,71 @@ def test_everything_else_is_as_in_any_window(clock: Clock) -> None:
     assert not at.helping
     at.key("q")
     assert at.done
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from epoch_runs import evolution
+from explorer.render.window import Window
+scene = evolution().scene()
+window = Window(scene, (1000, 700))
+window.run()
+print(scene.at, scene.playing, len(scene.selection))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+def test_in_a_real_window_the_knob_is_dragged_and_keys_go_on(tmp_path: Path) -> None:
+    display = f":{500 + os.getpid() % 400}"
+    environment = {**os.environ, "DISPLAY": display}
+    environment.pop("VTK_DEFAULT_OPENGL_WINDOW", None)
+    server = subprocess.Popen(
+        ["Xvfb", display, "-screen", "0", "1000x700x24", "-noreset"], stderr=subprocess.DEVNULL
+    )
+    window = None
+
+    def do(*words: str) -> str:
+        done = subprocess.run(["xdotool", *words], env=environment, capture_output=True, text=True)
+        time.sleep(0.5)
+        return done.stdout
+
+    def seen() -> np.ndarray[Any, Any]:
+        grab = ["import", "-window", "root", "screen.png"]
+        subprocess.run(grab, env=environment, cwd=tmp_path, check=True)
+        with Image.open(tmp_path / "screen.png") as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    twin = made()
+    place = line(twin)
+    y = str(place.slider.top + 5)
+    try:
+        while not do("getdisplaygeometry"):
+            pass
+        script = SCRIPT.format(tests=str(Path(__file__).parent))
+        window = subprocess.Popen(
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(100):
+            if do("search", "--name", "net"):
+                break
+        time.sleep(2)
+        do("mousemove", str(round(place.x(2, 3))), y, "mousedown", "1")
+        do("mousemove", str(round(place.x(1.2, 3))), y)
+        do("mousemove", str(round(place.x(0.2, 3))), y, "mouseup", "1")
+        time.sleep(2)
+        twin.scene.epoch = 0
+        np.testing.assert_array_equal(seen(), np.asarray(twin.picture()))
+        do("key", "period")
+        time.sleep(2)
+        twin.scene.epoch = 1
+        np.testing.assert_array_equal(seen(), np.asarray(twin.picture()))
+        do("key", "q")
+        said, _ = window.communicate(timeout=30)
+    finally:
+        for process in (window, server):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+    assert said.split() == ["1.0", "False", "0"]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from explorer.errors import InputError
 from explorer.render.epoch_film import export_film, way
+from explorer.render.exporting import Options
 
 SMALL = (640, 480)
 
@@ -44,6 +45,18 @@ def test_a_gif_shows_the_first_and_the_last_epoch(tmp_path: Path) -> None:
         expected = np.asarray(scene.frame(SMALL, alone=True)).astype(int)
         assert np.abs(frame - expected).mean() < 3
     assert (np.abs(frames[0] - frames[1]).max(axis=-1) > 60).mean() > 0.005
+
+
+def test_a_scene_over_epochs_exports_its_film_flat_maps_too(tmp_path: Path) -> None:
+    scene = evolution(components=2).scene()
+    path = scene.export(tmp_path / "a.gif", Options(size=SMALL, seconds=1.2, fps=10))
+    with Image.open(path) as gif:
+        lasts = 0
+        for index in range(gif.n_frames):  # type: ignore[attr-defined]
+            gif.seek(index)
+            lasts += gif.info["duration"]
+    assert lasts == 100 * len(way(3, 0.4, 10))
+    assert abs(lasts - 1200) <= 400
 
 
 def test_an_mp4_is_written(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from explorer.reduce.projection import Projection
 from explorer.render.camera import spatial
 from explorer.render.cloud import Look
 from explorer.render.curves import Curve, curves
+from explorer.render.epoch_film import export_film
 from explorer.render.epochs import EpochsLike, EpochViews, MovingCloud, places_at
+from explorer.render.exporting import Options
 from explorer.render.layout import Layout
 from explorer.render.linked_scene import Scene
 from explorer.render.page import Content
@@ -22,6 +25,7 @@ from explorer.render.paper import Paper
 from explorer.render.text import number
 from explorer.render.timeline import carve, draw_timeline
 from explorer.render.trails import Trail, draw_trail
+from explorer.render.turntable import SIZES
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -242,6 +246,20 @@ class EpochScene(Scene):
             *(["scene.only_moved = True"] if self.only_moved else []),
         ]
         return "\n".join([*rest[:start], *opened, *rest[start:]]) + "\n"
+
+    def export(self, path: str | Path, options: Options | None = None) -> Path:
+        """Write the scene as any other is; .mp4 and .gif show the way through all epochs, not a turn.
+
+        `seconds` of the options is how long the whole film lasts, about.
+
+        Raises:
+            InputError, MissingExtraError, RenderError: as for any scene.
+        """
+        target, asked = Path(path), options or Options()
+        if target.suffix.lower() not in SIZES:
+            return super().export(target, asked)
+        each = asked.seconds / len(self.evolution.epochs)
+        return export_film(self, target, seconds=each, fps=asked.fps, size=asked.size)
 
     def controls(self, size: tuple[int, int]) -> Controls:
         """What mouse and keys do in a window over this scene."""

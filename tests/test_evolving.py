@@ -65,6 +65,12 @@ def test_view_without_a_screen_writes_the_small_multiples(
     assert main(["view", out]) == 0
     assert capsys.readouterr().out.strip().endswith("clouds.png")
     assert (tmp_path / "out" / "clouds.png").is_file()
+    assert main(["export", out, "--out", str(tmp_path / "last.png"), "--image", "2", "--code"]) == 0
+    said = capsys.readouterr().out
+    assert "evolution.scene(epoch=2" in said
+    assert "scene.image = 2" in said
+    assert main(["export", out, "--out", str(tmp_path / "film.gif"), "--seconds", "1", "--fps", "5"]) == 0
+    assert "film.gif (" in capsys.readouterr().out
     assert main(["view", out, "--layer", "conv", "--web"]) == 2
     assert "--layer, --web means nothing" in capsys.readouterr().err
 

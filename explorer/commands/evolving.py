@@ -12,6 +12,7 @@ from explorer.commands.arguments import Colour, Components, Flag, Layer, Method,
 
 if TYPE_CHECKING:
     from explorer.evolution import Evolution
+    from explorer.render.epoch_scene import EpochScene
 
 
 def evolve(
@@ -146,6 +147,18 @@ def view(
         return
     picture = found.picture(colour=colour or "label", theme=theme)
     print(f"no screen here, so a picture: {save_picture(picture, folder / 'clouds.png')}")
+
+
+def scene_of(folder: Path, image: str, *, colour: str | None, theme: str) -> EpochScene:
+    """The scene of an evolution at its last epoch, with the image of this number or name."""
+    from explorer.commands.arguments import image_number
+    from explorer.commands.publishing import first_colour
+    from explorer.evolution import open_evolution
+
+    found = open_evolution(folder)
+    made = found.scene(colour=colour or first_colour(found.runs[-1]), theme=theme)
+    made.image = image_number(found.runs[-1], image)
+    return made
 
 
 def print_evolution(found: Evolution) -> None:

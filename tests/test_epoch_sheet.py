@@ -48,6 +48,16 @@ def test_a_sheet_shows_each_epochs_cloud(components: int) -> None:
     assert (np.abs(clouds[0] - clouds[2]).max(axis=-1) > 60).mean() > 0.003
     trail = np.asarray(made.picture(trail=(0, 0, 5))).astype(int)
     assert (trail != picture).any()
+    moved = np.asarray(made.picture(only_moved=True))
+    greyed = [
+        (moved[p.top : p.bottom, p.left : p.right] != picture[p.top : p.bottom, p.left : p.right]).any(
+            axis=-1
+        )
+        for p in sheet.clouds
+    ]
+    assert greyed[0].sum() == 0  # nothing comes before
+    assert greyed[1].sum() > 0
+    assert greyed[2].sum() > 0
 
 
 def test_a_sheet_leaves_the_scene_where_it_was() -> None:

@@ -34,6 +34,7 @@ def evolve(
     trail: str | None = None,
     colour: Colour = "label",
     theme: Theme = "light",
+    only_moved: Flag = False,
     film: Path | None = None,
     remake: Flag = False,
     overwrite: Flag = False,
@@ -65,6 +66,7 @@ def evolve(
         trail: a position whose way is drawn: image,row,column, such as 3,4,4.
         colour: label, image, row, column, norm, channel, component, rgb, trust or mask.
         theme: light or dark.
+        only_moved: grey what has not moved since the epoch before beyond what another seed does.
         film: also write the clouds on their way from epoch to epoch, .mp4 or .gif.
         remake: make all maps anew together, also those that are there.
         overwrite: replace captures of other images or preprocessing that are in the way.
@@ -94,16 +96,18 @@ def evolve(
         overwrite=overwrite,
     )
     print_evolution(found)
-    _draw(found, place, colour=colour, theme=theme)
+    _draw(found, place, only_moved=only_moved, colour=colour, theme=theme)
     if film is not None:
         print(found.export(film, trail=place, colour=colour, theme=theme))
 
 
-def _draw(found: Evolution, trail: tuple[int, ...] | None, *, colour: str, theme: str) -> None:
+def _draw(
+    found: Evolution, trail: tuple[int, ...] | None, *, only_moved: bool, colour: str, theme: str
+) -> None:
     """Write the pictures into the folder."""
     from explorer.render.files import save_picture
 
-    picture = found.picture(trail=trail, colour=colour, theme=theme)
+    picture = found.picture(trail=trail, only_moved=only_moved, colour=colour, theme=theme)
     print(save_picture(picture, found.path / "clouds.png"))
     if len(found.projections[0].grid_shape) == 3:
         image = 0 if trail is None else trail[0]

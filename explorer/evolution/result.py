@@ -117,18 +117,26 @@ class Evolution:
         return EpochScene(self, epoch=epoch, colour=colour, theme=theme)
 
     def picture(
-        self, *, trail: tuple[int, ...] | None = None, colour: str = "label", theme: str = "light"
+        self,
+        *,
+        trail: tuple[int, ...] | None = None,
+        only_moved: bool = False,
+        colour: str = "label",
+        theme: str = "light",
     ) -> Image.Image:
         """Small multiples: the clouds from one camera, and the figures below them.
 
         Args:
             trail: (image, *position) whose way is drawn through the clouds; None for no trail.
+            only_moved: grey what has not moved since the epoch before beyond what another seed does.
             colour: what the points' colours mean, as for `scene`.
             theme: "light" or "dark".
         """
         from explorer.render.epoch_sheet import epoch_sheet
 
-        return epoch_sheet(self.scene(colour=colour, theme=theme), trail=trail)
+        made = self.scene(colour=colour, theme=theme)
+        made.only_moved = only_moved
+        return epoch_sheet(made, trail=trail)
 
     def maps(
         self, image: int = 0, *, channels: int | None = None, theme: str = "light", scale: str = "map"

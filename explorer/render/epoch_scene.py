@@ -155,7 +155,7 @@ class EpochScene(Scene):
         """What the points look like; greyed where they have not moved and that is asked for."""
         found = super().look()
         step = self.epoch - 1
-        if not self.only_moved or step < 0 or not self._on_the_way():
+        if not (self.only_moved and self.seeded) or step < 0 or not self._on_the_way():
             return found
         key = (found, step)
         if self._greyed is None or self._greyed[0] != key:

@@ -130,6 +130,8 @@ def _head(canvas: Image.Image, layout: Layout, theme: Theme, *, scene: EpochScen
     epochs = f"{drawn} of {n} epochs drawn" if drawn < n else plural(n, "epoch")
     images = plural(scene.state.run.n_images, "image")
     facts = f"{number} positions of {images} · {epochs} · one camera, one scale"
+    if scene.only_moved and scene.seeded:
+        facts += " · in colour: what has moved since the epoch before, beyond another seed"
     write(draw, (MARGIN, px(63)), facts, face=font(px(13)), fill=theme.muted, limit=WIDTH - 2 * MARGIN)
 
 
@@ -143,11 +145,14 @@ def _cloud(
     draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
     own, base = scene.evolution.figures[epoch], place.top - px(8)
     name = f"epoch {scene.evolution.epochs[epoch]}"
-    write(draw, (place.left, base), name, face=font(px(15), "Bold"), fill=theme.text, limit=place.width * 0.5)
-    if own.separation is not None:
-        words = f"separation {own.separation:.2f}"
-        at = (place.right, base)
-        write(draw, at, words, face=font(px(12)), fill=theme.muted, anchor="rs", limit=place.width * 0.5)
+    write(
+        draw, (place.left, base), name, face=font(px(15), "Bold"), fill=theme.text, limit=place.width * 0.35
+    )
+    told = [] if own.separation is None else [f"separation {own.separation:.2f}"]
+    told += [] if own.moved is None else [f"{100 * own.moved:.0f} % moved"]
+    if told:
+        words, at = " · ".join(told), (place.right, base)
+        write(draw, at, words, face=font(px(12)), fill=theme.muted, anchor="rs", limit=place.width * 0.65)
     inner = Rect(place.left + 1, place.top + 1, place.width - 2, place.height - 2)
     cloud = scene.cloud
     assert isinstance(cloud, MovingCloud)  # `at` has just seen to that

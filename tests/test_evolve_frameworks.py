@@ -142,6 +142,14 @@ def test_a_model_toml_brings_its_checkpoints(tmp_path: Path) -> None:
     found = explorer.evolve(DIGITS, images, layer="block1", method="pca", sample=200, out=tmp_path / "out")
     assert found.epochs == ("0", "1", "2", "4", "8", "16")
     assert found.runs[0].n_images == len(images)
+    text = DIGITS.read_text(encoding="utf-8").replace("step = 16\n", "")
+    place = (DIGITS.parent / "checkpoints" / "16").as_posix()
+    (tmp_path / "model.toml").write_text(text.replace('"checkpoints"', f'"{place}"'), encoding="utf-8")
+    one_step = explorer.evolve(
+        tmp_path / "model.toml", images, layer="block1", method="pca", sample=200, out=tmp_path / "out"
+    )
+    assert one_step.epochs == found.epochs  # those beside the one that it names
+    assert "there already: 0, 1, 2, 4, 8, 16" in one_step.notes
     one = explorer.load_model(DIGITS, step=4)
     same = explorer.capture(one, images, layers=["block1"])
     np.testing.assert_array_equal(found.runs[3]["block1"].values, same["block1"].values)

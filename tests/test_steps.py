@@ -30,6 +30,13 @@ def test_numbered_folders_are_steps_and_cut_off_savings_are_none(tmp_path: Path)
     assert [step.name for step in find_steps(tmp_path)] == ["0", "3", "20"]
 
 
+def test_one_step_is_no_folder_of_steps(tmp_path: Path) -> None:
+    touch(tmp_path, "8/_METADATA", "8/ocdbt.process_0/a", "8/ocdbt.process_1/a", "9/_METADATA")
+    with pytest.raises(CheckpointError, match="is one checkpoint"):
+        find_steps(tmp_path / "8")
+    assert [step.name for step in find_steps(tmp_path)] == ["8", "9"]
+
+
 def test_what_numbers_do_not_tell_apart_keeps_its_whole_name() -> None:
     assert step_names(["run1_8.pt", "run2_8.pt"]) == ["run1_8", "run2_8"]
     assert step_names(["best.pt", "epoch_1.pt"]) == ["best", "epoch_1"]

@@ -13,6 +13,8 @@ from explorer.errors import CheckpointError, suggest
 WEIGHTS = (".msgpack", ".mpk", ".flax", ".safetensors", ".npz", ".pt", ".pth")
 ALONE = (".onnx", ".keras", ".h5", ".hdf5", ".npz", ".npy", ".toml")
 NUMBER = re.compile(r"\d+")
+ONE_STEP = ("_METADATA", "_CHECKPOINT_METADATA")
+"""What Orbax writes into each step."""
 CUT_OFF = "orbax-checkpoint-tmp"
 """In the name of a step whose saving has not ended."""
 BLOCK = 2**20
@@ -84,6 +86,8 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The steps of a folder."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder; expected a folder of checkpoints, or files")
+    if is_one_step(folder):
+        raise CheckpointError(f"{folder}: is one checkpoint; name the folder above it, or several")
     inside = [place for place in folder.iterdir() if not place.name.startswith(".")]
     steps = [place for place in inside if place.is_dir() and _is_step(place.name)]
     files = [place for place in inside if place.is_file() and place.suffix.lower() in suffixes]
@@ -94,6 +98,11 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
             f"{' '.join(suffixes)}; {suggest('', names)}"
         )
     return steps or files
+
+
+def is_one_step(folder: Path) -> bool:
+    """Whether a folder is one Orbax checkpoint, and not a folder of steps."""
+    return any((folder / name).is_file() for name in ONE_STEP)
 
 
 def _is_step(name: str) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from explorer.capture import load_model
 from explorer.capture.model import Model
-from explorer.capture.steps import Step, find_steps, natural, step_names
+from explorer.capture.steps import Step, find_steps, is_one_step, natural, step_names
 from explorer.errors import CheckpointError, InputError, ModelError
 
 if TYPE_CHECKING:
@@ -105,5 +105,5 @@ def _own_checkpoints(model: object) -> tuple[Path, bool]:
         kept = read_model_file(path).options.checkpoint
         if kept is None:
             raise InputError(f"{path}: names no checkpoint; name a folder of them, or files")
-        return (kept if kept.is_dir() else kept.parent), False
+        return (kept if kept.is_dir() and not is_one_step(kept) else kept.parent), False
     return path, True

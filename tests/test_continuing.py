@@ -7,7 +7,6 @@ import pytest
 
 import explorer
 from explorer.errors import InputError, ReductionError
-from explorer.reduce.align import procrustes
 from explorer.reduce.continuing import continue_frame, map_frames
 from explorer.reduce.projection import Projection
 from explorer.reduce.rows import as_samples
@@ -60,15 +59,18 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     np.testing.assert_array_equal(*again)
 
 
-def test_frames_of_pca_are_each_turned_onto_the_one_before() -> None:
+def test_frames_of_pca_have_one_size_and_are_each_turned_onto_the_one_before() -> None:
     settings = Settings("pca", 3)
-    found = map_frames(FRAMES.__getitem__, [None] * 4, settings)
-    for one, other in pairwise(found):
-        every = np.arange(250)
-        turned = procrustes(other.coordinates, (every, one.coordinates))
-        np.testing.assert_allclose(turned, other.coordinates, atol=1e-3)
-    kept = map_frames(FRAMES.__getitem__, [*found[:3], None], settings)
-    np.testing.assert_allclose(kept[3].coordinates, found[3].coordinates, atol=1e-4)
+    noise = [as_samples(rng.normal(size=(250, 12)) * scale) for scale in (1.0, 0.01, 30.0)]
+    for frames in (FRAMES, noise):
+        found = map_frames(frames.__getitem__, [None] * len(frames), settings)
+        for one, other in pairwise(found):
+            old, new = (each.coordinates - each.coordinates.mean(axis=0) for each in (one, other))
+            assert np.std(new) == pytest.approx(np.std(old), rel=1e-3)
+            left, _, right = np.linalg.svd(new.T @ old)
+            np.testing.assert_allclose(left @ right, np.eye(3), atol=1e-3)
+    kept = map_frames(noise.__getitem__, [*found[:2], None], settings)
+    np.testing.assert_allclose(kept[2].coordinates, found[2].coordinates, atol=1e-4)
 
 
 def test_maps_of_other_positions_are_refused() -> None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.progress import progress
-from explorer.reduce.align import align
 from explorer.reduce.frames import TIE, TOGETHER, UMAP_TIE, project_frames
 from explorer.reduce.projection import Projection
 from explorer.reduce.rows import check_spread
@@ -89,8 +88,8 @@ def map_frames(
     """Maps of the same positions in several frames, those that are kept as they are.
 
     Where none is kept all are made together (`project_frames`), else each missing one is continued beside
-    the nearest maps before and after it. PCA has neither seed nor tie: each frame's own components are
-    turned onto the frame before it.
+    the nearest maps before and after it. PCA has neither seed nor tie: each frame's own scores are brought
+    to the size of the frame before it, and turned onto that.
 
     Args:
         read: gives a frame's rows by its number, all of the same positions; asked only for what is made.
@@ -121,10 +120,23 @@ def map_frames(
             beside = [one for one in (before, after) if one is not None]
             if settings.method == "pca":
                 own = fit(read(number), settings)
-                placed[number] = align([beside[0], own])[1] if beside else own
+                placed[number] = _alike(own, beside[0]) if beside else own
             else:
                 placed[number] = continue_frame(read(number), beside, settings, tie=tie)
     return tuple(one for one in placed if one is not None)
+
+
+def _alike(one: Projection, beside: Projection) -> Projection:
+    """A map brought to the size of another of the same positions, and turned and shifted onto it.
+
+    Not scaled to lie nearest, as `align` does: where two maps have little in common that shrinks the one to
+    a dot, and the one after it to less.
+    """
+    own, other = (np.asarray(each.coordinates, np.float64) for each in (one, beside))
+    sizes = [float(np.sqrt(((each - each.mean(axis=0)) ** 2).mean())) for each in (own, other)]
+    places = _laid_on((own * (sizes[1] / (sizes[0] or 1.0))).astype(np.float32), beside.coordinates)
+    told = {**one.provenance, "aligned": True}
+    return replace(one, coordinates=places, arrays={}, provenance=told)
 
 
 def _tsne(job: Job, target: Places, tie: float) -> Fitted:

@@ -9,7 +9,16 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, maximizing, publishing, showing, tracking
+from explorer.commands import (
+    comparing,
+    evolving,
+    explaining,
+    making,
+    maximizing,
+    publishing,
+    showing,
+    tracking,
+)
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -44,6 +53,7 @@ for command in (
     maximizing.atlas,
     tracking.log,
     comparing.parity,
+    evolving.evolve,
     making.doctor,
 ):
     app.command(command)

@@ -69,7 +69,7 @@ def maximize(
         component: a principal component of the layer in --run, from 1, both ways; may be given several times.
         selection: positions saved in the viewer (.csv, .npz) from --run; their mean, less that of all, is
             the direction.
-        run: a run folder that has the layer.
+        run: a run folder that has the layer; keeps the pictures, so that `view` shows them with the channel.
         whole: the whole layer, as in DeepDream.
         size: width x height of the pictures, such as 96x96, for a model that takes more than one size.
         variants: pictures for each, pushed apart.
@@ -80,6 +80,7 @@ def maximize(
         theme: light or dark.
     """
     from explorer.capture import load_model, open_run
+    from explorer.explain.beside_run import keep_maximised
     from explorer.explain.maximised import Maximised
     from explorer.maximize import maximize as climb
     from explorer.progress import say
@@ -116,6 +117,11 @@ def maximize(
     print(out)
     if save is not None:
         print(found.save(save))
+    if kept is not None:
+        try:
+            print(keep_maximised(kept, found))
+        except InputError as error:  # a run that may only be read, or of another model
+            say(f"not kept in the run: {error}")
     if found.finished < len(found.names):
         say(f"stopped: {found.finished} of {len(found.names)} were climbed for to the end")
         raise KeyboardInterrupt

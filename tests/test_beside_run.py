@@ -39,11 +39,11 @@ def test_the_viewer_shows_what_the_chosen_channel_answers_to(
     shown = panels(scene.state, theme("light"), scene.basis)[3]
     best = found.reached[1].argmax()
     np.testing.assert_array_equal(shown.colours, found.shown()[1, best])
-    assert shown.title == "channel 4 maximised"
+    assert shown.title == "maximised"
     assert f"{found.reached[1, best]:.3g}" in shown.detail
     assert scene.screenshot(tmp_path / "scene.png", size=(1000, 700)).stat().st_size > 5000
     written = scene.export(tmp_path / "scene.svg")
-    assert "channel 4 maximised" in written.read_text(encoding="utf-8")
+    assert f"reached {found.reached[1, best]:.3g}" in written.read_text(encoding="utf-8")
     scene.channel = 2  # none was made of this one
     assert "maximised" not in panels(scene.state, theme("light"), scene.basis)[3].title
     scene.channel = 4

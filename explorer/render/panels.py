@@ -129,7 +129,7 @@ def _sought(state: State) -> Panel | None:
     detail = f"reached {kept.reached:.3g}"
     if kept.strongest is not None:
         detail += f", real {kept.strongest:.3g}"
-    return Panel(f"channel {state.channel} maximised", detail, colours=kept.picture)
+    return Panel("maximised", detail, colours=kept.picture)
 
 
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:

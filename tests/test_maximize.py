@@ -36,15 +36,13 @@ def model() -> explorer.Model:
 
 
 @pytest.mark.parametrize("parametrisation", ["fourier", "pixels"])
-def test_what_is_climbed_to_is_the_pattern_that_was_planted(
-    model: explorer.Model, parametrisation: Any
-) -> None:
+def test_the_pattern_that_was_planted_is_climbed_to(model: explorer.Model, parametrisation: Any) -> None:
     found = explorer.maximize(
         model, layer="bars", channels=[0, 1], robustness=STILL, steps=60, parametrisation=parametrisation
     )
     for picture, pattern in zip(found.pictures[:, 0, :, :, 0], (BARS, BARS.T), strict=True):
         assert np.corrcoef(picture.ravel(), pattern.ravel())[0, 1] > 0.9
-    assert (found.reached > 0.3).all()
+    assert (found.reached > 0.15).all()
     assert found.finished == 2
 
 

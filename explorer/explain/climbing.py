@@ -17,9 +17,9 @@ from explorer.explain.objectives import Objective
 Floats = NDArray[np.float32]
 Watch = Callable[[int, Floats], None]
 """Called after a step with its number and the pictures (objectives, variants, height, width, channels)."""
-FADE, SPREAD, SMALL, TINY = 0.9, 0.999, 0.01, 1e-30
-"""Adam's constants (Kingma and Ba 2015); what is small is so against a picture's other slopes, so that
-rounding errors are not climbed on."""
+FADE, SPREAD, SMALL, TINY = 0.9, 0.999, 1.0, 1e-30
+"""Adam's constants (Kingma and Ba 2015). What is small is so against the root mean square of a picture's
+slopes: with less, all frequencies grow alike, those too that hardly count, and pictures are rough."""
 KICK, FARTHEST = 1.25, 40.0
 """How much farther from gray a picture starts again at each step while nothing answers to it, and at most."""
 

@@ -127,8 +127,8 @@ def _sought(state: State) -> Panel | None:
     if kept is None:
         return None
     detail = f"reached {kept.reached:.3g}"
-    if kept.strongest is not None:
-        detail += f", real {kept.strongest:.3g}"
+    if kept.strongest is not None:  # in few words: there is little room
+        detail = f"{kept.reached:.3g} · real {kept.strongest:.3g}"
     return Panel("maximised", detail, colours=kept.picture)
 
 

@@ -22,6 +22,8 @@ from explorer.errors import InputError
 if TYPE_CHECKING:
     from explorer.capture import Model, Run
 
+MOST_CHANNELS = 1_000_000
+"""A longer list is a slip of the keyboard, and would fill the memory before the layer can refuse it."""
 Several = Annotated[list[str] | None, Parameter(negative=())]
 
 
@@ -88,6 +90,8 @@ def maximize(
     from explorer.render.sheet import check_sheet_suffix
 
     check_sheet_suffix(out)
+    if save is not None and save.suffix != ".npz":  # said before hours of climbing, not after
+        raise InputError(f"{save}: maximised pictures are kept as .npz")
     opened = load_model(model)
     kept = None if run is None else open_run(run)
     shape = None if size is None else picture_size(size)
@@ -134,7 +138,13 @@ def _numbers(texts: list[str]) -> list[int]:
         low, dash, high = text.partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()):
             raise InputError(f"--channel {text}: expected a number, or several such as 0-15")
-        found += range(int(low), int(high if dash else low) + 1)
+        first, last = int(low), int(high if dash else low)
+        if last < first or last >= MOST_CHANNELS:
+            words = (
+                f"ends before it begins; {last}-{first}?" if last < first else "no layer has so many channels"
+            )
+            raise InputError(f"--channel {text}: {words}")
+        found += range(first, last + 1)
     return list(dict.fromkeys(found))
 
 

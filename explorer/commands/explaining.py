@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from explorer.commands.arguments import Layer
+from explorer.commands.arguments import Flag, Layer
 from explorer.errors import InputError
+from explorer.progress import say
 
 if TYPE_CHECKING:
+    from explorer.capture import Run
     from explorer.explain.saliency import Given
+    from explorer.explain.sanity import Sanity
 
 How = Literal[
     "gradient", "gradient-x-input", "smoothgrad", "integrated-gradients", "grad-cam", "grad-cam++",
@@ -26,7 +29,7 @@ def saliency(
     images: Path | None = None,
     /,
     *,
-    out: Path,
+    out: Path | None = None,
     method: Annotated[list[How] | None, Parameter(name=["--method", "-m"], negative=())] = None,
     image: Annotated[list[str] | None, Parameter(name=["--image", "-i"], negative=())] = None,
     target: Annotated[str | None, Parameter(name="--class")] = None,
@@ -41,6 +44,9 @@ def saliency(
     baseline: str = "0",
     window: int | None = None,
     seed: int = 0,
+    fidelity: Flag = False,
+    sanity: Flag = False,
+    run: Path | None = None,
 ) -> None:
     """Draw which pixels of a picture drive a class, a channel, a position, or a selection of positions.
 
@@ -51,7 +57,8 @@ def saliency(
     Args:
         model: a model.toml, or a file that stands alone.
         images: folder, file, table of files, or arrays; may be left out where the model brings its own.
-        out: the page (.png, .jpg, .svg, .pdf), or the values alone (.npz, of one method).
+        out: the page (.png, .jpg, .svg, .pdf), or the values alone (.npz, of one method);
+            may be left out with --run
         method: how; may be given several times; gradient by default. Occlusion works in every framework.
         image: name or number of a picture; may be given several times; the first four by default, all with
             an .npz.
@@ -66,8 +73,12 @@ def saliency(
         steps: points on the way for integrated gradients.
         baseline: what stands for nothing: a number in the model's units, or mean.
         window: side of what occlusion covers, in pixels.
-        seed: of the noise.
+        seed: of the noise, and of what is drawn for --fidelity and --sanity.
+        fidelity: delete and insert pixels in the map's order, and compare with random orders.
+        sanity: draw the model's weights anew, part by part from the top, and compare the maps.
+        run: keep the maps in this run of the same images, as a colour for its clouds.
     """
+    from explorer.capture import open_run
     from explorer.explain.gradient_maps import Settings
     from explorer.explain.saliency import explain, gather, pose
     from explorer.explain.targets import Asked
@@ -75,13 +86,17 @@ def saliency(
     from explorer.render.sheet import check_sheet_suffix
 
     methods = list(dict.fromkeys(method or ["gradient"]))
-    is_values = out.suffix.lower() == ".npz"
+    if out is None and run is None:
+        raise InputError("saliency: name a file with --out, or a run to keep the maps in with --run")
+    is_values = out is not None and out.suffix.lower() == ".npz"
     if is_values and len(methods) > 1:
         raise InputError(f"{out}: holds the values of one method, and {len(methods)} are named")
-    if not is_values:
+    if out is not None and not is_values:
         check_sheet_suffix(out)
     settings = Settings(samples, noise, steps, _baseline(baseline), window, at, seed)
-    given = _chosen(gather(model, images), image, everything=is_values)
+    keeping = None if run is None else open_run(run)
+    given = gather(model, images)
+    given = _chosen(given, image, everything=is_values) if keeping is None else _of_run(given, keeping, image)
     asked = Asked(target, channel, position, selection, layer)
     question = pose(given, asked)
     results = [explain(given, question, method=one, settings=settings) for one in methods]
@@ -89,7 +104,20 @@ def saliency(
         print(f"{one.method}: {one.averaged}")
         if one.completeness is not None:
             print(f"{one.method}: completeness error up to {one.completeness.max():.2%} of what is explained")
-    print(results[0].save(out) if is_values else saliency_page(results).save(out))
+        if keeping is not None:
+            print(one.keep(keeping))
+    curves = [one.fidelity(seed=seed) for one in results] if fidelity else None
+    for words in [curve.words() for curve in curves or ()]:
+        print(words)
+    for one in results if sanity else ():
+        print_sanity(one.sanity(seed=seed))
+    if out is not None and is_values:
+        print(results[0].save(out))
+    elif out is not None:
+        shown = range(min(FIRST, len(given.names))) if keeping is not None else None
+        if shown is not None and len(given.names) > FIRST:
+            say(f"the page shows the first {FIRST} of {len(given.names)} pictures")
+        print(saliency_page(results, images=shown, fidelity=curves).save(out))
 
 
 def _baseline(text: str) -> float | str:
@@ -101,8 +129,6 @@ def _baseline(text: str) -> float | str:
 
 def _chosen(given: Given, image: list[str] | None, *, everything: bool) -> Given:
     """The pictures that are asked for."""
-    from explorer.progress import say
-
     n = len(given.names)
     if image is None:
         if n > FIRST and not everything:
@@ -114,3 +140,21 @@ def _chosen(given: Given, image: list[str] | None, *, everything: bool) -> Given
             raise InputError(f"--image {one}: expected a name, or a number from 0 to {n - 1}")
         chosen.append(given.names.index(one) if one in given.names else int(one))
     return given.only(chosen)
+
+
+def _of_run(given: Given, run: Run, image: list[str] | None) -> Given:
+    """The pictures of a run, in its order."""
+    if image is not None:
+        raise InputError("--image and --run: a run keeps maps of all its images")
+    place = {name: at for at, name in enumerate(given.names)}
+    lacking = [name for name in run.image_names if name not in place]
+    if lacking:
+        raise InputError(f"{run.path}: its image {lacking[0]} is not among those named")
+    return given.only([place[name] for name in run.image_names])
+
+
+def print_sanity(found: Sanity) -> None:
+    """Print how alike the maps stay, stage by stage."""
+    print(found.words())
+    for stage, mean in zip(found.stages, found.means, strict=True):
+        print(f"  random down to {stage}: rank correlation {mean:.2f}")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import MAX_SPATIAL_RANK, Activations
-from explorer.capture.protocol import Adapter, LayerInfo
+from explorer.capture.protocol import Adapter, Differentiable, LayerInfo
 from explorer.errors import ExplorerError, LayerError
 
 TOLERANCE = 1e-5
@@ -146,11 +146,43 @@ def _compare(found: Mapping[str, NDArray[Any]], case: Case, check: str, *, rows:
         _require(close, check, f"{name} has other values")
 
 
+def check_gradient(case: Case) -> None:
+    """Where an adapter gives gradients, they are the slopes of what it captures, also within the model.
+
+    Steps in a drawn direction, up and down: where they disagree with each other as well, the layer has a
+    kink there, and says nothing.
+    """
+    if not isinstance(case.adapter, Differentiable):
+        return
+    rng = np.random.default_rng(0)
+    floats = [info for info in case.infos if info.dtype == "float32"]
+    inputs = np.asarray(case.inputs, np.float32)
+    direction = rng.normal(size=inputs.shape).astype(np.float32)
+    step = 1e-3 * max(1.0, float(np.abs(inputs).max()))
+    for info in {info.name: info for info in (floats[:1] + floats[-1:])}.values():
+        counts = rng.normal(size=case.values[info.name].shape).astype(np.float32)
+        found = case.adapter.gradient(inputs, info.name, counts)
+        _require(found.shape == inputs.shape, "gradient", f"{info.name}: has shape {found.shape}")
+        _require(found.dtype == np.float32, "gradient", f"{info.name}: is {found.dtype}, expected float32")
+        sums = [
+            (case.capture(inputs + way * step * direction, info.name)[info.name].astype(np.float64) * counts)
+            .reshape(len(inputs), -1)
+            .sum(axis=1)
+            for way in (-1, 0, 1)
+        ]
+        down, up = (sums[1] - sums[0]) / step, (sums[2] - sums[1]) / step
+        told = (found.astype(np.float64) * direction).reshape(len(inputs), -1).sum(axis=1)
+        size = np.abs(found).sum() * step + np.abs(counts * case.values[info.name]).sum() * 1e-6
+        near = np.abs(told - (down + up) / 2) <= 0.05 * np.abs(told) + np.abs(up - down) + size / step * 1e-2
+        _require(bool(near.all()), "gradient", f"{info.name}: {told} is not the slope {(down + up) / 2}")
+
+
 CHECKS: tuple[Callable[[Case], None], ...] = (
     check_shapes,
     check_repeatable,
     check_subsets,
     check_batches,
     check_unknown_layer,
+    check_gradient,
 )
 """Every check, each of which can be run alone."""

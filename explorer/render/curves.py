@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from explorer.render.text import font
 if TYPE_CHECKING:
     from explorer.explain.fidelity import Fidelity
 
+NAMES = ("insertion", "deletion")
 INSERTION, DELETION = rgb("#b3261e"), rgb("#2b5fa8")
 FINER = 2
 """Pixels that are drawn for each one kept, so that lines are smooth."""
@@ -21,8 +21,8 @@ FINER = 2
 
 def fidelity_curves(
     found: Fidelity, row: int, size: tuple[int, int], zoom: int
-) -> tuple[NDArray[np.uint8], str]:
-    """One picture's curves, random orders dashed, and the areas under them in words.
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """One picture's curves, random orders dashed, and a line on the areas under each.
 
     Args:
         found: the curves.
@@ -66,10 +66,7 @@ def fidelity_curves(
     after += draw.textlength("deletion  ", font=face)
     draw.text((after, 3 * fine), "dashed: random", font=face, fill=theme.muted)
     areas = {name: float(area[row]) for name, area in found.areas.items()}
-    said = (
-        f"{areas['insertion']:.2f} (random {areas['random insertion']:.2f}) · "
-        f"{areas['deletion']:.2f} ({areas['random deletion']:.2f})"
-    )
+    said = tuple(f"{name} {areas[name]:.2f}, random {areas['random ' + name]:.2f}" for name in NAMES)
     return np.asarray(canvas.resize(size, Image.Resampling.LANCZOS), np.uint8), said
 
 
@@ -78,6 +75,13 @@ def _line(draw: object, points: NDArray[np.float64], colour: Colour, *, width: i
 
     assert isinstance(draw, ImageDraw.ImageDraw)
     points = points[np.isfinite(points).all(axis=1)]
-    for place, (one, other) in enumerate(itertools.pairwise(points)):
-        if not dashed or place % 2 == 0:
-            draw.line((*one, *other), fill=colour, width=width)
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    if not dashed:
+        draw.line([tuple(point) for point in points.tolist()], fill=colour, width=width, joint="curve")
+        return
+    each = 4.0 * width
+    for begin in np.arange(0, along[-1], 2 * each):
+        at = np.clip([begin, begin + each], 0, along[-1])
+        ends = np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], axis=1)
+        draw.line([tuple(end) for end in ends.tolist()], fill=colour, width=width)

@@ -120,7 +120,7 @@ def _plan(found: list[Maps], *, stacked: bool, curves: bool) -> _Plan:
     cell = across, max(24, round(across * height / width))
     down = (2 * cell[1] + GAP if stacked else cell[1]) + CAPTION
     if stacked and curves:
-        down += min(cell[1], CURVES) + CAPTION // 2 + GAP
+        down += min(cell[1], CURVES) + CAPTION
     return _Plan(cell, columns, down, stacked)
 
 
@@ -188,7 +188,9 @@ def _curves(sheet: Sheet, found: Fidelity, row: int, plan: _Plan, at: Place) -> 
     if plan.stacked:
         top += 2 * plan.cell[1] + GAP + CAPTION
     sheet.paste((left, top), picture)
-    sheet.write((left, top + high + 15), said, size=11, fill=THEMES["light"].muted, limit=plan.cell[0])
+    for line, words in enumerate(said, start=1):
+        at = left, top + high + 15 * line
+        sheet.write(at, words, size=11, fill=THEMES["light"].muted, limit=plan.cell[0])
 
 
 def scale_of_map(values: NDArray[np.float32], *, signed: bool) -> Scale:

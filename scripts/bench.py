@@ -16,7 +16,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import against_forward, against_grids, against_pca, against_tsne, against_umap, processes
+from benchmarks import (
+    against_forward,
+    against_grids,
+    against_pca,
+    against_saliency,
+    against_tsne,
+    against_umap,
+    processes,
+)
 from benchmarks.results import Result, draw, keep, kept, machine, table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -41,6 +49,7 @@ CONTESTS: dict[str, Contest] = {
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "saliency": against_saliency.explained,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,6 @@ class Saliency:
         averaged: how values came to one number a pixel.
         names: of the inputs.
         labels: of the inputs; None where there are none.
-        scores: (batch,) the number that is explained: the target's value on each input.
         completeness: (batch,) how far a map's sum is from what the target gains over the baseline, as a share
             of that gain; None for methods that do not promise it.
         facts: numbers that were chosen or used, by name.
@@ -69,7 +69,6 @@ class Saliency:
     averaged: str
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
-    scores: NDArray[np.float64]
     completeness: NDArray[np.float64] | None
     facts: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -77,6 +76,19 @@ class Saliency:
     coarse: NDArray[np.float32] | None = None
     question: Question | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """(batch,) the number that is explained: the target's value on each input; computed when asked for.
+
+        Raises:
+            InputError: maps without their model and inputs.
+        """
+        asked = self.question
+        if asked is None:
+            raise InputError("scores: maps without their model and inputs; make them with saliency()")
+        parts = [asked.scores(asked.inputs[rows], rows) for rows in asked.chunks(len(asked.inputs))]
+        return np.concatenate(parts)
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz of `values`, `scores`, `names` and a description in JSON.
@@ -286,16 +298,14 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
 
 def explain(given: Given, question: Question, *, method: str, settings: Settings) -> Saliency:
     """One method's answer to a question."""
-    n = len(given.inputs)
     found = find(question, method, settings)
-    scores = np.concatenate([question.scores(given.inputs[rows], rows) for rows in question.chunks(n)])
     if not np.isfinite(found.values).all():
         raise ExplorerError(
             f"{given.model.name}: {method} gave values that are not finite; is the model whole?"
         )
     return Saliency(
         *(found.values, method, question.target.layer, question.target.words, found.signed, found.averaged),
-        *(given.names, given.labels, scores, _errors(found.completeness), found.facts, given.model.name),
+        *(given.names, given.labels, _errors(found.completeness), found.facts, given.model.name),
         *(given.pictures, found.coarse, question, settings),
     )
 

@@ -55,7 +55,7 @@ class Saliency:
             of that gain; None for methods that do not promise it.
         facts: numbers that were chosen or used, by name.
         model: the model's name.
-        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
+        pictures: (batch, height, width, 3) uint8, as they were read; None where inputs were given as numbers.
         coarse: (batch, *grid) what `values` were enlarged from; None where they were not.
         question: the model, the inputs and the target, for `fidelity` and `sanity`.
         settings: what the method was told.
@@ -76,6 +76,16 @@ class Saliency:
     coarse: NDArray[np.float32] | None = None
     question: Question | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def shown(self) -> NDArray[np.uint8] | None:
+        """(batch, height, width, 3) the pictures, or inputs drawn as some; None where they cannot be."""
+        if self.pictures is not None or self.question is None:
+            return self.pictures
+        from explorer.capture.formats import stretched
+
+        made = [stretched(one) for one in self.question.inputs]
+        return np.stack([one for one in made if one is not None]) if made[0] is not None else None
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
@@ -247,6 +257,7 @@ def gather(model: object, images: object) -> Given:
         ModelError: activations captured elsewhere, of which there is nothing to ask.
     """
     from explorer.capture import open_inputs
+    from explorer.capture.images import ImageArray, is_picture_array
     from explorer.capture.pictures import quietly
     from explorer.errors import ModelError
 
@@ -254,6 +265,10 @@ def gather(model: object, images: object) -> Given:
     if opened.n_inputs is not None:
         raise ModelError(f"{opened.name}: holds activations and no model, so nothing can be asked of it")
     inputs = open_inputs(opened, images)
+    if isinstance(inputs, ImageArray) and not is_picture_array(inputs.values):
+        values = np.asarray(inputs.values, np.float32)
+        if len(values) and np.isfinite(values).all():  # nothing to decode, and pictures only when drawn
+            return Given(opened, values, tuple(inputs.names), inputs.labels, None)
     kept, read, skipped = [], [], []
     with quietly(), progress("reading pictures", len(inputs.names), "pictures") as advance:
         for index in range(len(inputs.names)):

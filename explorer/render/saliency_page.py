@@ -150,10 +150,10 @@ def _titles(sheet: Sheet, found: list[Maps], plan: _Plan) -> None:
 def _picture(sheet: Sheet, one: Maps, row: int, plan: _Plan, top: int) -> None:
     """The picture, its name, and what the model says of it."""
     theme, at = THEMES["light"], (plan.left(0), top)
-    if one.pictures is None:
+    if one.shown is None:
         sheet.plate((*at, *plan.cell), fill=theme.panel)
     else:
-        sheet.paste(at, _large(one.pictures[row], plan.cell))
+        sheet.paste(at, _large(one.shown[row], plan.cell))
     y = at[1] + plan.cell[1]
     label = "" if one.labels is None else f" · label {one.labels[row]}"
     sheet.write((at[0], y + 15), one.names[row] + label, size=11, fill=theme.text, limit=plan.cell[0])
@@ -210,10 +210,10 @@ def _over(one: Maps, row: int, scale: Scale, cell: tuple[int, int]) -> NDArray[n
     share = np.clip((np.abs(values) - least) / span, 0, 1) ** 0.7
     opaque = _large(np.repeat(np.rint(share * 255).astype(np.uint8)[..., None], 3, axis=2), cell, "bilinear")
     alpha = 0.9 * opaque / 255
-    if one.pictures is None:
+    if one.shown is None:
         grey = np.full(colours.shape, 235.0)
     else:
-        picture = _large(one.pictures[row], cell)
+        picture = _large(one.shown[row], cell)
         grey = np.repeat((picture @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=2)
     return np.asarray(np.rint(colours * alpha + grey * (1 - alpha)), np.uint8)
 

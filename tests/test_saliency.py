@@ -16,6 +16,7 @@ from explorer.demo import DIGITS
 from explorer.explain.cam import enlarged, weights_plus
 from explorer.explain.rollout import token_grid
 from explorer.explain.saliency import METHODS
+from explorer.render.selection import Selection
 
 PATCH = (slice(4, 8), slice(8, 12))
 GRADIENTS = [name for name in METHODS if name not in ("occlusion", "rollout")]
@@ -166,6 +167,8 @@ def test_a_selection_is_the_mean_of_its_positions(
     found = explorer.saliency(digits, pictures, selection=masks, **given)
     each = [explorer.saliency(digits, pictures, position=place, **given).values for place in places]
     assert np.allclose(found.values, np.mean(each, axis=0), atol=1e-5)
+    chosen = Selection.of_masks(masks)
+    assert np.array_equal(explorer.saliency(digits, pictures, selection=chosen, **given).values, found.values)
     np.savez(tmp_path / "chosen.npz", masks=masks[::-1], image_names=np.array(found.names[::-1]))
     read = explorer.saliency(digits, pictures, selection=tmp_path / "chosen.npz", **given)
     assert np.array_equal(read.values, found.values)

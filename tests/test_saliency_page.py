@@ -179,6 +179,14 @@ def test_the_command_draws_keeps_and_measures(
     assert "random down to block1/conv" in capsys.readouterr().out
     with np.load(tmp_path / "maps.npz") as read:
         assert read["values"].shape == (2, 32, 32)
+    masks = np.zeros((2, 8, 8), bool)
+    masks[1, 3, 4] = True
+    np.savez(tmp_path / "chosen.npz", masks=masks)
+    chosen = ["saliency", str(DIGITS), str(folder), "--layer", "block2", "--out", str(tmp_path / "one.npz")]
+    assert main([*chosen, "--selection", str(tmp_path / "chosen.npz")]) == 0
+    assert "1 of 2 pictures have selected positions" in capsys.readouterr().err
+    with np.load(tmp_path / "one.npz") as read:
+        assert read["names"].tolist() == [pictures[1].name]
     own = explorer.capture(DIGITS, folder, layers=["block2"], out=tmp_path / "own")
     assert main([*command, "--run", str(own.path)]) == 0
     assert kept(own) == ("gradient-class-3",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,14 +13,20 @@ from explorer.errors import InputError
 from explorer.progress import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from explorer.capture import Run
-    from explorer.explain.saliency import Given
+    from explorer.explain.given import Given
+    from explorer.explain.saliency import Saliency
     from explorer.explain.sanity import Sanity
+    from explorer.explain.targets import Asked
 
 How = Literal[
     "gradient", "gradient-x-input", "smoothgrad", "integrated-gradients", "grad-cam", "grad-cam++",
     "guided-backprop", "occlusion", "rollout",
 ]  # fmt: skip
+MUCH = 0.05
+"""Completeness error from which more steps are advised."""
 FIRST = 4
 """Pictures that are explained where none is named."""
 
@@ -79,8 +86,9 @@ def saliency(
         run: keep the maps in this run of the same images, as a colour for its clouds.
     """
     from explorer.capture import open_run
+    from explorer.explain.given import gather
     from explorer.explain.gradient_maps import Settings
-    from explorer.explain.saliency import explain, gather, pose
+    from explorer.explain.saliency import explain, pose
     from explorer.explain.targets import Asked
     from explorer.render.saliency_page import saliency_page
     from explorer.render.sheet import check_sheet_suffix
@@ -95,15 +103,16 @@ def saliency(
         check_sheet_suffix(out)
     settings = Settings(samples, noise, steps, _baseline(baseline), window, at, seed)
     keeping = None if run is None else open_run(run)
-    given = gather(model, images)
-    given = _chosen(given, image, everything=is_values) if keeping is None else _of_run(given, keeping, image)
     asked = Asked(target, channel, position, selection, layer)
+    given = gather(model, images)
+    if keeping is not None:
+        given = _of_run(given, keeping, image)
+    else:
+        given, asked = _picked(given, asked, image, everything=is_values)
     question = pose(given, asked)
     results = [explain(given, question, method=one, settings=settings) for one in methods]
     for one in results:
-        print(f"{one.method}: {one.averaged}")
-        if one.completeness is not None:
-            print(f"{one.method}: completeness error up to {one.completeness.max():.2%} of what is explained")
+        _tell(one)
         if keeping is not None:
             print(one.keep(keeping))
     curves = [one.fidelity(seed=seed) for one in results] if fidelity else None
@@ -127,19 +136,42 @@ def _baseline(text: str) -> float | str:
         return text
 
 
-def _chosen(given: Given, image: list[str] | None, *, everything: bool) -> Given:
-    """The pictures that are asked for."""
-    n = len(given.names)
-    if image is None:
-        if n > FIRST and not everything:
-            say(f"the first {FIRST} of {n} pictures; name others with --image")
-        return given.only(range(n if everything else min(n, FIRST)))
-    chosen = []
-    for one in image:
-        if one not in given.names and not (one.isdecimal() and int(one) < n):
-            raise InputError(f"--image {one}: expected a name, or a number from 0 to {n - 1}")
-        chosen.append(given.names.index(one) if one in given.names else int(one))
-    return given.only(chosen)
+def _picked(given: Given, asked: Asked, image: list[str] | None, *, everything: bool) -> tuple[Given, Asked]:
+    """The pictures that are asked for, and what is asked of them."""
+    from explorer.explain.saliency import pose
+
+    n, masks = len(given.names), None
+    rows = list(range(n))
+    if asked.selection is not None:
+        masks = pose(given, asked).target.masks
+        assert masks is not None  # a selection was named
+        rows = [row for row in rows if masks[row].any()]
+        say(f"{len(rows)} of {n} pictures have selected positions")
+    if image is not None:
+        rows = [_number(given.names, one, rows) for one in image]
+    elif len(rows) > FIRST and not everything:
+        say(f"the first {FIRST} of {len(rows)} pictures; name others with --image")
+        rows = rows[:FIRST]
+    return given.only(rows), asked if masks is None else replace(asked, selection=masks[rows])
+
+
+def _number(names: Sequence[str], image: str, among: Sequence[int]) -> int:
+    """A picture by its name, or by its number."""
+    if image not in names and not (image.isdecimal() and int(image) < len(names)):
+        raise InputError(f"--image {image}: expected a name, or a number from 0 to {len(names) - 1}")
+    number = names.index(image) if image in names else int(image)
+    if number not in among:
+        raise InputError(f"--image {image}: none of its positions is selected")
+    return number
+
+
+def _tell(found: Saliency) -> None:
+    """Print how a map came about, and how far its sum is from what it should be."""
+    print(f"{found.method}: {found.averaged}")
+    if found.completeness is not None:
+        worst = float(found.completeness.max())
+        advice = "; more --steps bring it down" if worst > MUCH else ""
+        print(f"{found.method}: completeness error up to {worst:.2%} of what is explained{advice}")
 
 
 def _of_run(given: Given, run: Run, image: list[str] | None) -> Given:

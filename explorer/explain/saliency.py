@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.capture.model import Model, load_model
 from explorer.errors import ExplorerError, InputError, suggest
 from explorer.explain import cam, gradient_maps, occlusion, rollout
+from explorer.explain.given import Given, gather
 from explorer.explain.gradient_maps import Found, Settings
 from explorer.explain.question import Question, batch_of
+from explorer.explain.selections import Chosen
 from explorer.explain.targets import Asked, find_target
-from explorer.progress import Advance, progress, say
+from explorer.progress import Advance, progress
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -170,7 +171,7 @@ def saliency(
     target: int | str | None = None,
     channel: int | None = None,
     position: Sequence[int] | None = None,
-    selection: NDArray[Any] | str | Path | None = None,
+    selection: Chosen | None = None,
     layer: str | None = None,
     at: str | None = None,
     samples: int = 25,
@@ -194,8 +195,8 @@ def saliency(
         channel: a channel of the layer.
         position: a position of the layer's grid, counted from 0; without a channel, all channels count in
             the direction of that position's own values.
-        selection: several positions, as masks (batch, *spatial) of the layer's grid, or as the file (.csv,
-            .npz) that the viewer writes.
+        selection: several positions, as masks (batch, *spatial) of the layer's grid, as a scene's
+            `selection`, or as the file (.csv, .npz) that the viewer writes.
         layer: the layer that is explained; None for the model's answer, or its suggested layer for
             channels, positions and selections.
         at: the layer whose maps Grad-CAM weighs; None for the last grid before the target.
@@ -217,89 +218,6 @@ def saliency(
     asked = Asked(target, channel, position, selection, layer)
     given = gather(model, images)
     return explain(given, pose(given, asked, memory=memory), method=method, settings=settings)
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """A model and the inputs that could be read.
-
-    Attributes:
-        model: the model.
-        inputs: (batch, *spatial, channels) float32.
-        names: of the inputs.
-        labels: of the inputs; None where there are none.
-        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
-    """
-
-    model: Model
-    inputs: NDArray[np.float32]
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    pictures: NDArray[np.uint8] | None
-
-    def only(self, rows: Sequence[int]) -> Given:
-        """Some of the inputs, by number."""
-        at = list(rows)
-        return Given(
-            self.model,
-            self.inputs[at],
-            tuple(self.names[i] for i in at),
-            None if self.labels is None else tuple(self.labels[i] for i in at),
-            None if self.pictures is None else self.pictures[at],
-        )
-
-
-def gather(model: object, images: object) -> Given:
-    """Open a model, and read every input; broken ones are left out, and said.
-
-    Raises:
-        InputError: none can be read, or they differ in size.
-        ModelError: activations captured elsewhere, of which there is nothing to ask.
-    """
-    from explorer.capture import open_inputs
-    from explorer.capture.images import ImageArray, is_picture_array
-    from explorer.capture.pictures import quietly
-    from explorer.errors import ModelError
-
-    opened = model if isinstance(model, Model) else load_model(model)
-    if opened.n_inputs is not None:
-        raise ModelError(f"{opened.name}: holds activations and no model, so nothing can be asked of it")
-    inputs = open_inputs(opened, images)
-    if isinstance(inputs, ImageArray) and not is_picture_array(inputs.values):
-        values = np.asarray(inputs.values, np.float32)
-        if len(values) and np.isfinite(values).all():  # nothing to decode, and pictures only when drawn
-            return Given(opened, values, tuple(inputs.names), inputs.labels, None)
-    kept, read, skipped = [], [], []
-    with quietly(), progress("reading pictures", len(inputs.names), "pictures") as advance:
-        for index in range(len(inputs.names)):
-            try:
-                read.append(inputs.load(index))
-                kept.append(index)
-            except InputError as error:
-                skipped.append(str(error))
-            advance(1)
-    if not read:
-        raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {skipped[0]}")
-    if skipped:
-        say(f"{len(skipped)} inputs could not be read and are left out; the first: {skipped[0]}")
-    shape = read[0].value.shape
-    for index, one in zip(kept, read, strict=True):
-        if one.value.shape != shape:
-            raise InputError(
-                f"{inputs.names[index]}: is {one.value.shape}, the first is {shape}; give size under "
-                "[preprocessing], or pictures of one size"
-            )
-    shown = [one.picture for one in read]
-    whole = all(picture is not None and picture.shape == shown[0].shape for picture in shown)  # type: ignore[union-attr]
-    pictures = np.stack(shown) if whole else None  # type: ignore[arg-type]
-    names, labels = tuple(inputs.names[i] for i in kept), inputs.labels
-    return Given(
-        opened,
-        np.stack([one.value for one in read]).astype(np.float32),
-        names,
-        None if labels is None else tuple(labels[i] for i in kept),
-        pictures,
-    )
 
 
 def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:

@@ -141,6 +141,7 @@ def grid(
     enlarge: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "nearest",
     strongest: int = 0,
     size: str | None = None,
+    slice: int | None = None,  # noqa: A002
 ) -> None:
     """Write the feature maps of one layer as a grid, and list its dead and duplicate channels.
 
@@ -165,8 +166,10 @@ def grid(
             stands above that to the data set, or clustered so that look-alikes stand together.
         overlay: lay the maps over their image, so opaque: 0 to 1.
         enlarge: the filter that maps are enlarged with.
-        strongest: so many of the images that a channel answers to most beside its map, cropped.
+        strongest: so many of the images that a channel answers to most beside its map, cropped to the
+            receptive field of the strongest position where it is known.
         size: width and height in pixels, such as 1600x900; as large as the maps need by default.
+        slice: which slice of a volume; the middle one by default.
     """
     from explorer.capture import capture as capture_layers
     from explorer.capture import open_run
@@ -192,6 +195,7 @@ def grid(
         method=enlarge,
         strongest=strongest,
         size=None if size is None else picture_size(size),
+        slice=slice,
     )
     for finding in drawn.findings:
         print(finding.words())

@@ -16,6 +16,7 @@ from explorer.reduce.channels import ChannelStatistics, channel_statistics
 from explorer.render.text import count, number, plural
 
 if TYPE_CHECKING:
+    from explorer.capture.receptive_field import ReceptiveField
     from explorer.capture.store import Run
 
 Order = Literal["index", "variance", "response", "cluster"]
@@ -35,10 +36,15 @@ class Source:
         layer: its name.
         shape: (batch, *spatial, channels).
         named: whether the pictures have names.
+        cut: which slice of a volume is shown; None for layers without slices.
     """
 
     def __init__(
-        self, given: Activations | Run, layer: str | None, pictures: Sequence[NDArray[np.uint8]] | None
+        self,
+        given: Activations | Run,
+        layer: str | None,
+        pictures: Sequence[NDArray[np.uint8]] | None,
+        cut: int | None = None,
     ) -> None:
         self._given = given
         self._pictures = pictures
@@ -52,6 +58,18 @@ class Source:
             self.layer = layer_of(given, layer)
             self.shape = (*given.grid_shape(self.layer), given.channels(self.layer))
         self.named = not isinstance(given, Activations)
+        self.cut = self._slice(cut)
+
+    def _slice(self, cut: int | None) -> int | None:
+        """The slice asked for, or the middle one."""
+        if len(self.spatial) != 3:
+            if cut is not None:
+                raise InputError(f"slice {cut}: layer {self.layer} has no slices, its grid is {self.spatial}")
+            return None
+        depth = self.spatial[0]
+        if cut is not None and not 0 <= cut < depth:
+            raise InputError(f"slice {cut}: layer {self.layer} has slices 0 to {depth - 1}")
+        return depth // 2 if cut is None else int(cut)
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -68,6 +86,18 @@ class Source:
         if isinstance(self._given, Activations):
             return np.asarray(self._given.values[image])
         return np.asarray(self._given.read(self.layer, image, image + 1)[0])
+
+    def plane(self, image: int) -> NDArray[Any]:
+        """What is drawn of a picture: all of it, (*spatial, channels); of a volume its slice."""
+        values = self.values(image)
+        return values if self.cut is None else np.asarray(values[self.cut])
+
+    @property
+    def field(self) -> ReceptiveField | None:
+        """What a position sees of the pictures; None where that is not known."""
+        find = getattr(self._given, "receptive_field", None)
+        found: ReceptiveField | None = None if find is None else find(self.layer)
+        return found
 
     def name(self, image: int) -> str:
         """A picture's name, for titles."""

@@ -36,7 +36,7 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, scene
+from explorer.render import grid, scene, why
 from explorer.samples import Samples, flatten
 
 __all__ = [
@@ -74,4 +74,5 @@ __all__ = [
     "rgb",
     "saved_projections",
     "scene",
+    "why",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from explorer.render.explaining import why
 from explorer.render.grids import grid
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
     from explorer.render.values import RunLike
 
-__all__ = ["grid", "scene"]
+__all__ = ["grid", "scene", "why"]
 
 
 def scene(

@@ -1,0 +1,164 @@
+"""Which pixels drive exactly the selected positions, and the picture that their mean direction grows into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.capture import Model, Run, open_inputs
+from explorer.capture.protocol import Differentiable
+from explorer.errors import InputError
+from explorer.explain.selected import Chosen
+from explorer.progress import progress
+
+COPIES, NOISE = 16, 0.1
+"""SmoothGrad's noisy copies of an input, and their noise as a share of its range."""
+BATCH = 32
+ALIKE = 0.02
+"""How far a model may answer from what the run holds, as a share of the largest answer, to be its model."""
+
+
+@dataclass(frozen=True, eq=False)
+class Driver:
+    """What in one picture drives its selected positions.
+
+    Attributes:
+        image: which picture.
+        n_selected: selected positions in it.
+        values: (height, width) of the input: how much the mean projection of the selected positions on the
+            selection's direction changes with each pixel, the absolute gradient summed over the input's
+            channels and averaged over noisy copies (SmoothGrad).
+    """
+
+    image: int
+    n_selected: int
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A picture that was grown until it answers as the selection does.
+
+    Attributes:
+        picture: (height, width, 3) uint8.
+        reached: its projection on the direction.
+        strongest: the largest projection of any position of the run's pictures, to compare it with.
+    """
+
+    picture: NDArray[np.uint8]
+    reached: float
+    strongest: float
+
+
+def inputs_of(model: Model, run: Run, images: Sequence[int], source: object = None) -> NDArray[np.float32]:
+    """The inputs of some of a run's pictures, (n, *spatial, channels).
+
+    Args:
+        model: the model that the run was captured from.
+        run: the run.
+        images: which pictures.
+        source: where the run's inputs are, as `explorer.capture` takes them; left out, they are made anew
+            from the pictures that the run keeps, or read where the model says its images are.
+
+    Raises:
+        InputError: the run's inputs are not to be had.
+    """
+    source = model.hints.get("images") if source is None else source
+    if source is not None:
+        inputs = open_inputs(model, source)
+        place = {name: index for index, name in enumerate(inputs.names)}
+        missing = [run.image_names[image] for image in images if run.image_names[image] not in place]
+        if not missing:
+            values = [inputs.load(place[run.image_names[image]]).value for image in images]
+            return np.stack(values).astype(np.float32)
+        if source is not model.hints.get("images"):
+            raise InputError(f"{source}: has no {missing[0]}, which {run.path} was captured from")
+    rule, pictures = model.preprocessing, [run.picture(image) for image in images]
+    found = [picture for picture in pictures if picture is not None]
+    if rule is None or len(found) < len(pictures):
+        raise InputError(f"{run.path}: name the images that it was captured from, for the model's inputs")
+    return np.stack([rule.apply(picture)[0] for picture in found])
+
+
+def check_same(model: Model, run: Run, layer: str, inputs: NDArray[np.float32], images: Sequence[int]) -> None:
+    """Hold a model's answers against what the run keeps.
+
+    Raises:
+        InputError: they differ: it is another model, or these are other inputs.
+        LayerError: the model has no such layer.
+    """
+    found = model.find_layers([layer], inputs.shape[1:])[0].name
+    answered = np.asarray(model.adapter.capture(inputs, [found])[found].values, np.float64)
+    kept = np.concatenate([run.read(layer, image, image + 1) for image in images]).astype(np.float64)
+    largest = float(np.abs(kept[np.isfinite(kept)]).max(initial=0.0)) or 1.0
+    if answered.shape != kept.shape:
+        raise InputError(
+            f"{model.name}: layer {layer} answers in shape {answered.shape[1:]}, the run holds {kept.shape[1:]}"
+        )
+    apart = float(np.nanmax(np.abs(answered - kept), initial=0.0)) / largest
+    if not apart <= ALIKE:
+        raise InputError(
+            f"{model.name}: answers otherwise than {run.path} holds in layer {layer} (by {apart:.0%} of its "
+            "largest value); give the model and images that it was captured from"
+        )
+
+
+def differentiable(model: Model) -> Differentiable | None:
+    """The model's adapter, where it gives gradients."""
+    adapter = model.adapter
+    return adapter if isinstance(adapter, Differentiable) else None
+
+
+def drivers(
+    model: Model,
+    chosen: Chosen,
+    direction: NDArray[np.float64],
+    *,
+    inputs: NDArray[np.float32],
+    images: Sequence[int],
+) -> tuple[Driver, ...]:
+    """What in each of some pictures drives its selected positions.
+
+    Args:
+        model: a model whose adapter gives gradients.
+        chosen: the selected positions.
+        direction: (C,) what they are projected on.
+        inputs: (n, height, width, channels) of the pictures.
+        images: (n,) which pictures those are; each holds some of the selection.
+
+    Raises:
+        InputError: the adapter gives no gradients.
+    """
+    adapter = differentiable(model)
+    if adapter is None:
+        raise InputError(f"{model.name}: the adapter {model.adapter_name} gives no gradients")
+    layer = model.find_layers([chosen.layer], inputs.shape[1:])[0].name
+    rng = np.random.default_rng(0)
+    found = []
+    with progress("pixels that drive the selection", len(images), "images") as advance:
+        for one, image in zip(inputs, images, strict=True):
+            mask = chosen.mask(image)
+            cotangent = (mask[..., None] * direction / max(1, int(mask.sum()))).astype(np.float32)
+            spread = NOISE * float(one.max() - one.min())
+            noise = rng.normal(0, 1, (COPIES, *one.shape)) * spread
+            total = np.zeros(one.shape[:-1])
+            for start in range(0, COPIES, BATCH):
+                copies = (one + noise[start : start + BATCH]).astype(np.float32)
+                asked = np.broadcast_to(cotangent, (len(copies), *cotangent.shape))
+                total += np.abs(adapter.gradient(copies, layer, np.ascontiguousarray(asked))).sum(axis=(0, -1))
+            found.append(Driver(int(image), int(mask.sum()), (total / COPIES).astype(np.float32)))
+            advance(1)
+    return tuple(found)
+
+
+def words() -> str:
+    """What the maps of `drivers` are, for a caption."""
+    return (
+        "How much the selected positions of a picture, and no others, move along the selection's direction "
+        "when a pixel changes: the absolute gradient of their mean projection on it, averaged over "
+        f"{COPIES} copies with noise of {NOISE:.0%} of the input's range (SmoothGrad). The direction leads "
+        "from the mean of all positions to that of the selected."
+    ).replace("%", " %")

@@ -1,0 +1,176 @@
+"""`why`: what a selection has in common, as numbers and as one page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explorer.errors import InputError
+from explorer.explain.reasons import Reasons, reasons
+from explorer.explain.selected import choose
+
+if TYPE_CHECKING:
+    from explorer.capture.model import Model
+    from explorer.capture.store import Run
+    from explorer.reduce.projection import Projection
+
+SUFFIXES = (".html", ".htm", ".pdf")
+DRIVEN = 4
+"""Typical pictures whose driving pixels are shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Why(Reasons):
+    """Why some positions lie together: the numbers of `Reasons`, and the page that tells them.
+
+    Save it, or leave it at the end of a notebook's cell.
+    """
+
+    @property
+    def headline(self) -> str:
+        """What there is to know first, in plain words."""
+        from explorer.render.why_words import headline
+
+        return headline(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page as .html (one file, nothing from elsewhere) or as .pdf.
+
+        Raises:
+            InputError: another suffix.
+            RenderError: the file cannot be written.
+        """
+        from explorer.render.files import save_text
+        from explorer.render.why_content import content
+
+        target = check_report(path)
+        if target.suffix.lower() == ".pdf":
+            from explorer.render.why_pdf import save
+
+            save(content(self), target)
+            return target
+        return save_text(self.html(), target)
+
+    def html(self) -> str:
+        """The page."""
+        from explorer.render.why_content import content
+        from explorer.render.why_html import html
+
+        return html(content(self))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        page = escape(self.html())
+        look = "width: 100%; height: 720px; border: 1px solid #8884; border-radius: 8px"
+        return f'<iframe sandbox="" title="report on a selection" srcdoc="{page}" style="{look}"></iframe>'
+
+
+def check_report(path: str | Path) -> Path:
+    """The path, when its suffix is one that a report is written as.
+
+    Raises:
+        InputError: it has another suffix, or none.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{target}: a report is written as .html or .pdf")
+    return target
+
+
+def why(
+    run: Run,
+    selection: object,
+    layer: str | None = None,
+    *,
+    model: Model | object = None,
+    projection: Projection | None = None,
+    images: object = None,
+    n: int = 8,
+) -> Why:
+    """Say what some positions have in common, and what sets them apart from the others.
+
+    Typical patches, the labels, masks and metadata they cover and how far beyond their share, pictures by
+    share, channels by how far they are apart; with a model that gives gradients also the pixels that drive
+    exactly these positions, and the picture that their mean direction grows into.
+
+    Args:
+        run: an opened run folder.
+        selection: a scene's selection; masks (batch, *spatial) of True and False; positions
+            (n, 1 + n_spatial) of (image, *position); a file that `save_selection` wrote (.csv, .npz,
+            .parquet); or, with a projection, the name of a cluster, such as "cluster 3", or of a label.
+        layer: the layer; may be left out where the selection tells it.
+        model: the model that the run was captured from, or anything `load_model` opens.
+        projection: a projection of the layer; where it shows a sample, the selection is compared with the
+            positions that it shows, else with all of the layer.
+        images: where the run's inputs are, as `capture` takes them; left out, where the model says, or made
+            anew from the pictures that the run keeps.
+        n: how many typical patches to give.
+
+    Raises:
+        InputError: an empty selection, one of another run or grid, or a model that answers otherwise.
+        LayerError: the run has no such layer.
+    """
+    if projection is not None:
+        if layer not in (None, projection.layer):
+            raise InputError(f"layer {layer}: the projection is of {projection.layer}")
+        layer = projection.layer
+    if isinstance(selection, str) and Path(selection).suffix.lower() not in (".csv", ".npz", ".parquet"):
+        selection = _of_class(run, selection, projection)
+    chosen = choose(run, selection, layer)
+    among = None if projection is None else projection.rows
+    if projection is not None and projection.grid_shape != chosen.grid_shape:
+        raise InputError(f"projection on the grid {projection.grid_shape}: it is of another run")
+    found = reasons(run, chosen, among=among, n=n)
+    made = Why(**{field.name: getattr(found, field.name) for field in fields(Reasons)})
+    return replace(made, **_with_model(made, model, images))
+
+
+def _of_class(run: Run, name: str, projection: Projection | None) -> object:
+    """The positions of a cluster or a label of a projection."""
+    if projection is None:
+        raise InputError(
+            f"selection {name!r}: a cluster or label is one of a projection; give projection=, or a file "
+            "ending in .csv, .npz or .parquet"
+        )
+    from explorer.render.selecting import Selecting
+    from explorer.render.state import State
+
+    class Plain(Selecting):
+        def __init__(self) -> None:
+            self.state = State(run, projection)
+
+    plain = Plain()
+    plain.state.colour = "cluster" if name.startswith(("cluster ", "in none")) else "label"
+    return plain.select_class(name)
+
+
+def _with_model(found: Why, model: object, images: object) -> dict[str, Any]:
+    """What a model adds: drivers and grown picture; without one, what would show them."""
+    from explorer.explain import drivers as driving
+
+    if model is None:
+        words = "Not computed: give the model that the run was captured from (--model, or model=)."
+        return {"drivers_note": words, "grown_note": words}
+    from explorer.capture.model import Model, load_model
+
+    opened = model if isinstance(model, Model) else load_model(model)
+    if driving.differentiable(opened) is None:
+        words = f"Not computed: the adapter {opened.adapter_name} of {opened.name} gives no gradients."
+        return {"drivers_note": words, "grown_note": words}
+    chosen = _most_typical(found)
+    inputs = driving.inputs_of(opened, found.run, chosen, images)
+    driving.check_same(opened, found.run, found.layer, inputs, chosen)
+    if inputs.ndim != 4:
+        words = "Not computed: pixels are shown for pictures, and these inputs have other axes."
+        return {"drivers_note": words, "grown_note": words}
+    made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=chosen)
+    return {"drivers": made, "drivers_note": driving.words()}
+
+
+def _most_typical(found: Why) -> list[int]:
+    """Pictures to show what drives the selection: those of the most typical positions, each once."""
+    order = [one.image for one in (*found.typical.nearest, *found.typical.kinds)]
+    return list(dict.fromkeys(order))[:DRIVEN]
+

@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, making, publishing, showing
+from explorer.commands import comparing, explaining, making, publishing, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -38,6 +38,7 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
+    explaining.why,
     publishing.export,
     comparing.parity,
     making.doctor,

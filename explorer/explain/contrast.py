@@ -37,7 +37,7 @@ class ChannelContrast:
 
 @dataclass
 class _Moments:
-    """Count, mean and summed squares about it of each channel (C,), merged chunk by chunk (Chan et al. 1979)."""
+    """Count, mean and summed squares about it, (C,), merged chunk by chunk (Chan et al. 1979)."""
 
     count: NDArray[np.float64]
     mean: NDArray[np.float64]

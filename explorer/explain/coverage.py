@@ -51,7 +51,7 @@ class Share:
 
     @property
     def enrichment(self) -> float:
-        """How many times its share of all positions it has of the selection; NaN where it has none of both."""
+        """Its share of the selection divided by that of all positions; NaN where it has no position."""
         return self.share / self.expected if self.positions else math.nan
 
 
@@ -150,7 +150,11 @@ def by_image(title: str, values: Sequence[str], counted: Counting) -> Classes:
 
 
 def by_position(
-    title: str, classes: NDArray[np.int32], names: dict[int, str], chosen: Chosen, among: NDArray[np.int64] | None
+    title: str,
+    classes: NDArray[np.int32],
+    names: dict[int, str],
+    chosen: Chosen,
+    among: NDArray[np.int64] | None,
 ) -> Classes:
     """Shares of classes that positions have, (batch, *spatial) by number."""
     flat, each = classes.reshape(-1), max(1, chosen.each)

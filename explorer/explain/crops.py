@@ -54,6 +54,17 @@ class Crops:
         times = max(CELLS, min(self.shape) / LEAST_SHARE / min(cells))
         return math.ceil(cells[0] * times), math.ceil(cells[1] * times)
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether a position sees as much as the picture is large."""
+        return self.known and all(self._seen(axis) >= self.shape[axis] for axis in range(2))
+
+    @property
+    def beyond(self) -> str:
+        """What a position that sees all sees beyond the picture, in brackets; empty where nothing."""
+        seen = self._seen(0), self._seen(1)
+        return "" if seen == self.shape else f" ({seen[1]} × {seen[0]} pixels)"
+
     def _seen(self, axis: int) -> int:
         """How many pixels a position sees along an axis; all of them where it sees what all see."""
         assert self.field is not None

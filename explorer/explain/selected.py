@@ -120,7 +120,9 @@ def _of_positions(
 ) -> tuple[tuple[int, ...], NDArray[np.int64]]:
     """Grid and places of positions (n, 1 + n_spatial)."""
     if layer is None:
-        ranks = [name for name in run.layers if array.ndim == 2 and len(run.grid_shape(name)) == array.shape[1]]
+        ranks = [
+            name for name in run.layers if array.ndim == 2 and len(run.grid_shape(name)) == array.shape[1]
+        ]
         grids = {run.grid_shape(name) for name in ranks}
         if len(grids) != 1:
             raise InputError(f"{run.path}: name the layer of the selection: {', '.join(run.layers)}")
@@ -207,7 +209,7 @@ def _positions(path: Path, columns: dict[str, Sequence[Any]], run: Run) -> NDArr
         raise InputError(f"{path}: expected columns such as {wanted}; it has {', '.join(columns) or 'none'}")
     found = np.array([[int(cell) for cell in columns[name]] for name in ("image", *places)], np.int64).T
     images = found[:, 0]
-    if len(images) and not (0 <= images.min() and images.max() < run.n_images):
+    if len(images) and not (images.min() >= 0 and images.max() < run.n_images):
         raise InputError(f"{path}: image {int(images.max())}, but {run.path} has 0 to {run.n_images - 1}")
     for image, name in zip(images.tolist(), columns.get("name", ()), strict=False):
         if name != run.image_names[image]:

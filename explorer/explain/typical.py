@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,8 +89,8 @@ def typical(
         low, high = np.searchsorted(drawn, (first, first + len(rows)))
         held.append(rows[drawn[low:high] - first].astype(np.float32))
         _nearest_by_image(beyond, first, np.where(others, far, np.inf), each)
-    nearest = _spread(zip(apart.tolist(), chosen.places.tolist(), strict=True), n, each)
-    outside = _spread(beyond.values(), n, each)
+    nearest = _spread(zip(apart.tolist(), chosen.places.tolist(), strict=True), n, chosen.grid_shape)
+    outside = _spread(beyond.values(), n, chosen.grid_shape)
     found = _kinds(np.concatenate(held), drawn, kinds)
     return Typical(
         tuple(_patch(chosen, *one) for one in nearest),
@@ -112,24 +111,39 @@ def _nearest_by_image(
             best[first // each + row] = distance, first + row * each + place
 
 
-def _spread(candidates: Iterable[tuple[float, int]], n: int, each: int) -> list[tuple[float, int]]:
-    """The n nearest of (distance, place), first one a picture, then the next nearest whatever picture."""
-    finite = [one for one in candidates if math.isfinite(one[0])]
-    best: dict[int, tuple[float, int]] = {}
-    for one in finite:
-        image = one[1] // each
-        if image not in best or one < best[image]:
-            best[image] = one
-    chosen = heapq.nsmallest(n, best.values())
-    if len(chosen) < n:
-        taken = set(chosen)
-        chosen += heapq.nsmallest(n - len(chosen), (one for one in finite if one not in taken))
-    return chosen
+def _spread(
+    candidates: Iterable[tuple[float, int]], n: int, grid_shape: tuple[int, ...]
+) -> list[tuple[float, int]]:
+    """The n nearest of (distance, place), spread out.
+
+    First one a picture, among the nearer half and at most 2,000; then the nearest that stand a little apart within a
+    picture; then whatever is left.
+    """
+    found = sorted(one for one in candidates if math.isfinite(one[0]))
+    if not found:
+        return []
+    near = found[: max(n, min(len(found) // 2, 2000))]
+    places = np.stack(np.unravel_index([place for _, place in near], grid_shape), axis=1)
+    apart = max(2, min(grid_shape[1:], default=0) // 8)
+    taken: list[int] = []
+    for least in (None, apart, 0):
+        for index in range(len(near)):
+            if len(taken) == n:
+                break
+            if index in taken:
+                continue
+            own = places[[one for one in taken if places[one][0] == places[index][0]]]
+            if not len(own) or (least is not None and _gap(own, places[index]) > least - 1):
+                taken.append(index)
+    return [near[index] for index in sorted(taken)]
 
 
-def _kinds(
-    rows: NDArray[np.float32], places: NDArray[np.int64], most: int
-) -> list[tuple[float, int, float]]:
+def _gap(others: NDArray[np.int64], own: NDArray[np.int64]) -> int:
+    """How many cells a position is from the nearest of some of the same picture."""
+    return int(np.abs(others[:, 1:] - own[1:]).max(axis=1, initial=0).min())
+
+
+def _kinds(rows: NDArray[np.float32], places: NDArray[np.int64], most: int) -> list[tuple[float, int, float]]:
     """(distance to the kind's mean, place, share) of the position that stands for each kind."""
     finite = np.isfinite(rows).all(axis=1)
     rows, places = rows[finite], places[finite]

@@ -134,16 +134,16 @@ def _of_class(run: Run, name: str, projection: Projection | None) -> object:
             f"selection {name!r}: a cluster or label is one of a projection; give projection=, or a file "
             "ending in .csv, .npz or .parquet"
         )
-    from explorer.render.selecting import Selecting
+    import numpy as np
+
+    from explorer.render.clusters import OUTSIDE
+    from explorer.render.colouring import class_names
     from explorer.render.state import State
 
-    class Plain(Selecting):
-        def __init__(self) -> None:
-            self.state = State(run, projection)
-
-    plain = Plain()
-    plain.state.colour = "cluster" if name.startswith(("cluster ", "in none")) else "label"
-    return plain.select_class(name)
+    state = State(run, projection)
+    state.colour = "cluster" if name.startswith("cluster ") or name == OUTSIDE else "label"
+    code = class_names(state, name).index(name)
+    return state.choose(np.asarray(state.quantity(state.colour).values == code))
 
 
 def _with_model(found: Why, model: object, images: object) -> dict[str, Any]:
@@ -166,11 +166,10 @@ def _with_model(found: Why, model: object, images: object) -> dict[str, Any]:
         words = "Not computed: pixels are shown for pictures, and these inputs have other axes."
         return {"drivers_note": words, "grown_note": words}
     made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=chosen)
-    return {"drivers": made, "drivers_note": driving.words()}
+    return {"drivers": made, "drivers_note": driving.words(made)}
 
 
 def _most_typical(found: Why) -> list[int]:
     """Pictures to show what drives the selection: those of the most typical positions, each once."""
     order = [one.image for one in (*found.typical.nearest, *found.typical.kinds)]
     return list(dict.fromkeys(order))[:DRIVEN]
-

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.text import printable
-from explorer.render.why_content import Bar, Picture, Report, Section, Table
+from explorer.render.why_parts import Bar, Picture, Report, Row, Section, Table
 
-WIDE = 104
-"""Width in CSS pixels of a picture in a row."""
 STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --panel: #f4f5f7; --rule: #dfe2e6; --text: #16191d;
   --muted: #5b636d; --bar: #3b6fd4; --other: #c8553d; --mark: #16191d; }
@@ -32,15 +30,17 @@ section { margin-top: 2.6rem; padding-top: 1.4rem; border-top: 1px solid var(--r
 h2 { font-size: 1.16rem; line-height: 1.3; margin: 0 0 .5rem; letter-spacing: -.005em; }
 section > p { margin: 0 0 .6rem; max-width: 46rem; }
 h3 { font-size: .9rem; font-weight: 600; margin: 1.3rem 0 .55rem; color: var(--text); }
-.row { display: flex; flex-wrap: wrap; gap: .9rem .75rem; }
+.row { display: flex; flex-wrap: wrap; gap: .9rem .6rem; }
 figure { margin: 0; width: 104px; }
 figure img { display: block; width: 104px; height: auto; border-radius: 3px; background: var(--panel); }
 figure img.sharp { image-rendering: pixelated; }
+figure.large { width: 216px; } figure.large img { width: 216px; }
 figcaption { font-size: .78rem; line-height: 1.35; margin-top: .35rem; overflow-wrap: anywhere; }
 figcaption span { display: block; color: var(--muted); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
-caption { caption-side: bottom; text-align: left; color: var(--muted); font-size: .82rem; padding-top: .5rem; }
+caption { caption-side: bottom; text-align: left; color: var(--muted); font-size: .82rem;
+  padding-top: .5rem; }
 th { text-align: right; font-weight: 500; color: var(--muted); padding: .25rem .6rem; font-size: .8rem;
   vertical-align: bottom; }
 td { text-align: right; padding: .26rem .6rem; border-top: 1px solid var(--rule); white-space: nowrap; }
@@ -48,10 +48,11 @@ tbody th { text-align: left; color: var(--text); font-weight: 500; font-size: .8
   border-top: 1px solid var(--rule); max-width: 15rem; overflow-wrap: anywhere; }
 thead th:first-child, thead th:nth-child(2) { text-align: left; }
 th:first-child { padding-left: 0; } td:last-child, thead th:last-child { padding-right: 0; }
-.table + .table { margin-top: 1.8rem; }
+.table { margin-top: .9rem; } .table + .table { margin-top: 1.8rem; }
 td.bar { width: 32%; min-width: 9rem; text-align: left; }
 td.bar svg { display: block; width: 100%; height: 14px; }
-.fill { fill: var(--bar); } .fill.other { fill: var(--other); } .mark { stroke: var(--mark); stroke-width: 2; }
+.fill { fill: var(--bar); } .fill.other { fill: var(--other); }
+.mark { stroke: var(--mark); stroke-width: 2; }
 ul { margin: .3rem 0 0; padding-left: 1.1rem; color: var(--muted); font-size: .9rem; }
 li { margin: .3rem 0; max-width: 48rem; }
 @media print { main { padding: 0; max-width: none; } section { break-inside: avoid-page; } }
@@ -61,7 +62,8 @@ li { margin: .3rem 0; max-width: 48rem; }
 def html(report: Report) -> str:
     """The page's text. Every name is escaped, and the page's own policy lets nothing but its style act."""
     allowed = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{allowed}'; base-uri 'none'; "
+    policy += "form-action 'none'"
     body = "".join(_section(one) for one in report.sections)
     notes = "".join(f"<li>{_text(line)}</li>" for line in report.caveats)
     return (
@@ -77,27 +79,28 @@ def html(report: Report) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(printable(text))
+    return escape(printable(text)).replace(" %", "&nbsp;%")  # a number and its unit stay on one line
 
 
 def _section(section: Section) -> str:
     text = "".join(f"<p>{_text(line)}</p>" for line in section.text)
-    rows = "".join(_row(title, pictures) for title, pictures in section.rows)
+    rows = "".join(map(_row, section.rows))
     tables = "".join(_table(one) for one in section.tables)
     return f"<section><h2>{_text(section.title)}</h2>{text}{rows}{tables}</section>\n"
 
 
-def _row(title: str, pictures: tuple[Picture, ...]) -> str:
-    return f'<h3>{_text(title)}</h3><div class="row">{"".join(map(_figure, pictures))}</div>'
+def _row(row: Row) -> str:
+    return f'<h3>{_text(row.title)}</h3><div class="row">{"".join(map(_figure, row.pictures))}</div>'
 
 
 def _figure(picture: Picture) -> str:
     tall, wide = picture.pixels.shape[:2]
     look = "" if picture.smooth else ' class="sharp"'
+    size = ' class="large"' if picture.large else ""
     detail = f"<span>{_text(picture.detail)}</span>" if picture.detail else ""
     about = f"{picture.caption}, {picture.detail}" if picture.detail else picture.caption
     return (
-        f'<figure><img{look} width="{wide}" height="{tall}" alt="{_text(about)}" '
+        f'<figure{size}><img{look} width="{wide}" height="{tall}" alt="{_text(about)}" '
         f'src="data:image/png;base64,{png(picture.pixels)}">'
         f"<figcaption>{_text(picture.caption)}{detail}</figcaption></figure>"
     )
@@ -116,9 +119,8 @@ def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{_text(title)}</th>' for title in table.head)
     body = "".join(map(_line, table.bars))
     note = f"<caption>{_text(table.note)}</caption>" if table.note else ""
-    return (
-        f'<div class="scroll table"><table>{note}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    inner = f"{note}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll table"><table>{inner}</table></div>'
 
 
 def _line(bar: Bar) -> str:
@@ -134,4 +136,6 @@ def _line(bar: Bar) -> str:
 
 
 def _mark(at: float) -> str:
-    return f'<line class="mark" vector-effect="non-scaling-stroke" x1="{at:.2f}" x2="{at:.2f}" y1="0" y2="14"/>'
+    return (
+        f'<line class="mark" vector-effect="non-scaling-stroke" x1="{at:.2f}" x2="{at:.2f}" y1="0" y2="14"/>'
+    )

@@ -11,14 +11,14 @@ from explorer.render.files import written
 from explorer.render.heatmap import resize
 from explorer.render.sheet import Sheet
 from explorer.render.text import font, printable, width
-from explorer.render.why_content import Bar, Picture, Report, Section, Table
+from explorer.render.why_parts import Bar, Picture, Report, Row, Section, Table
 
 THEME = THEMES["light"]
 PAGE = (595, 842)  # A4 in points
 EDGE, TOP, FOOT = 54, 58, 50
 ROOM = PAGE[0] - 2 * EDGE
 ZOOM = 4  # pixels to a point of what is enlarged
-ACROSS, GAP = 7, 9  # pictures in a row, and points between them
+ACROSS, GAP = 8, 8  # pictures in a row, and points between them
 BAR, OTHER = rgb("#3b6fd4"), rgb("#c8553d")
 NAME, TRACK, LINE = 104, 128, 15
 
@@ -61,11 +61,12 @@ def wrapped(text: str, size: int, room: int, *, bold: bool = False) -> list[str]
     """Lines of whole words, none wider than `room` if its words are not; longer words are cut."""
     face = font(size * 4, "Bold" if bold else "")
     lines, line = [], ""
-    for word in printable(text).split(" "):
+    for word in printable(text).replace(" %", "\0%").split(" "):
+        word = word.replace("\0", " ")  # a number and its unit stay on one line
         while width(word, face) > room * 4:
             cut = max(1, len(word) * room * 4 // width(word, face) - 1)
-            lines += [line] if line else []
-            line, word = "", word[cut:] if not lines.append(word[:cut]) else word
+            lines += [line, word[:cut]] if line else [word[:cut]]
+            line, word = "", word[cut:]
         longer = f"{line} {word}" if line else word
         if line and width(longer, face) > room * 4:
             lines.append(line)
@@ -96,13 +97,13 @@ def save(report: Report, path: Path) -> None:
         pages.write(line, 9, colour=THEME.muted)
         pages.y += 4
     about = {"Title": printable(report.title), "Creator": "activation-explorer", "CreationDate": None}
-    with written(path) as beside, mpl.rc_context({"pdf.fonttype": 42, "image.composite_image": False}):
-        with PdfPages(beside, metadata=about) as file:
-            for number, sheet in enumerate(pages.sheets, 1):
-                words = f"{number} of {len(pages.sheets)}"
-                at = (PAGE[0] - EDGE, PAGE[1] - 28)
-                sheet.write(at, words, size=8, fill=THEME.muted, anchor="rs")
-                file.savefig(sheet.drawing(), dpi=72)
+    look = {"pdf.fonttype": 42, "image.composite_image": False}
+    with written(path) as beside, mpl.rc_context(look), PdfPages(beside, metadata=about) as file:
+        for number, sheet in enumerate(pages.sheets, 1):
+            at = (PAGE[0] - EDGE, PAGE[1] - 28)
+            words = f"{number} of {len(pages.sheets)}"
+            sheet.write(at, words, size=8, fill=THEME.muted, anchor="rs")
+            file.savefig(sheet.drawing(), dpi=72)
 
 
 def _heading(pages: Pages, title: str, least: int) -> None:
@@ -121,34 +122,45 @@ def _section(pages: Pages, section: Section) -> None:
     for line in section.text:
         pages.write(line, 9)
         pages.y += 3
-    for title, pictures in section.rows:
-        _row(pages, title, pictures)
+    for row in section.rows:
+        _row(pages, row)
     for table in section.tables:
         _table(pages, table)
 
 
-def _row(pages: Pages, title: str, pictures: tuple[Picture, ...]) -> None:
+def _row(pages: Pages, row: Row) -> None:
     """Pictures side by side under a line, in as many rows as they need."""
-    wide = (ROOM - (ACROSS - 1) * GAP) // ACROSS
-    tall = max(_height(one, wide) for one in pictures) if pictures else 0
+    small = (ROOM - (ACROSS - 1) * GAP) // ACROSS
+    lines: list[list[tuple[Picture, int]]] = [[]]
+    for one in row.pictures:
+        wide = 2 * small + GAP if one.large else small
+        if sum(taken + GAP for _, taken in lines[-1]) + wide > ROOM:
+            lines.append([])
+        lines[-1].append((one, wide))
     pages.y += 7
-    pages.need(20 + tall + 30)
-    pages.write(title, 9, bold=True)
+    pages.need(50 + max((_height(*one) for one in lines[0]), default=0))
+    pages.write(row.title, 9, bold=True)
     pages.y += 5
-    for start in range(0, len(pictures), ACROSS):
-        some = pictures[start : start + ACROSS]
-        tall = max(_height(one, wide) for one in some)
-        words = [_caption(one, wide) for one in some]
-        below = max(len(lines) for lines in words) * 10 + 10
-        pages.need(tall + below)
-        for place, (one, lines) in enumerate(zip(some, words, strict=True)):
-            left, high = EDGE + place * (wide + GAP), _height(one, wide)
-            pixels = resize(np.ascontiguousarray(one.pixels), (wide * ZOOM, high * ZOOM), _filter(one))
-            pages.sheet.paste((left, pages.y), pixels)
-            for line, (text, colour) in enumerate(lines):
-                at = (left, pages.y + high + 10 + line * 10)
-                pages.sheet.write(at, text, size=7, fill=colour, limit=wide + GAP - 2)
-        pages.y += tall + below
+    for some in lines:
+        _pictures(pages, some)
+
+
+def _pictures(pages: Pages, some: list[tuple[Picture, int]]) -> None:
+    """One row of (picture, width), with their captions."""
+    tall = max(_height(*one) for one in some)
+    words = [_caption(*one) for one in some]
+    below = max(len(lines) for lines in words) * 10 + 10
+    pages.need(tall + below)
+    left = EDGE
+    for (one, wide), lines in zip(some, words, strict=True):
+        high = _height(one, wide)
+        pixels = resize(np.ascontiguousarray(one.pixels), (wide * ZOOM, high * ZOOM), _filter(one))
+        pages.sheet.paste((left, pages.y), pixels)
+        for line, (text, colour) in enumerate(lines):
+            at = (left, pages.y + high + 10 + line * 10)
+            pages.sheet.write(at, text, size=7, fill=colour, limit=wide + GAP - 2)
+        left += wide + GAP
+    pages.y += tall + below
 
 
 def _filter(one: Picture) -> str:
@@ -157,7 +169,8 @@ def _filter(one: Picture) -> str:
 
 def _height(one: Picture, wide: int) -> int:
     """Height in points of a picture of this width; no more than thrice that."""
-    return max(1, min(round(wide * one.pixels.shape[0] / one.pixels.shape[1]), 3 * wide))
+    tall = round(wide * int(one.pixels.shape[0]) / int(one.pixels.shape[1]))
+    return max(1, min(tall, 3 * wide))
 
 
 def _caption(one: Picture, wide: int) -> list[tuple[str, Colour]]:

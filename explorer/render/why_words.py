@@ -13,7 +13,7 @@ from explorer.explain.reasons import Reasons
 from explorer.render.text import count, number, plural
 
 MOST, MANY, FEW = 0.5, 0.6, 1.25
-"""Share from which something is "most", share and factor from which a region is named, factor below which none."""
+"""Share from which something is "most" of it; share from which a region is named; factor that counts."""
 CLEAR = 0.8
 """Effect from which a channel is said to set a selection apart (Cohen: 0.8 is large)."""
 
@@ -22,7 +22,11 @@ def percent(share: float) -> str:
     """A share as it reads well: 82 %, 0.4 %, under 0.1 %."""
     if share and share < 0.001:
         return "under 0.1 %"
-    return f"{share:.0%}".replace("%", " %") if share >= 0.0995 or not share else f"{share:.1%}".replace("%", " %")
+    return (
+        f"{share:.0%}".replace("%", " %")
+        if share >= 0.0995 or not share
+        else f"{share:.1%}".replace("%", " %")
+    )
 
 
 def times(factor: float) -> str:
@@ -37,7 +41,9 @@ def headline(found: Reasons) -> str:
     one = found.n_selected == 1
     these = "This position comes" if one else f"These {count(found.n_selected)} positions come"
     holding, all_of = len(found.pictures), found.run.n_images
-    where = "the run's one picture" if all_of == 1 else f"{count(holding)} of {count(all_of)} pictures"
+    where = f"{count(holding)} of {count(all_of)} pictures"
+    if holding == all_of:
+        where = {1: "the run's one picture", 2: "both pictures"}.get(all_of, f"all {count(all_of)} pictures")
     mostly = "" if found.labels is None else _classes_words(found.labels)
     sentences = [f"{these} from {where}{', ' + mostly if mostly else ''}."]
     sentences += [sentence for sentence in (_mask_words(found), place_words(found)) if sentence]
@@ -55,7 +61,8 @@ def _classes_words(classes: Classes) -> str:
     if first.share >= MOST:
         if first.enrichment < FEW:
             return f"mostly {classes.title} {first.name} ({percent(first.share)}, about its share)"
-        return f"mostly {classes.title} {first.name} ({percent(first.share)}, {times(first.enrichment)} its share)"
+        factor = times(first.enrichment)
+        return f"mostly {classes.title} {first.name} ({percent(first.share)}, {factor} its share)"
     if max(one.enrichment for one in shares) < FEW:
         return f"of all {classes.title}s about as often as these occur"
     few = _until_most(shares)
@@ -63,7 +70,7 @@ def _classes_words(classes: Classes) -> str:
     if len(few) > 3:
         best = max(shares, key=lambda one: one.enrichment if one.share >= 0.05 else 0)
         return (
-            f"of {count(len(shares))} {classes.title}s; {best.name} most above its share "
+            f"of {count(len(shares))} {classes.title}s, {best.name} most above its share "
             f"({percent(best.share)}, {times(best.enrichment)})"
         )
     names = _listed([one.name for one in few])
@@ -130,7 +137,7 @@ def place_words(found: Reasons) -> str:
         score = share * math.log(share / area)
         if score > best:
             best = score
-            words = f"{percent(share)} lie {name}, which is {percent(area)} of it."
+            words = f"{percent(share)} lie {name} ({percent(area)} of its places)."
     if words:
         return words
     held = float((counts > 0).mean())
@@ -206,7 +213,6 @@ def caveats(found: Reasons) -> list[str]:
         "elsewhere is for other pictures to show.",
     ]
     if found.typical.kinds and found.typical.n_sorted < found.n_selected:
-        lines.append(
-            f"Kinds were told from {count(found.typical.n_sorted)} of the selected positions, drawn at random."
-        )
+        some = count(found.typical.n_sorted)
+        lines.append(f"Kinds were told from {some} of the selected positions, drawn at random.")
     return lines

@@ -116,8 +116,8 @@ def _spread(
 ) -> list[tuple[float, int]]:
     """The n nearest of (distance, place), spread out.
 
-    First one a picture, among the nearer half and at most 2,000; then the nearest that stand a little apart within a
-    picture; then whatever is left.
+    First one a picture, among the nearer half and at most 2,000; then the nearest that stand a little apart
+    within a picture; then whatever is left.
     """
     found = sorted(one for one in candidates if math.isfinite(one[0]))
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
@@ -23,6 +23,7 @@ Layer = Annotated[str | None, Parameter(name=["--layer", "-l"])]
 Layers = Annotated[list[str] | None, Parameter(name=["--layer", "-l"], negative=())]
 Colour = Annotated[str, Parameter(name=["--colour", "--color"])]
 Theme = Literal["light", "dark"]
+Slice = Annotated[int | None, Parameter(name="--slice")]
 Flag = Annotated[bool, Parameter(negative=())]
 
 
@@ -64,6 +65,21 @@ def find_projection(run: Run, layer: str | None, method: str | None, components:
     return project_layer(
         run, layer=layer or run.layers[-1], method=method or "umap", n_components=components or 3
     )
+
+
+def find_beside(run: Run, shown: Projection, name: str | None) -> Projection | None:
+    """The map that --beside means: the same layer by another method, or another layer by the same method."""
+    if name is None:
+        return None
+    methods = get_args(Kept)
+    layer, method = (name, shown.method) if name in run.layers else (shown.layer, name)
+    if method not in methods:
+        raise InputError(
+            f"--beside {name}: expected a method ({', '.join(methods)}) or a layer ({', '.join(run.layers)})"
+        )
+    if (layer, method) == (shown.layer, shown.method):
+        raise InputError(f"--beside {name}: that map is shown already; name another method or layer")
+    return find_projection(run, layer, method, shown.n_components)
 
 
 def only_layer(run: Run) -> str:

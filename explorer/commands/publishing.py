@@ -13,7 +13,9 @@ from explorer.commands.arguments import (
     Flag,
     Kept,
     Layer,
+    Slice,
     Theme,
+    find_beside,
     find_projection,
     image_number,
     picture_size,
@@ -42,6 +44,8 @@ def export(
     channel: int | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
     size: str | None = None,
     transparent: Flag = False,
     alone: Flag = False,
@@ -78,6 +82,9 @@ def export(
         channel: the channel its map shows; the norm over all channels by default.
         colour: what the points are coloured by first: label by default, clusters where there are no labels.
         theme: light or dark.
+        beside: a second map side by side in a picture: a method for the same layer, or a layer for the
+            same method.
+        cut: the slice of volumes; the middle one by default.
         size: width and height in pixels of a picture, such as 3840x2160.
         transparent: let what is behind a picture through; not of .jpg, .mp4 and .gif.
         alone: leave the heatmaps out of a picture: the cloud with title and legend.
@@ -99,7 +106,8 @@ def export(
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)
     number, colour = image_number(opened, image), colour or first_colour(opened)
-    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
+    view.beside = find_beside(opened, projection, beside)
     if state is not None:
         view.load_state(state)
     if code:

@@ -13,13 +13,16 @@ from explorer.commands.arguments import (
     Flag,
     Kept,
     Layer,
+    Slice,
     Theme,
+    find_beside,
     find_projection,
     image_number,
     only_layer,
     picture_size,
     show,
 )
+from explorer.errors import InputError
 
 
 def view(
@@ -31,6 +34,8 @@ def view(
     components: Components | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
     state: Path | None = None,
     web: Flag = False,
     port: int = 0,
@@ -51,6 +56,9 @@ def view(
         colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
             metadata:NAME for a column of the run's metadata.
         theme: light or dark.
+        beside: show a second map side by side in the window, cameras tied and selection shared: a method for
+            the same layer, or a layer for the same method.
+        cut: the slice of volumes that is shown first; the middle one by default.
         state: a state that was saved: map, camera, colours and selection are taken from it, and the options
             before this one are not.
         web: serve the page; open the printed link in a browser on this machine.
@@ -66,10 +74,13 @@ def view(
     opened = open_run(run)
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"
+    if paged and beside is not None:
+        raise InputError("--beside: the page shows one map; the window, `screenshot` and `export` show two")
     if paged:
         check_web(asked=web)  # before a long projection
     projection = find_projection(opened, layer, method, components)
-    shown = scene(opened, projection, colour=colour or usual, theme=theme)
+    shown = scene(opened, projection, colour=colour or usual, theme=theme, slice=cut)
+    shown.beside = find_beside(opened, projection, beside)
     if state is not None:
         shown.load_state(state)
     if paged:
@@ -92,6 +103,8 @@ def screenshot(
     channel: int | None = None,
     colour: Colour = "label",
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
 ) -> None:
     """Write the picture that the window shows, at any size, without a screen.
 
@@ -109,6 +122,8 @@ def screenshot(
         channel: the channel its map shows; the norm over all channels by default.
         colour: label, image, row, column, norm, channel, component, rgb or trust.
         theme: light or dark.
+        beside: a second map side by side: a method for the same layer, or a layer for the same method.
+        cut: the slice of volumes; the middle one by default.
     """
     from explorer.capture import open_run
     from explorer.render import scene
@@ -116,7 +131,8 @@ def screenshot(
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)
     number = image_number(opened, image)
-    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
+    view.beside = find_beside(opened, projection, beside)
     if camera is not None:
         view.load_camera(camera)
     print(view.screenshot(out, size=picture_size(size)))
@@ -141,7 +157,7 @@ def grid(
     enlarge: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "nearest",
     strongest: int = 0,
     size: str | None = None,
-    slice: int | None = None,  # noqa: A002
+    cut: Slice = None,
 ) -> None:
     """Write the feature maps of one layer as a grid, and list its dead and duplicate channels.
 
@@ -169,7 +185,7 @@ def grid(
         strongest: so many of the images that a channel answers to most beside its map, cropped to the
             receptive field of the strongest position where it is known.
         size: width and height in pixels, such as 1600x900; as large as the maps need by default.
-        slice: which slice of a volume; the middle one by default.
+        cut: the slice of volumes; the middle one by default.
     """
     from explorer.capture import capture as capture_layers
     from explorer.capture import open_run
@@ -195,7 +211,7 @@ def grid(
         method=enlarge,
         strongest=strongest,
         size=None if size is None else picture_size(size),
-        slice=slice,
+        slice=cut,
     )
     for finding in drawn.findings:
         print(finding.words())

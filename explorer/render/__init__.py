@@ -25,6 +25,8 @@ def scene(
     colour: str = "label",
     theme: str = "light",
     rgb: RgbBasis | None = None,
+    beside: Projection | None = None,
+    slice: int | None = None,  # noqa: A002  what it is called everywhere
 ) -> Scene:
     """Tie a run's heatmaps to a projection of one of its layers.
 
@@ -38,9 +40,13 @@ def scene(
             "metadata:NAME" for a column of its metadata. `scene.state.colours` lists what there is.
         theme: "light" or "dark".
         rgb: PCA→RGB colours of another run in place of this one's own.
+        beside: another projection of the same run, of this layer or another one, shown side by side with
+            the first: cameras tied, selection shared. `scene.beside` changes it.
+        slice: which slice of a volume is shown first; the middle one by default.
 
     Raises:
-        InputError: an image, channel, colour or theme that there is not, or a projection of another run.
+        InputError: an image, channel, slice, colour or theme that there is not, or a projection of
+            another run.
         LayerError: the run lacks the projection's layer.
     """
     from explorer.render.linked_scene import Scene
@@ -48,4 +54,8 @@ def scene(
     made = Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
     if rgb is not None:
         made.use_rgb(rgb)
+    if beside is not None:
+        made.beside = beside
+    if slice is not None:
+        made.slice = slice
     return made

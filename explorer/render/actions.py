@@ -11,10 +11,10 @@ import numpy as np
 from explorer.errors import ExplorerError
 from explorer.render import exports_menu, motion
 from explorer.render.camera import Camera
-from explorer.render.layout import Layout, lay_out
+from explorer.render.layout import Layout
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
-from explorer.render.panels import picture_aspect
+from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
 from explorer.render.text import count
 from explorer.render.tools import SAYS
@@ -48,6 +48,8 @@ class Actions:
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
         flight: the way from one view to another, or None at rest.
+        waiting: what takes long and is done once the window has said so, or None.
+        tell: shows the message at once, while something long is being done; a window sets it.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
@@ -61,13 +63,17 @@ class Actions:
         self.visible = False
         self.making: Making | None = None
         self.flight: Flight | None = None
+        self.waiting: Callable[[], None] | None = None
+        self.tell: Callable[[], None] = lambda: None
+        self._announced = False
+        self._viewed = -1
         self._preset = 0
         self._unfolded = (0, 0.0)
 
     @property
     def layout(self) -> Layout:
         """Where everything lies in the window."""
-        return lay_out(self.size, picture_aspect(self.scene.state), bar=True)
+        return self.scene.laid_out(self.scene.part_of(Paper(self.size, interactive=True)))
 
     def use(self, tool: str) -> None:
         """Choose what a drag does."""
@@ -151,9 +157,9 @@ class Actions:
         self._preset = 0
         before = self.scene.view
         self.scene.view = None
-        self._fly(before, self.scene.view, ends_open=True)
+        self.fly(before, self.scene.view, ends_open=True)
 
-    def _fly(self, before: Camera, after: Camera, *, ends_open: bool = False) -> None:
+    def fly(self, before: Camera, after: Camera, *, ends_open: bool = False) -> None:
         """Go from one view to another in a moment, where frames are asked for meanwhile."""
         self.flight = Flight(before, after, time.monotonic(), ends_open)
 
@@ -180,9 +186,55 @@ class Actions:
         basis = np.array(motion.PRESETS[self._preset % 3], float)
         before, after = self.scene.view, self.scene.views.along(basis, place.width / place.height)
         self.scene.view = after
-        self._fly(before, after)
+        self.fly(before, after)
         self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
         self._preset += 1
+
+    def keep_view(self) -> None:
+        """Keep the view as it is."""
+        self._viewed = self.scene.keep_view()
+        self.message = f"view {self._viewed + 1} kept: , and . go through those that were"
+
+    def go_to_view(self, index: int) -> None:
+        """Fly to a kept view."""
+        before = self.scene.view
+        self.scene.go_to_view(index)
+        self._viewed = index
+        self.fly(before, self.scene.view)
+        self.message = f"view {index + 1} of {len(self.scene.kept_views)}"
+
+    def step_view(self, step: int) -> None:
+        """Fly to the next kept view, or the one before; after the last comes the first."""
+        n = len(self.scene.kept_views)
+        if not n:
+            self.message = "no view was kept yet: a keeps this one"
+            return
+        first = 0 if step > 0 else n - 1
+        self.go_to_view(first if self._viewed < 0 else (self._viewed + step) % n)
+
+    def forget_view(self, index: int) -> None:
+        """Drop a kept view."""
+        del self.scene.views.kept[index]
+        self._viewed = -1
+
+    def step_slice(self, step: int) -> None:
+        """Show another slice of a volume."""
+        self.scene.state.next_slice(step)
+        if len(self.scene.state.values.spatial) != 3:
+            self.message = "this layer is no volume: it has no slices"
+
+    def stand_alone(self) -> None:
+        """Show no second map."""
+        self.scene.beside = None
+
+    def begin(self, words: str, does: Callable[[], None]) -> None:
+        """Do something that takes long, once the window has said so."""
+        self.message, self.waiting, self._announced = f"{words} …", does, False
+
+    def told(self, words: str) -> None:
+        """Say how far something long has come, while it is being done."""
+        self.message = words
+        self.tell()
 
     def toggle_help(self) -> None:
         """Show or hide the list of keys."""
@@ -200,16 +252,22 @@ class Actions:
         """Close the window."""
         self.done = True
 
-    def show_map(self, choice: Choice) -> None:
-        """Show another map; one that the run does not keep is made meanwhile."""
+    def show_map(self, choice: Choice, *, beside: bool = False) -> None:
+        """Show another map, in place of the shown one or beside it; what the run lacks is made meanwhile."""
         if self.making is not None:
             self.message = "another map is being made: Esc takes it as it is"
             return
         self.making, self._unfolded = Making(self.scene.state.run, choice), (0, 0.0)
+        self.making.beside = beside
 
     def poll(self) -> bool:
-        """Look after what goes on by itself, a flight or a map; says whether the picture changes."""
-        flown, making = self._flown(), self.making
+        """Look after what goes on: a flight, a map, a long task; says whether the picture changes."""
+        if self.waiting is not None and self._announced:
+            does, self.waiting = self.waiting, None
+            self.guarded(does)
+            return True
+        self._announced = self.waiting is not None
+        flown, making = self._flown() or self._announced, self.making
         if making is None:
             return flown
         if not making.done:
@@ -223,7 +281,7 @@ class Actions:
         self.making, self.message = None, making.error
         result = making.result
         if result is not None:
-            self.guarded(lambda: setattr(self.scene, "projection", result))
+            self.guarded(lambda: setattr(self.scene, making.where, result))
         return True
 
     def _unfold(self, making: Making) -> bool:
@@ -233,8 +291,9 @@ class Actions:
         now, views = making.so_far(), self.scene.views
         if now is None:
             return False
-        self.guarded(lambda: setattr(self.scene, "projection", now))
-        self.scene.views.follow(views)
+        self.guarded(lambda: setattr(self.scene, making.where, now))
+        if not making.beside:
+            self.scene.views.follow(views)
         self._unfolded = making.iteration, making.seconds
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,13 @@ from explorer.render.onscreen import OnScreen
 from explorer.render.shading import shade
 from explorer.render.stage import LARGEST, NEARER, SMALLEST, Sight, Stage
 
+if TYPE_CHECKING:
+    from explorer.render.pixels import Pixels
+
 MOST_WHILE_MOVING = 60_000
 FINE_PIXELS = 14_000_000
 ROUGH_PIXELS = 640_000
+MANY = 50_000  # points from which on they are sorted by pixel for picks
 FEW = 1000  # points that never crowd
 SIZES = (
     0.55,
@@ -84,6 +88,8 @@ class Cloud:
         self._factors: dict[tuple[bool, str], float] = {}
         self._seen: tuple[object, OnScreen] | None = None
         self._blocks: Blocks | None = None
+        self._pixels: tuple[tuple[Camera, tuple[int, int]], Pixels] | None = None
+        self._picked: object = None
         self._painted: tuple[object, Look, NDArray[np.uint8]] | None = None
         self._front: tuple[object, Look, NDArray[np.float32]] | None = None
 
@@ -201,8 +207,23 @@ class Cloud:
             self._seen = key, OnScreen.of(self._unit, camera, size, (self._centre, self._radius))
         return self._seen[1]
 
+    def rest(self, camera: Camera, size: tuple[int, int]) -> Pixels | None:
+        """Sort the points by the pixels of this frame, and picks from this camera are looked up.
+
+        A cloud of few points needs none of it: None.
+        """
+        if len(self.points) < MANY:
+            return None
+        if self._pixels is None or self._pixels[0] != (camera, size):
+            from explorer.render.pixels import Pixels
+
+            pixels, depth = camera.project(self.points, size)
+            radii = self.point_size(size) / 2 * self.larger(camera, depth / self._radius)
+            self._pixels = (camera, size), Pixels(pixels, depth, radii, size)
+        return self._pixels[1]
+
     def prepare(self) -> Blocks:
-        """Sort the points into blocks, which picking needs; done once."""
+        """Sort the points into blocks, by which the first pick of a view is found; done once."""
         if self._blocks is None:
             self._blocks = Blocks(self.points)
         return self._blocks
@@ -216,6 +237,13 @@ class Cloud:
         """
         if not len(self.points):
             return None
+        key = (camera, size)
+        again, self._picked = self._picked == key, key
+        known = self._pixels is not None and self._pixels[0] == key
+        pixels = self.rest(camera, size) if known or again else None  # worth it from the second pick on
+        if pixels is not None:
+            found = pixels.pick(at, reach, look=look, finite=self.finite)
+            return None if found < 0 else int(self.finite[found])
         radius = self.point_size(size) / 2
         rough = self.prepare().near(camera, size, at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:

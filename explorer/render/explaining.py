@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
+from explorer.explain.by_model import with_model
 from explorer.explain.reasons import Reasons, reasons
 from explorer.explain.selected import choose
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
 
 SUFFIXES = (".html", ".htm", ".pdf")
-DRIVEN = 4
-"""Typical pictures whose driving pixels are shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +121,8 @@ def why(
     among = None if projection is None else projection.rows
     if projection is not None and projection.grid_shape != chosen.grid_shape:
         raise InputError(f"projection on the grid {projection.grid_shape}: it is of another run")
-    found = reasons(run, chosen, among=among, n=n)
-    made = Why(**{field.name: getattr(found, field.name) for field in fields(Reasons)})
-    return replace(made, **_with_model(made, model, images))
+    found = with_model(reasons(run, chosen, among=among, n=n), model, images)
+    return Why(**{field.name: getattr(found, field.name) for field in fields(Reasons)})
 
 
 def _of_class(run: Run, name: str, projection: Projection | None) -> object:
@@ -144,32 +142,3 @@ def _of_class(run: Run, name: str, projection: Projection | None) -> object:
     state.colour = "cluster" if name.startswith("cluster ") or name == OUTSIDE else "label"
     code = class_names(state, name).index(name)
     return state.choose(np.asarray(state.quantity(state.colour).values == code))
-
-
-def _with_model(found: Why, model: object, images: object) -> dict[str, Any]:
-    """What a model adds: drivers and grown picture; without one, what would show them."""
-    from explorer.explain import drivers as driving
-
-    if model is None:
-        words = "Not computed: give the model that the run was captured from (--model, or model=)."
-        return {"drivers_note": words, "grown_note": words}
-    from explorer.capture.model import Model, load_model
-
-    opened = model if isinstance(model, Model) else load_model(model)
-    if driving.differentiable(opened) is None:
-        words = f"Not computed: the adapter {opened.adapter_name} of {opened.name} gives no gradients."
-        return {"drivers_note": words, "grown_note": words}
-    chosen = _most_typical(found)
-    inputs = driving.inputs_of(opened, found.run, chosen, images)
-    driving.check_same(opened, found.run, found.layer, inputs, chosen)
-    if inputs.ndim != 4:
-        words = "Not computed: pixels are shown for pictures, and these inputs have other axes."
-        return {"drivers_note": words, "grown_note": words}
-    made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=chosen)
-    return {"drivers": made, "drivers_note": driving.words(made)}
-
-
-def _most_typical(found: Why) -> list[int]:
-    """Pictures to show what drives the selection: those of the most typical positions, each once."""
-    order = [one.image for one in (*found.typical.nearest, *found.typical.kinds)]
-    return list(dict.fromkeys(order))[:DRIVEN]

@@ -36,7 +36,7 @@ class Source:
         layer: its name.
         shape: (batch, *spatial, channels).
         named: whether the pictures have names.
-        cut: which slice of a volume is shown; None for layers without slices.
+        cut: the slice of volumes whose maps are drawn; None where there are none.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Source:
         given: Activations | Run,
         layer: str | None,
         pictures: Sequence[NDArray[np.uint8]] | None,
+        *,
         cut: int | None = None,
     ) -> None:
         self._given = given
@@ -58,23 +59,12 @@ class Source:
             self.layer = layer_of(given, layer)
             self.shape = (*given.grid_shape(self.layer), given.channels(self.layer))
         self.named = not isinstance(given, Activations)
-        self.cut = self._slice(cut)
-
-    def _slice(self, cut: int | None) -> int | None:
-        """The slice asked for, or the middle one."""
-        if len(self.spatial) != 3:
-            if cut is not None:
-                raise InputError(f"slice {cut}: layer {self.layer} has no slices, its grid is {self.spatial}")
-            return None
-        depth = self.spatial[0]
-        if cut is not None and not 0 <= cut < depth:
-            raise InputError(f"slice {cut}: layer {self.layer} has slices 0 to {depth - 1}")
-        return depth // 2 if cut is None else int(cut)
+        self.cut = _cut(self.layer, self.shape[1:-1], cut)
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """Sizes of the spatial axes."""
-        return self.shape[1:-1]
+        """Sizes of the spatial axes that are drawn: of a volume those of a slice."""
+        return self.shape[1:-1] if self.cut is None else self.shape[2:-1]
 
     @property
     def channels(self) -> int:
@@ -87,10 +77,9 @@ class Source:
             return np.asarray(self._given.values[image])
         return np.asarray(self._given.read(self.layer, image, image + 1)[0])
 
-    def plane(self, image: int) -> NDArray[Any]:
-        """What is drawn of a picture: all of it, (*spatial, channels); of a volume its slice."""
-        values = self.values(image)
-        return values if self.cut is None else np.asarray(values[self.cut])
+    def drawn(self, image: int) -> NDArray[Any]:
+        """What of one picture's values is drawn: (*spatial, channels), of a volume one slice."""
+        return self.values(image) if self.cut is None else self.values(image)[self.cut]
 
     @property
     def field(self) -> ReceptiveField | None:
@@ -121,6 +110,17 @@ class Source:
     def is_data_set(self) -> bool:
         """Whether there is more than one picture to compare with."""
         return self.shape[0] > 1
+
+
+def _cut(layer: str, spatial: tuple[int, ...], index: int | None) -> int | None:
+    """Which slice of a volume is drawn, the middle one where none was asked for; checked."""
+    if len(spatial) != 3:
+        if index is not None:
+            raise InputError(f"slice {index}: layer {layer} is no volume; leave slice out")
+        return None
+    if index is not None and not 0 <= index < spatial[0]:
+        raise InputError(f"slice {index}: layer {layer} has slices 0 to {spatial[0] - 1}")
+    return spatial[0] // 2 if index is None else int(index)
 
 
 def ordered(source: Source, channels: list[int], order: str, image: int) -> list[int]:

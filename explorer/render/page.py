@@ -12,9 +12,10 @@ from explorer.render import legend as legends
 from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
 from explorer.render.drawing import Box, Cells, Raster, Shape, drawing_of
-from explorer.render.heatmap import drawn, heatmap, outline, outline_mask, overlay, resize
+from explorer.render.heatmap import drawn, heatmap, outline, outline_field, outline_mask, overlay, resize
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
+from explorer.render.signals import draw_curve
 from explorer.render.strip_drawing import draw_strips
 from explorer.render.strips import Strip
 from explorer.render.text import disc, font, rounded, width, write
@@ -38,6 +39,7 @@ class Content:
         info: the selected position.
         cell: (row, column) to outline in the heatmaps, or None.
         mask: (rows, columns) of the heatmaps that are selected, or None.
+        field: what of the input the position looked at depends on: left, top, right and bottom from 0 to 1.
         strips: small pictures in the strip.
     """
 
@@ -47,6 +49,7 @@ class Content:
     info: Info
     cell: tuple[int, int] | None
     mask: NDArray[np.bool_] | None = None
+    field: tuple[float, float, float, float] | None = None
     strips: tuple[Strip, ...] = ()
 
 
@@ -107,6 +110,11 @@ def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Con
             outline_mask(canvas, picture.place, content.mask, theme, thick=layout.px(2))
         if content.cell is not None:
             outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
+    if content.field is not None and content.panels:
+        # Over the picture; where none was kept over the first map, which covers the same.
+        drawn_on = next((one for one in shown if one.cells is not None or one is shown[0]), None)
+        if drawn_on is not None and not content.panels[shown.index(drawn_on)].note:
+            outline_field(draw, drawn_on.place, content.field, theme, thick=layout.px(2))
     entries = legends.draw_legend(canvas, layout, theme, legend=content.legend)
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
@@ -135,6 +143,10 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
         _note(draw, layout, theme, words=panel.note, square=square)
         return Shown(square, None)
     place = _fit(panel, square)
+    if panel.curve and panel.values is not None and panel.scale is not None:
+        draw_curve(canvas, layout, theme, values=panel.values[0], scale=panel.scale, place=place)
+        _below(canvas, layout, theme, panel=panel, square=square)
+        return Shown(place, panel.cells)
     if place != square:
         edge = (square.left, square.top, square.right - 1, square.bottom - 1)
         draw.rectangle(edge, fill=theme.panel)
@@ -144,12 +156,17 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
     else:
         picture = _picture(panel, (place.width, place.height), theme)
         canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    _below(canvas, layout, theme, panel=panel, square=square)
+    return Shown(place, panel.cells)
+
+
+def _below(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> None:
+    """The colour bar or the named colours below a picture."""
     below = Rect(square.left, square.bottom + layout.px(7), square.width, layout.px(30))
     if panel.scale is not None:
         legends.bar(canvas, layout, theme, scale=panel.scale, place=below)
     elif panel.swatches:
         legends.swatch_line(canvas, layout, theme, swatches=panel.swatches, place=below)
-    return Shown(place, panel.cells)
 
 
 def _caption(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> None:
@@ -192,16 +209,16 @@ def _note(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, words: str
 
 
 def _fit(panel: Panel, square: Rect) -> Rect:
-    """The largest place of the picture's shape inside a square; signals become a strip."""
+    """The largest place of the picture's shape inside a square; signals fill it."""
     source = panel.under if panel.under is not None else panel.colours
     source = panel.values if source is None else source
     assert source is not None
+    if panel.cells is not None and panel.cells[0] == 1 < panel.cells[1]:
+        return square  # a signal: its length and its height are of different kinds
     tall, wide = source.shape[:2]
     if panel.aspect is not None:
         # A position stands for its share of the picture, whatever shape the grid has.
         tall, wide = 1000, round(1000 * panel.aspect)
-    if panel.cells is not None and panel.cells[0] == 1 and panel.cells[1] > 1 and tall == 1:
-        tall, wide = 1, 4
     zoom = min(square.width / wide, square.height / tall)
     size = max(1, round(wide * zoom)), max(1, round(tall * zoom))
     left = square.left + (square.width - size[0]) // 2
@@ -262,11 +279,18 @@ def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, plac
     lines = max(0, (place.bottom - y - px(10)) // step - bool(info.foot))
     half = room // 2
     names = max((width(name, plain) for name, _ in info.rows), default=0) + px(12)
-    for index, (name, value) in enumerate(info.rows[: 2 * lines]):
-        x = inner + (half + px(8)) * (index % 2)
-        base = y + step * (1 + index // 2) + px(3)
+    slot = 0
+    for name, value in info.rows:
+        wide = width(value, plain) > half - names - px(8)  # then it has a line for itself
+        slot += slot % 2 if wide else 0
+        if slot >= 2 * lines:
+            break
+        x = inner + (half + px(8)) * (slot % 2)
+        base = y + step * (1 + slot // 2) + px(3)
+        limit = (room if wide else half) - names - px(8)
         write(draw, (x, base), name, face=plain, fill=theme.muted)
-        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=half - names - px(8))
+        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=limit)
+        slot += 2 if wide else 1
     if info.foot:
         colour = theme.warning if info.warns else theme.muted
         at = (inner, place.bottom - px(14))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from explorer.errors import ExplorerError
 from explorer.render.colouring import Swatch, rgb_swatches
 from explorer.render.colours import Scale, Theme, scale_of, scale_with
-from explorer.render.plane import cells, plane, slice_of
+from explorer.render.plane import cells, plane
 from explorer.render.state import State
 from explorer.render.text import plural
 from explorer.render.values import length, similarity
@@ -32,6 +32,7 @@ class Panel:
         under: a picture to lay the map over, (height, width, 3), or None.
         note: words shown in place of a picture.
         aspect: width over height of what the grid is laid over; None for as many pixels as positions.
+        curve: whether the values, (1, n), are drawn as a curve.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Panel:
     under: NDArray[np.uint8] | None = None
     note: str = ""
     aspect: float | None = None
+    curve: bool = False
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
@@ -56,6 +58,10 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         return _image(state, picture), empty[0], empty[1], empty[2]
     last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
     maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
+    if len(state.values.spatial) == 1:
+        curves = tuple(replace(one, curve=one.values is not None, under=None) for one in maps)
+        first = _channels(state, theme, values) if picture is None else _image(state, picture)
+        return first, curves[0], curves[1], curves[2]
     aspect = None if picture is None else picture.shape[1] / picture.shape[0]
     laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
     return _image(state, picture), laid[0], laid[1], laid[2]
@@ -70,11 +76,23 @@ def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
     return Panel(title, detail, cells=cells(state), colours=picture)
 
 
+def _channels(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """A signal's channels below one another, in place of a picture."""
+    label = state.label(state.image)
+    return Panel(
+        state.run.image_names[state.image],
+        f"{plural(state.values.channels, 'channel')}" + ("" if label is None else f" · label {label}"),
+        cells=cells(state),
+        values=values.T,
+        scale=scale_with(scale_of(values.T, theme.name), state.colour_map, theme.name),
+    )
+
+
 def _slice(state: State) -> str:
     """Which slice of a volume a map shows."""
     if len(state.values.spatial) != 3:
         return ""
-    return f"slice {slice_of(state)} of {state.values.spatial[0]}"
+    return f"slice {state.cut} of {state.values.spatial[0]}"
 
 
 def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[np.uint8] | None) -> Panel:

@@ -88,8 +88,22 @@ def export_turntable(scene: Scene, path: Path, options: Options | None = None) -
     n = _frames(path, options.seconds, fps)
     encode = _mp4 if suffix == ".mp4" else _gif
     with scene.aside(), progress(path.name, n, "frames") as advance, written(path) as beside:
-        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, advance))
+        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, _telling(advance, n, options)))
     return Turned(path, n, fps, size)
+
+
+def _telling(advance: Advance, n: int, options: Options) -> Advance:
+    """What is called with the number of frames just drawn: the terminal's bar, and who else asked."""
+    done = 0
+
+    def both(frames: int) -> None:
+        nonlocal done
+        advance(frames)
+        done += frames
+        if options.tell is not None:
+            options.tell(done, n)
+
+    return both
 
 
 def _rate(path: Path, fps: float) -> float:

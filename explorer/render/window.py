@@ -61,6 +61,7 @@ class Window:
         self._last: Image.Image | None = None
         self._drawn = 0.0
         self._rough_until = 0.0
+        self.controls.tell = self._say
         self._listen()
 
     def _listen(self) -> None:
@@ -153,16 +154,33 @@ class Window:
             # Nothing else to do: what the first click needs is made before it comes.
             self._prepared = self.controls.scene.cloud
             self._prepared.prepare()
+        elif now - self._drawn > SETTLED:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing has moved for a while: what picks from here need is made before they come."""
+        scene = self.controls.scene
+        for one in (scene, scene.twin):
+            if one is not None and len(one.cloud.points):
+                place = one.layout.cloud
+                one.cloud.rest(one.view, (place.width, place.height))
 
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen; before what takes long, say so on the last one."""
         words = self.controls.scene.pending()
-        if words and self._last is not None:
-            layout, colours = self.controls.layout, theme(self.controls.scene.theme)
-            marks.draw_message(self._last, layout, colours, words=words)
-            self._blit(self._last)
+        if words:
+            self._say(words)
         self._last = self.controls.picture(rough=rough)
         self._blit(self._last)
+
+    def _say(self, words: str = "") -> None:
+        """Show a message, or the one that there is, over the last picture at once."""
+        if self._last is None:
+            return
+        layout, colours = self.controls.layout, theme(self.controls.scene.theme)
+        said = self._last.copy()
+        marks.draw_message(said, layout, colours, words=words or self.controls.message)
+        self._blit(said)
 
     def _blit(self, picture: Image.Image) -> None:
         """Fill the window with a picture."""

@@ -1,0 +1,46 @@
+"""What a model adds to the reasons of a selection: the pixels that drive it, and what it grows into."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from explorer.capture import Model, load_model
+from explorer.explain import drivers as driving
+from explorer.explain.reasons import Reasons
+
+DRIVEN = 4
+"""Typical pictures whose driving pixels are shown."""
+
+
+def with_model(found: Reasons, model: object, images: object = None) -> Reasons:
+    """Add what the model that the run was captured from tells; without one, say what would show it.
+
+    Args:
+        found: the reasons so far.
+        model: a `Model`, anything `load_model` opens, or None.
+        images: where the run's inputs are, as `capture` takes them; None where the model or the run tell.
+
+    Raises:
+        InputError: the model answers otherwise than the run holds, or its inputs are not to be had.
+    """
+    if model is None:
+        words = "Not computed: give the model that the run was captured from (--model, or model=)."
+        return replace(found, drivers_note=words, grown_note=words)
+    opened = model if isinstance(model, Model) else load_model(model)
+    if driving.differentiable(opened) is None:
+        words = f"Not computed: the adapter {opened.adapter_name} of {opened.name} gives no gradients."
+        return replace(found, drivers_note=words, grown_note=words)
+    shown = _most_typical(found)
+    inputs = driving.inputs_of(opened, found.run, shown, images)
+    driving.check_same(opened, found.run, found.layer, inputs, shown)
+    if inputs.ndim != 4:
+        words = "Not computed: pixels are shown for pictures, and these inputs have other axes."
+        return replace(found, drivers_note=words, grown_note=words)
+    made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=shown)
+    return replace(found, drivers=made, drivers_note=driving.words(made))
+
+
+def _most_typical(found: Reasons) -> list[int]:
+    """Pictures to show what drives the selection: those of the most typical positions, each once."""
+    order = [one.image for one in (*found.typical.nearest, *found.typical.kinds)]
+    return list(dict.fromkeys(order))[:DRIVEN]

@@ -134,6 +134,9 @@ def test_saved_files_are_named_and_never_overwritten(tmp_path: Path, monkeypatch
     at = controls()
     for _ in range(2):
         at.key("s")
+        assert at.message.startswith("writing")
+        while at.waiting is not None:
+            at.poll()
         at.key("k")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "conv-pca-2.png",
@@ -486,23 +489,6 @@ def test_the_resting_mouse_shows_what_is_under_it() -> None:
     assert cloud.contains(*own)
     at.move(2, 2)
     assert at.hover is None
-
-
-def test_exports_are_written_where_the_window_was_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    at = wide()
-    at.scene.select_cells(1, (0, 0, 1, 1))
-    for text in ("Picture, as large as the window", "Table", "Masks, one a picture", "Camera"):
-        push(at, "export")
-        click(at, *line(at, text))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "conv-pca-camera.json",
-        "conv-pca-selection.csv",
-        "conv-pca-selection.npz",
-        "conv-pca.png",
-    ]
 
 
 def test_without_a_screen_the_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

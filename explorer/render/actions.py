@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from explorer.render.camera import Camera
 from explorer.render.layout import Layout
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
+from explorer.render.maps_view import MapsView
 from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
 from explorer.render.text import count
@@ -49,6 +51,7 @@ class Actions:
         making: a map that is being made, or None.
         flight: the way from one view to another, or None at rest.
         waiting: what takes long and is done once the window has said so, or None.
+        maps: all maps of the picture over the window, or None.
         tell: shows the message at once, while something long is being done; a window sets it.
     """
 
@@ -65,6 +68,7 @@ class Actions:
         self.flight: Flight | None = None
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
+        self.maps: MapsView | None = None
         self._announced = False
         self._viewed = -1
         self._preset = 0
@@ -226,6 +230,24 @@ class Actions:
     def stand_alone(self) -> None:
         """Show no second map."""
         self.scene.beside = None
+
+    def show_maps(self, order: str = "index") -> None:
+        """Lay all maps of the picture over the window in this order, or take them away again."""
+        if self.maps is not None and self.maps.order == order:
+            self.maps = None
+            return
+        view = MapsView(self.scene, order)
+
+        def does() -> None:
+            view.channels()
+            self.maps, self.message = view, ""
+
+        # All but the plain order look through the whole data set, the first time.
+        (does if order == "index" else partial(self.begin, "looking through the data set", does))()
+
+    def explain(self, suffix: str = ".html") -> None:
+        """Write why the selection lies together into the current folder."""
+        exports_menu.why(self, suffix)
 
     def begin(self, words: str, does: Callable[[], None]) -> None:
         """Do something that takes long, once the window has said so."""

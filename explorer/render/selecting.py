@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,6 @@ from explorer.render.plane import cells
 from explorer.render.selection import Selection
 from explorer.render.selection_files import save_selection
 from explorer.render.state import State
-
-if TYPE_CHECKING:
-    from explorer.render.explaining import Why
 
 Box = tuple[float, float, float, float]
 
@@ -221,26 +218,6 @@ class Selecting:
             RenderError: the file cannot be written.
         """
         return save_selection(self.selection, path, self.state.run, self.state.projection)
-
-    def why(self, *, model: object = None, images: object = None, n: int = 8) -> Why:
-        """What the selection has in common, and what sets it apart: see `explorer.why`.
-
-        Where the map shows a sample, the selection is compared with the positions that it shows.
-
-        Args:
-            model: the model that the run was captured from, for the pixels that drive the selection and
-                the picture that it grows into.
-            images: where the run's inputs are, where neither the run's pictures nor the model tell.
-            n: how many typical patches to give.
-
-        Raises:
-            InputError: nothing is selected, or the model answers otherwise than the run holds.
-        """
-        from explorer.render.explaining import why
-
-        run: Any = self.state.run
-        shown = self.state.projection
-        return why(run, self.selection, shown.layer, model=model, projection=shown, images=images, n=n)
 
     def neighbours(self, k: int = 8) -> Neighbourhood:
         """The nearest positions of the focus by the original features, and on the map.

@@ -159,7 +159,7 @@ def _masks(path: Path, run: Run) -> NDArray[Any]:
     import zipfile
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if "masks" not in file.files:
                 raise InputError(f"{path}: holds no masks")
             names = file["image_names"].tolist() if "image_names" in file.files else None

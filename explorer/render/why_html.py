@@ -111,7 +111,7 @@ def png(pixels: NDArray[np.uint8]) -> str:
     from PIL import Image
 
     held = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(held, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(held, "PNG")
     return base64.b64encode(held.getvalue()).decode("ascii")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -13,10 +13,9 @@ from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, ModelError, suggest
 
 from .jit_capture import named_errors
-from .tokens import split_tokens
 from .torch_forward import Call, Part, Visit, tensors
-from .torch_layout import Key, Layer, Reading, Seen, Trace, Traces, captured_type, plan
-from .torch_weights import numpy_type
+from .torch_held import Held
+from .torch_layout import Key, Layer, Seen, Trace, Traces, plan
 
 ORDERS = ("channels_first", "channels_last")
 MOST_COLOURS = 4
@@ -31,6 +30,11 @@ class Forward(Protocol):
     sizes: tuple[int, ...] | None
     device: Any
     dtype: Any
+
+    @property
+    def weights(self) -> Collection[Any]:
+        """Every tensor that stays from one pass to the next."""
+        ...
 
     def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
         """Run it and show `visit` what is answered at these paths, everywhere for None."""
@@ -53,6 +57,7 @@ class TorchCapture:
             raise ModelError(f"{model}: layout {layout}: {suggest(str(layout), ORDERS)}")
         self._model, self._forward, self._layout = model, forward, layout
         self._known: dict[tuple[int, ...], tuple[dict[str, Layer], str]] = {}
+        self._is_left: dict[Key, bool] = {}
         self.notes: tuple[str, ...] = ()
 
     def infos(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
@@ -105,14 +110,15 @@ class TorchCapture:
 
     def _pass(self, inputs: NDArray[Any], order: str, chosen: dict[str, Layer]) -> dict[str, NDArray[Any]]:
         """One forward pass, ended as soon as everything chosen has been seen."""
-        wanted = {layer.key: layer.reading for layer in chosen.values()}
-        found: dict[Key, Any] = {}
+        wanted = {layer.key for layer in chosen.values()}
+        found: dict[Key, Held] = {}
 
         def visit(call: Call, _: Part, answer: Any) -> bool:
             if any(key[:2] == call for key in wanted):
                 for place, tensor in tensors(answer):
-                    if (*call, place) in wanted and (*call, place) not in found:
-                        found[*call, place] = _copied(tensor, wanted[*call, place])
+                    key = (*call, place)
+                    if key in wanted and key not in found:
+                        found[key] = Held(tensor, copied=not self._is_left.get(key, False))
             return len(found) == len(wanted)
 
         if wanted:
@@ -120,7 +126,21 @@ class TorchCapture:
         missing = [name for name, layer in chosen.items() if layer.key not in found]
         if missing:
             raise LayerError(f"{self._model}: with these inputs, layer {missing[0]!r} is not reached")
-        return {name: _read(found[layer.key], layer.reading) for name, layer in chosen.items()}
+        if not self._are_whole(found):
+            return self._pass(inputs, order, chosen)
+        return {name: found[layer.key].read(layer.reading) for name, layer in chosen.items()}
+
+    def _are_whole(self, found: Mapping[Key, Held]) -> bool:
+        """Whether nothing was written into a tensor after it was seen, but for those that were copied.
+
+        A tensor that has been left alone once is not copied the next time, only watched.
+        """
+        for key, held in found.items():
+            if key not in self._is_left:
+                self._is_left[key] = held.is_left_alone(self._forward.weights)
+        spoilt = [key for key, held in found.items() if held.is_spoilt]
+        self._is_left |= dict.fromkeys(spoilt, False)
+        return not spoilt
 
     def _tensor(self, inputs: NDArray[Any], order: str) -> Any:
         """Inputs as the model wants them."""
@@ -232,23 +252,3 @@ def _is_misread(traces: Traces, order: str, input_shape: tuple[int, ...]) -> boo
         if seen.shape[:1] == (2,) and traces.other.get(key, seen).shape[:1] == (3,)
     }
     return any(seen.part.takes_tokens_first and key[:2] in follows for key, seen in answers)
-
-
-def _copied(tensor: Any, reading: Reading) -> Any:
-    """Values (batch, *spatial, channels) in memory of their own: what follows may work in place."""
-    import torch
-
-    if tensor.ndim != len(reading.order):
-        raise InputError(f"a layer has {tensor.ndim} axes with these inputs, and had {len(reading.order)}")
-    copy = tensor.detach().permute(reading.order).clone(memory_format=torch.contiguous_format)
-    # exact, and numpy knows neither bfloat16 nor float8
-    return copy if captured_type(tensor.dtype) == numpy_type(tensor.dtype) else copy.float()
-
-
-def _read(values: Any, reading: Reading) -> NDArray[Any]:
-    """What `_copied` made as an array, as the grid or one of the tokens where it is a sequence."""
-    array: NDArray[Any] = values.cpu().numpy()
-    if reading.grid is None:
-        return array
-    patches, others = split_tokens(array, reading.grid, reading.n_prefix)
-    return np.ascontiguousarray(patches if reading.token is None else others[:, reading.token])

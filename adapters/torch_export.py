@@ -75,6 +75,11 @@ class ProgramForward:
                 found = tuple(values[output["as_tensor"]["name"]] for output in self._outputs)
                 visit(("", 0), self._whole, found[0] if len(found) == 1 else found)
 
+    @property
+    def weights(self) -> list[Any]:
+        """Every parameter, buffer and constant."""
+        return list(self._weights.values())
+
     def twin(self) -> ProgramForward:
         """The same program on the device "meta", where nothing is computed."""
         import torch

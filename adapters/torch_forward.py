@@ -82,6 +82,11 @@ class ModuleForward:
             with suppress(_Enough):
                 self.module(inputs, **self._call)
 
+    @property
+    def weights(self) -> list[Any]:
+        """Every parameter and buffer."""
+        return [*self.module.parameters(), *self.module.buffers()]
+
     def twin(self) -> ModuleForward | None:
         """A copy of the module that knows shapes alone and computes nothing; None if it can't be copied."""
         import torch

@@ -16,7 +16,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import against_forward, against_grids, against_pca, against_tsne, against_umap, processes
+from benchmarks import (
+    against_forward,
+    against_grids,
+    against_loop,
+    against_pca,
+    against_tsne,
+    against_umap,
+    processes,
+)
 from benchmarks.results import Result, draw, keep, kept, machine, table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -35,8 +43,10 @@ CONTESTS: dict[str, Contest] = {
     "umap-10k": lambda folder: against_umap.in_3d(folder, 10_000),
     "umap-50k": lambda folder: against_umap.in_3d(folder, 50_000),
     "capture-linen": against_forward.in_linen,
+    "capture-nnx": against_forward.in_nnx,
     "capture-onnx": against_forward.in_onnx,
     "capture-torch": against_forward.in_torch,
+    "capture-to-disk": against_loop.to_disk,
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,

@@ -1,6 +1,7 @@
 """Capture against the bare forward pass that returns just those tensors, written by hand, same batch.
 
-One middle layer and five layers of the digit classifier, 1,024 inputs, in Flax Linen, ONNX and PyTorch.
+One middle layer and five layers of the digit classifier, 1,024 inputs, in Flax Linen, Flax NNX, ONNX and
+PyTorch.
 Both sides end in numpy arrays (batch, height, width, channels) that hold the same values; by hand without
 a copy where the framework has its channels first.
 """
@@ -21,7 +22,9 @@ from benchmarks.activations import DEMO
 from benchmarks.results import Result
 
 LAYERS = {"one layer": ["block3"], "five layers": ["block1", "block2", "block3", "block4", "block5"]}
-BATCH, ROUNDS = 1024, 9
+BATCH, ROUNDS = 1024, 15
+SETTLE = 0.2
+"""Seconds before each turn: the threads of the other side's pool spin for a while after it is done."""
 Values = dict[str, np.ndarray]
 Forward = Callable[[np.ndarray], Values]
 
@@ -49,6 +52,36 @@ def in_linen(_: Path) -> list[Result]:
         return lambda x: {name: np.asarray(value) for name, value in forward(variables, x).items()}
 
     return _compare("Flax Linen", explorer.load_model(DEMO), by_hand)
+
+
+def in_nnx(_: Path) -> list[Result]:
+    """Flax NNX: a jitted call of the blocks one after the other, up to the last one asked for."""
+    import jax
+    from flax import nnx
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from write_digits_forms import code, read_weights
+
+    network = code("nnx").DigitsNet(rngs=nnx.Rngs(0))
+    for name, part in read_weights().items():
+        module = getattr(network, name)
+        for leaf, array in part.items():
+            owner = module if name == "head" else module.conv if leaf == "kernel" else module.norm
+            getattr(owner, leaf)[...] = array
+    network.eval()
+    graph, state = nnx.split(network)
+
+    def by_hand(layers: list[str]) -> Forward:
+        @jax.jit
+        def forward(state: Any, x: Any) -> Any:
+            module, found = nnx.merge(graph, state), {}
+            for name in LAYERS["five layers"][: LAYERS["five layers"].index(layers[-1]) + 1]:
+                x = found[name] = getattr(module, name)(x)
+            return {name: found[name] for name in layers}
+
+        return lambda x: {name: np.asarray(value) for name, value in forward(state, x).items()}
+
+    return _compare("Flax NNX", explorer.load_model(network, input_shape=(32, 32, 1)), by_hand)
 
 
 def in_onnx(folder: Path) -> list[Result]:
@@ -129,6 +162,7 @@ def _compare(framework: str, model: explorer.Model, by_hand: Callable[[list[str]
         taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(ROUNDS):
             for times, run in zip(taken, (ours, lambda bare=bare: bare(inputs)), strict=True):
+                time.sleep(SETTLE)
                 begun = time.perf_counter()
                 run()
                 times.append(time.perf_counter() - begun)

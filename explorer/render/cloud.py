@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_WHILE_MOVING = 60_000
 FINE_PIXELS = 14_000_000
 ROUGH_PIXELS = 640_000
-MANY = 50_000  # points from which on they are sorted by pixel for picks
+MANY, MOST = 50_000, 2_000_000  # points that are sorted by pixel for picks: fewer need it not, more take long
 FEW = 1000  # points that never crowd
 SIZES = (
     0.55,
@@ -210,9 +210,9 @@ class Cloud:
     def rest(self, camera: Camera, size: tuple[int, int]) -> Pixels | None:
         """Sort the points by the pixels of this frame, and picks from this camera are looked up.
 
-        A cloud of few points needs none of it: None.
+        A cloud of few points needs none of it, and one of very many waits too long for it: None.
         """
-        if len(self.points) < MANY:
+        if not MANY <= len(self.points) <= MOST:
             return None
         if self._pixels is None or self._pixels[0] != (camera, size):
             from explorer.render.pixels import Pixels
@@ -240,9 +240,9 @@ class Cloud:
         key = (camera, size)
         again, self._picked = self._picked == key, key
         known = self._pixels is not None and self._pixels[0] == key
-        pixels = self.rest(camera, size) if known or again else None  # worth it from the second pick on
-        if pixels is not None:
-            found = pixels.pick(at, reach, look=look, finite=self.finite)
+        resting = self.rest(camera, size) if known or again else None  # worth it from the second pick on
+        if resting is not None:
+            found = resting.pick(at, reach, look=look, finite=self.finite)
             return None if found < 0 else int(self.finite[found])
         radius = self.point_size(size) / 2
         rough = self.prepare().near(camera, size, at, max(reach, LARGEST * radius) + 1)

@@ -73,6 +73,16 @@ class Layout:
     second: Rect | None = None
     slider: Rect | None = None
 
+    @property
+    def caption(self) -> int:
+        """How wide a panel's caption may be: as its column, which may be wider than the panel."""
+        lefts = sorted({panel.left for panel in self.panels})
+        if not lefts or self.info is None:
+            return 0
+        if len(lefts) == 1:
+            return max(self.info.width, self.panels[0].width)
+        return max(lefts[1] - lefts[0] - self.px(18), self.panels[0].width)
+
     def px(self, length: float) -> int:
         """A length at 1600 × 900 in this page's pixels."""
         return max(1, round(length * self.scale))
@@ -209,11 +219,10 @@ def _column(
     _, rows, columns, w, h = max(shapes, key=lambda shape: (shape[0], shape[1] == 2))
     across = max(columns * w + (columns - 1) * gap, min(px(450), wide))
     left = width - margin - across
-    if columns > 1:
-        gap = (across - columns * w) // (columns - 1)
+    pitch = (across + gap) // columns  # in columns of equal width, as the words and pictures below them
     step = h + caption + foot
     places = [
-        Rect(left + column * (w + gap), top + caption + row * step, w, h)
+        Rect(left + column * pitch, top + caption + row * step, w, h)
         for row in range(rows)
         for column in range(columns)
     ]

@@ -175,16 +175,27 @@ def _caption(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, panel: 
     base = square.top - layout.px(8)
     gap = layout.px(10)
     # The title comes first; details take what is left, or go.
-    taken = min(width(panel.title, strong), square.width)
-    room = square.width - taken - gap
+    wide = square.width
+    if width(panel.title, strong) + (width(panel.detail, plain) + gap if panel.detail else 0) > wide:
+        wide = layout.caption  # the column beside the picture
+    taken = min(width(panel.title, strong), wide)
+    room = wide - taken - gap
     if panel.detail and room < min(width(panel.detail, plain), layout.px(40)):
-        taken = square.width - gap - min(width(panel.detail, plain), square.width // 2)
-        room = square.width - taken - gap
+        taken = wide - gap - min(width(panel.detail, plain), wide // 2)
+        room = wide - taken - gap
     fits = panel.detail and (room >= width(panel.detail, plain) or room > layout.px(60))
-    title_room = square.width - (min(room, width(panel.detail, plain)) + gap if fits else 0)
+    title_room = wide - (min(room, width(panel.detail, plain)) + gap if fits else 0)
     write(draw, (square.left, base), panel.title, face=strong, fill=theme.text, limit=title_room)
     if fits:
-        write(draw, (square.right, base), panel.detail, face=plain, fill=theme.muted, anchor="rs", limit=room)
+        write(
+            draw,
+            (square.left + wide, base),
+            panel.detail,
+            face=plain,
+            fill=theme.muted,
+            anchor="rs",
+            limit=room,
+        )
 
 
 def _note(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, words: str, square: Rect) -> None:

@@ -72,7 +72,10 @@ def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
     label = state.label(state.image)
     title, detail = state.run.image_names[state.image], "" if label is None else f"label {label}"
     if picture is None:
-        return Panel(title, detail, note="no picture was kept with these activations")
+        words = "no picture was kept with these activations"
+        if len(state.values.spatial) == 3:
+            words = "a volume has no one picture: the maps show a slice of it"
+        return Panel(title, detail, note=words)
     return Panel(title, detail, cells=cells(state), colours=picture)
 
 
@@ -155,5 +158,5 @@ def picture_aspect(state: State) -> float:
     if state.aspect is None:
         picture = state.run.picture(0)
         tall, wide = (cells(state) or (1, 1)) if picture is None else picture.shape[:2]
-        state.aspect = 4.0 if tall == 1 < wide else min(max(wide / tall, 0.25), 4.0)
+        state.aspect = 2.4 if tall == 1 < wide else min(max(wide / tall, 0.25), 4.0)
     return state.aspect

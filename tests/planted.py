@@ -16,8 +16,9 @@ CHANNEL, IMAGES, GRID = 3, 24, (6, 6)
 def planted_run(folder: Path) -> explorer.Run:
     """24 pictures of 24 × 24 in 6 × 6 positions: in those of label "disc" a bright square in one place.
 
-    It lies in rows 1 and 2 and columns 3 and 4. There channel 3 answers with 5 and channel 1 is quiet, under noise of 1; everywhere else all are noise. One
-    picture in three is of label "disc"; ages, sites and masks go with them. One name is nasty.
+    It lies in rows 1 and 2 and columns 3 and 4. There channel 3 answers with 5 and channel 1 is quiet, under
+    noise of 1; everywhere else all are noise. One picture in three is of label "disc"; ages, sites and masks
+    go with them. One name is nasty.
     """
     rng = np.random.default_rng(7)
     disc = np.arange(IMAGES) % 3 == 0

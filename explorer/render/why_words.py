@@ -14,6 +14,7 @@ from explorer.render.text import count, number, plural
 
 MOST, MANY, FEW = 0.5, 0.6, 1.25
 """Share from which something is "most" of it; share from which a region is named; factor that counts."""
+NOWHERE = "No single part of the picture holds most of them."
 CLEAR = 0.8
 """Effect from which a channel is said to set a selection apart (Cohen: 0.8 is large)."""
 
@@ -44,10 +45,18 @@ def headline(found: Reasons) -> str:
     where = f"{count(holding)} of {count(all_of)} pictures"
     if holding == all_of:
         where = {1: "the run's one picture", 2: "both pictures"}.get(all_of, f"all {count(all_of)} pictures")
-    mostly = "" if found.labels is None else _classes_words(found.labels)
+    mostly = _one_picture(found) if found.labels is None else _classes_words(found.labels)
     sentences = [f"{these} from {where}{', ' + mostly if mostly else ''}."]
     sentences += [sentence for sentence in (_mask_words(found), place_words(found)) if sentence]
-    return " ".join(sentences)
+    return " ".join(sentence for sentence in sentences if sentence != NOWHERE)
+
+
+def _one_picture(found: Reasons) -> str:
+    """That one picture holds most of it; nothing where none does."""
+    first, n = found.pictures[0], found.n_selected
+    if len(found.pictures) == 1:
+        return first.name if found.run.n_images > 1 else ""
+    return f"{percent(first.selected / n)} of them from {first.name}" if first.selected > MOST * n else ""
 
 
 def _classes_words(classes: Classes) -> str:
@@ -140,11 +149,10 @@ def place_words(found: Reasons) -> str:
             words = f"{percent(share)} lie {name} ({percent(area)} of its places)."
     if words:
         return words
-    held = float((counts > 0).mean())
     spread = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum() / math.log(shares.size))
     if spread > 0.97:
         return "They lie all over the picture."
-    return f"No single part of the picture holds most of them; they lie at {percent(held)} of its places."
+    return NOWHERE
 
 
 def channel_words(found: Reasons) -> str:

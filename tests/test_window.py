@@ -1,10 +1,7 @@
 """Mouse and keys do what the help says; the window hands them on."""
 
 import os
-import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,6 @@ from explorer.render.offscreen import can_render, quiet_display
 
 SIZE = (800, 600)
 MIDDLE = (250.0, 280.0)
-TOOLS = ("Xvfb", "xdotool", "import")
 
 
 class TinyRun:
@@ -519,84 +515,3 @@ def test_the_doctor_can_tell_whether_pictures_can_be_made(monkeypatch: pytest.Mo
     works, how = can_render()
     assert not works
     assert "apt install" in how
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from test_window import controls
-from explorer.render.window import Window
-scene = controls().scene
-window = Window(scene, (800, 600))
-window.controls.picture().save("expected.png")
-window.run()
-print(scene.image, scene.theme, scene.focus.row if scene.focus else None, scene.colour, len(scene.selection))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
-def test_a_real_window_shows_the_scene_and_takes_mouse_and_keys(tmp_path: Path) -> None:
-    display = f":{90 + os.getpid() % 400}"
-    environment = {**os.environ, "DISPLAY": display}
-    environment.pop("VTK_DEFAULT_OPENGL_WINDOW", None)
-    server = subprocess.Popen(
-        ["Xvfb", display, "-screen", "0", "900x700x24", "-noreset"], stderr=subprocess.DEVNULL
-    )
-    window = None
-
-    def do(*words: str) -> str:
-        done = subprocess.run(["xdotool", *words], env=environment, capture_output=True, text=True)
-        time.sleep(0.4)
-        return done.stdout
-
-    try:
-        for _ in range(100):
-            if do("getdisplaygeometry"):
-                break
-        script = SCRIPT.format(tests=str(Path(__file__).parent))
-        window = subprocess.Popen(
-            [sys.executable, "-c", script], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(100):
-            if do("search", "--name", "net"):
-                break
-        time.sleep(2)
-        grab = ["import", "-window", "root", "screen.png"]
-        subprocess.run(grab, env=environment, cwd=tmp_path, check=True)
-        do("mousemove", "250", "280", "mousedown", "1")
-        do("mousemove", "300", "300", "mousemove", "320", "310", "mouseup", "1")
-        for name in ("w", "e", "3", "p", "n", "n", "t"):
-            do("key", name)
-        twin = controls()
-        twin.key("p"), twin.picture()
-        spot = twin.layout.panels[1]
-        do("mousemove", str(spot.left + spot.width // 8), str(spot.top + spot.height // 8), "click", "1")
-
-        def press(at: tuple[float, float]) -> None:
-            do("mousemove", *(str(round(part)) for part in at), "click", "1")
-
-        press(centre_of(twin, "colour"))
-        push(twin, "colour")
-        press(line(twin, "norm"))
-        click(twin, *line(twin, "norm"))
-        press(centre_of(twin, "box"))
-        place = twin.layout.cloud
-        corners = (place.left + 4, place.top + 4), (place.right - 4, place.bottom - 4)
-        do("mousemove", *map(str, corners[0]), "mousedown", "1")
-        do("mousemove", str(place.left + 90), str(place.top + 90))
-        do("mousemove", *map(str, corners[1]), "mouseup", "1")
-        do("key", "q")
-        said, _ = window.communicate(timeout=30)
-    finally:
-        for process in (window, server):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
-    image, theme, row, colour, selected = said.split()
-    assert (image, theme, row, colour) == ("1", "dark", "16", "norm")
-    assert int(selected) > 40  # all but those that turning took out of the box
-    from PIL import Image
-
-    with Image.open(tmp_path / "expected.png") as one, Image.open(tmp_path / "screen.png") as other:
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(other.convert("RGB"))[:600, :800])

@@ -41,6 +41,7 @@ class Twin(Scene):
         self._rows: tuple[Projection, NDArray[np.int64]] | None = None
         self._asked: tuple[Focus | None, tuple[int, ...]] | None = None
         self._dressed: tuple[tuple[Any, ...], Colouring] | None = None
+        self._home: tuple[tuple[Any, ...], Camera] | None = None
 
     def mirror(self) -> None:
         """Take over what the first scene shows now, so that both show the same."""
@@ -85,7 +86,14 @@ class Twin(Scene):
         aspect = place.width / place.height
         turning = not first.views.flat and not self.views.flat
         home = first.views.home(aspect, lambda: first.colouring().groups[first.cloud.finite])
-        other = self.views.along(home.basis(), aspect) if turning else self.views.home(aspect, self._alike)
+        key = (home, turning, aspect)
+        if self._home is None or self._home[0] != key:
+            alike = self.colouring().groups[self.cloud.finite]
+            found = (
+                self.views.along(home.basis(), aspect) if turning else self.views.home(aspect, lambda: alike)
+            )
+            self._home = key, found
+        other = self._home[1]
         self.views.chosen = None
         camera = follow(first.view, home, other, turning=turning)
         if first.views.chosen is not None:
@@ -95,9 +103,6 @@ class Twin(Scene):
     @view.setter
     def view(self, camera: Camera | None) -> None:
         self.first.view = camera
-
-    def _alike(self) -> NDArray[np.int64]:
-        return self.colouring().groups[self.cloud.finite]
 
     def rows(self) -> NDArray[np.int64]:
         """The row of the first map that stands for the same place as each of this one's; -1 for none."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
-from explorer.render import marks
+from explorer.render import marks, near
 from explorer.render.adjusting import Adjusting
 from explorer.render.camera import Camera
 from explorer.render.centres import Centre, centres
@@ -168,7 +168,7 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Ex
     def pending(self) -> str:
         """What takes long and is to be computed before the next picture, in words; empty for nothing."""
         if self._colouring is not None and self._colouring[0] == self._colouring_key():
-            return ""
+            return near.takes_long(self.state) if self.state.looking or not self.state.wide else ""
         return takes_long(self.state)
 
     def colouring(self) -> Colouring:

@@ -38,7 +38,8 @@ class Paired:
         """Another projection of the same run, shown beside the first; set it to None for none.
 
         The cameras are tied, and selection, focus, colours and filters are shared: each by the position
-        it belongs to, on another layer by relative place.
+        it belongs to, on another layer by relative place. Pictures, pages and turntables show both; the
+        other files are of the first.
         """
         return None if self.twin is None else self.twin.projection
 

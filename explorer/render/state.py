@@ -83,7 +83,7 @@ class State(Steps):
         self.rows = projection.samples.grid_rows()
         self._quantities = Quantities(self)
         self._marked: tuple[Selection, NDArray[np.bool_]] | None = None
-        self.near: tuple[object, Any] | None = None
+        self.near: tuple[tuple[Any, ...], Any] | None = None
         same = held is not None and held.layer == projection.layer
         self.set_cut: int | None = self.set_cut if same else None
         self._graph: tuple[Neighbours | None] | None = None

@@ -42,7 +42,7 @@ class Window:
         from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkRenderWindowInteractor
 
         self._window = vtkRenderWindow()
-        self._window.SetWindowName(f"{scene.state.run.name} · {scene.state.values.layer}")
+        self._window.SetWindowName(_title(scene))
         limit = self._window.GetScreenSize()
         fits = [min(want, have) if have > 0 else want for want, have in zip(size, limit, strict=True)]
         self._window.SetSize(*fits)
@@ -171,6 +171,8 @@ class Window:
         if words:
             self._say(words)
         self._last = self.controls.picture(rough=rough)
+        if self._window.GetWindowName() != (title := _title(self.controls.scene)):
+            self._window.SetWindowName(title)
         self._blit(self._last)
 
     def _say(self, words: str = "") -> None:
@@ -193,6 +195,11 @@ class Window:
         image.GetPointData().SetScalars(numpy_to_vtk(pixels.reshape(-1, 3), deep=True))
         self._picture.SetInputData(image)
         self._window.Render()
+
+
+def _title(scene: Scene) -> str:
+    """What the window is called."""
+    return f"{scene.state.run.name} · {scene.state.values.layer}"
 
 
 def _picture_actor(renderer: Any) -> Any:

@@ -100,15 +100,23 @@ class HaikuFunction:
         """
         return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the function has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
     def _read(self, made: Any) -> tuple[Flat, dict[str, Any]]:

@@ -88,14 +88,24 @@ class JaxFunction:
         """
         return self._jit.run(self._params, inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the function has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._params, inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(
+            self._params, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
+        )
 
     @property
     def provenance(self) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from explorer.errors import ModelError
 
 from .limits import DAMAGE, first_line
 from .torch_archive import SCALARS, Archive, read_archive
-from .torch_forward import Part, Visit
+from .torch_forward import Edit, Part, Visit
 from .torch_graph import checked_steps, written
 from .torch_weights import to_torch
 from .weights import digest
@@ -44,8 +44,10 @@ class ProgramForward:
         count = sum(int(archive.weights[name].size) for name in archive.parameters)
         self._whole = Part("ExportedProgram", "", count)
 
-    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
+    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None, edit: Edit | None = None) -> None:
         """Run the program on (batch, channels, *spatial) and show `visit` what these paths answer.
+
+        With `edit`, what that returns takes the place of an answer, and autograd keeps the graph.
 
         Raises:
             ValueError: the program was exported for inputs of another shape.
@@ -60,11 +62,13 @@ class ProgramForward:
         values: dict[str, Any] = {name: self._weights[weight] for name, weight in self._bound.items()}
         values |= {name: values[name].clone() for name in self._written}
         values[self._input] = inputs
-        with torch.no_grad(), torch.random.fork_rng([]):
+        with torch.set_grad_enabled(edit is not None), torch.random.fork_rng([]):
             torch.default_generator.manual_seed(0)
             for step in self._steps:
                 arguments = {name: self._value(arg, values) for name, arg in step.arguments.items()}
                 answer = step.run(**arguments)
+                for path, call, _ in step.answers if edit is not None else ():
+                    answer = edit((path, call), answer) if edit is not None else answer
                 _store(step.outputs, answer, values)
                 for path, call, part in step.answers:
                     if (paths is None or path in paths) and visit((path, call), part, answer):

@@ -105,6 +105,23 @@ class TorchModules:
         """
         return self._capture.run(inputs, layers)
 
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
+
+        Raises:
+            LayerError: the model has no such layer, or it is of whole numbers.
+            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
+        """
+        return self._capture.gradient(inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
+
     def find_layer(self, name: str, input_shape: tuple[int, ...] | None) -> LayerInfo | None:
         """The layer that a name with slashes in place of dots means, None where there is none."""
         known = {info.name: info for info in self.layers(input_shape)}

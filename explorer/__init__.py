@@ -20,6 +20,7 @@ from explorer.errors import (
     RenderError,
     RunError,
 )
+from explorer.explain.saliency import Saliency, saliency
 from explorer.explore import explore
 from explorer.parity import Parity, parity
 from explorer.reduce import (
@@ -36,7 +37,7 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, scene, why
+from explorer.render import grid, saliency_page, scene, why
 from explorer.samples import Samples, flatten
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "RgbBasis",
     "Run",
     "RunError",
+    "Saliency",
     "Samples",
     "align",
     "capture",
@@ -72,6 +74,8 @@ __all__ = [
     "project",
     "project_frames",
     "rgb",
+    "saliency",
+    "saliency_page",
     "saved_projections",
     "scene",
     "why",

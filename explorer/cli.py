@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, publishing, showing
+from explorer.commands import comparing, explaining, making, publishing, reporting, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -38,7 +38,8 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
-    explaining.why,
+    reporting.why,
+    explaining.saliency,
     publishing.export,
     comparing.parity,
     making.doctor,

@@ -135,8 +135,18 @@ class Adapter(Protocol):
 class Differentiable(Protocol):
     """An adapter that can also tell how a layer answers to small changes of its inputs."""
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
         """The derivative of the sum of a layer's values times `cotangent`, for each pixel of the inputs.
+
+        With `at`, for each value of that layer instead, everything else held as it is.
 
         Inputs do not influence each other, so each row is the derivative of that input's sum alone;
         several positions of one input are asked for at once by giving it several times.
@@ -146,12 +156,16 @@ class Differentiable(Protocol):
             layer: the layer's name.
             cotangent: (batch, *spatial, channels) of the layer: what each of its values counts. One
                 at a single value and zero elsewhere gives that unit's own gradient.
+            at: a layer on the way from the inputs to `layer`.
+            guided: let every ReLU on the way pass only what is positive (guided backpropagation,
+                Springenberg et al. 2015); ReLUs inside loops (`scan`) stay as they are.
 
         Returns:
-            (batch, *spatial, channels) of the inputs, float32.
+            (batch, *spatial, channels) of the inputs or of `at`, float32.
 
         Raises:
-            LayerError: a layer that the model does not have, or one of whole numbers.
+            LayerError: a layer that the model does not have, one of whole numbers, an `at` on which
+                `layer` does not depend, or guided without a ReLU on the way.
             InputError: the cotangent has not the layer's shape.
         """
         ...

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from explorer.render.explaining import why
 from explorer.render.grids import grid
+from explorer.render.saliency_page import saliency_page
 
 if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
     from explorer.render.values import RunLike
 
-__all__ = ["grid", "scene", "why"]
+__all__ = ["grid", "saliency_page", "scene", "why"]
 
 
 def scene(

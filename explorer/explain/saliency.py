@@ -1,0 +1,257 @@
+"""`saliency`: which pixels of each picture drive a class, a channel, a position or a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.capture.model import Model, load_model
+from explorer.errors import ExplorerError, InputError, suggest
+from explorer.explain import cam, gradient_maps, occlusion, rollout
+from explorer.explain.gradient_maps import Found, Settings
+from explorer.explain.question import Question, batch_of
+from explorer.explain.targets import Asked, find_target
+from explorer.progress import Advance, progress, say
+
+METHODS: Mapping[str, Callable[[Question, Settings, Advance], Found]] = {
+    "gradient": gradient_maps.gradient,
+    "gradient-x-input": gradient_maps.times_input,
+    "smoothgrad": gradient_maps.smoothgrad,
+    "integrated-gradients": gradient_maps.integrated,
+    "grad-cam": cam.gradcam,
+    "grad-cam++": cam.gradcam_plus,
+    "guided-backprop": gradient_maps.guided,
+    "occlusion": occlusion.occlusion,
+    "rollout": rollout.rollout,
+}
+MEMORY = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Saliency:
+    """What each pixel has to do with a target.
+
+    Attributes:
+        values: (batch, height, width), or as many axes as an input has, float32.
+        method: one of `METHODS`.
+        layer: the layer of the target.
+        target: what is explained, in words, one an input.
+        signed: whether a value's sign says for (+) or against (−) the target.
+        averaged: how values came to one number a pixel.
+        names: of the inputs.
+        labels: of the inputs; None where there are none.
+        scores: (batch,) the number that is explained: the target's value on each input.
+        completeness: (batch,) how far a map's sum is from what the target gains over the baseline, as a share
+            of that gain; None for methods that do not promise it.
+        facts: numbers that were chosen or used, by name.
+        model: the model's name.
+        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
+        coarse: (batch, *grid) what `values` were enlarged from; None where they were not.
+    """
+
+    values: NDArray[np.float32]
+    method: str
+    layer: str
+    target: tuple[str, ...]
+    signed: bool
+    averaged: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...] | None
+    scores: NDArray[np.float64]
+    completeness: NDArray[np.float64] | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    pictures: NDArray[np.uint8] | None = None
+    coarse: NDArray[np.float32] | None = None
+
+    def save(self, path: str | Path) -> Path:
+        """Write an .npz of `values`, `scores`, `names` and a description in JSON.
+
+        Raises:
+            InputError: another suffix.
+            OSError: the file cannot be written.
+        """
+        from explorer.explain.keeping import save_saliency
+
+        return save_saliency(self, path)
+
+
+def saliency(
+    model: object,
+    images: object = None,
+    *,
+    method: str = "gradient",
+    target: int | str | None = None,
+    channel: int | None = None,
+    position: Sequence[int] | None = None,
+    selection: NDArray[Any] | str | Path | None = None,
+    layer: str | None = None,
+    at: str | None = None,
+    samples: int = 25,
+    noise: float = 0.15,
+    steps: int = 32,
+    baseline: float | str = 0.0,
+    window: int | None = None,
+    seed: int = 0,
+    memory: int = MEMORY,
+) -> Saliency:
+    """Find which pixels of each picture drive the model's answer, or any part of a layer.
+
+    Args:
+        model: a `Model`, or anything `load_model` opens.
+        images: anything `capture` takes.
+        method: "gradient", "gradient-x-input", "smoothgrad", "integrated-gradients", "grad-cam",
+            "grad-cam++", "guided-backprop", "occlusion" (the one that works in every framework), or "rollout"
+            (attention of transformers).
+        target: a class by name or number; None, with nothing else named, for the class each picture is
+            answered with.
+        channel: a channel of the layer.
+        position: a position of the layer's grid, counted from 0; without a channel, all channels count in
+            the direction of that position's own values.
+        selection: several positions, as masks (batch, *spatial) of the layer's grid, or as the file (.csv,
+            .npz) that the viewer writes.
+        layer: the layer that is explained; None for the model's answer, or its suggested layer for
+            channels, positions and selections.
+        at: the layer whose maps Grad-CAM weighs; None for the last grid before the target.
+        samples: noisy copies of each picture for SmoothGrad.
+        noise: standard deviation of its noise, as a share of the input's range.
+        steps: points on the way for integrated gradients.
+        baseline: what stands for nothing in the model's own units: a number, or "mean" for each
+            picture's mean colour.
+        window: side of what occlusion covers, in pixels; None for an eighth of the shorter side.
+        seed: of the noise; the same seed gives the same map, whatever the batches.
+        memory: bytes that a model's values may take; sets how many inputs are computed together.
+
+    Raises:
+        InputError, LayerError, ModelError: one line saying what is wrong.
+    """
+    if method not in METHODS:
+        raise InputError(f"method {method!r}: {suggest(str(method), METHODS)}")
+    settings = Settings(samples, noise, steps, baseline, window, at, seed)
+    asked = Asked(target, channel, position, selection, layer)
+    given = gather(model, images)
+    return explain(given, pose(given, asked, memory=memory), method=method, settings=settings)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A model and the inputs that could be read.
+
+    Attributes:
+        model: the model.
+        inputs: (batch, *spatial, channels) float32.
+        names: of the inputs.
+        labels: of the inputs; None where there are none.
+        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
+    """
+
+    model: Model
+    inputs: NDArray[np.float32]
+    names: tuple[str, ...]
+    labels: tuple[str, ...] | None
+    pictures: NDArray[np.uint8] | None
+
+    def only(self, rows: Sequence[int]) -> Given:
+        """Some of the inputs, by number."""
+        at = list(rows)
+        return Given(
+            self.model,
+            self.inputs[at],
+            tuple(self.names[i] for i in at),
+            None if self.labels is None else tuple(self.labels[i] for i in at),
+            None if self.pictures is None else self.pictures[at],
+        )
+
+
+def gather(model: object, images: object) -> Given:
+    """Open a model, and read every input; broken ones are left out, and said.
+
+    Raises:
+        InputError: none can be read, or they differ in size.
+        ModelError: activations captured elsewhere, of which there is nothing to ask.
+    """
+    from explorer.capture import open_inputs
+    from explorer.capture.pictures import quietly
+    from explorer.errors import ModelError
+
+    opened = model if isinstance(model, Model) else load_model(model)
+    if opened.n_inputs is not None:
+        raise ModelError(f"{opened.name}: holds activations and no model, so nothing can be asked of it")
+    inputs = open_inputs(opened, images)
+    kept, read, skipped = [], [], []
+    with quietly(), progress("reading pictures", len(inputs.names), "pictures") as advance:
+        for index in range(len(inputs.names)):
+            try:
+                read.append(inputs.load(index))
+                kept.append(index)
+            except InputError as error:
+                skipped.append(str(error))
+            advance(1)
+    if not read:
+        raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {skipped[0]}")
+    if skipped:
+        say(f"{len(skipped)} inputs could not be read and are left out; the first: {skipped[0]}")
+    shape = read[0].value.shape
+    for index, one in zip(kept, read, strict=True):
+        if one.value.shape != shape:
+            raise InputError(
+                f"{inputs.names[index]}: is {one.value.shape}, the first is {shape}; give size under "
+                "[preprocessing], or pictures of one size"
+            )
+    shown = [one.picture for one in read]
+    whole = all(picture is not None and picture.shape == shown[0].shape for picture in shown)  # type: ignore[union-attr]
+    pictures = np.stack(shown) if whole else None  # type: ignore[arg-type]
+    names, labels = tuple(inputs.names[i] for i in kept), inputs.labels
+    return Given(
+        opened,
+        np.stack([one.value for one in read]).astype(np.float32),
+        names,
+        None if labels is None else tuple(labels[i] for i in kept),
+        pictures,
+    )
+
+
+def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
+    """What is asked, checked against the model and its inputs."""
+    model, inputs = given.model, given.inputs
+    infos = {info.name: info for info in model.layers(inputs.shape[1:])}
+    batch = batch_of(infos, memory)
+    target = find_target(model, inputs, given.names, infos=infos, asked=asked, batch=batch)
+    return Question(model, inputs, infos, target, batch)
+
+
+def explain(given: Given, question: Question, *, method: str, settings: Settings) -> Saliency:
+    """One method's answer to a question."""
+    n = len(given.inputs)
+    with progress(method, n * _each(question, method, settings), "passes") as advance:
+        found = METHODS[method](question, settings, advance)
+    scores = np.concatenate([question.scores(given.inputs[rows], rows) for rows in question.chunks(n)])
+    if not np.isfinite(found.values).all():
+        raise ExplorerError(
+            f"{given.model.name}: {method} gave values that are not finite; is the model whole?"
+        )
+    return Saliency(
+        *(found.values, method, question.target.layer, question.target.words, found.signed, found.averaged),
+        *(given.names, given.labels, scores, _errors(found.completeness), found.facts, given.model.name),
+        *(given.pictures, found.coarse),
+    )
+
+
+def _each(question: Question, method: str, settings: Settings) -> int:
+    """How many passes an input takes."""
+    if method == "occlusion":
+        return len(occlusion.windows_of(question.spatial, settings.window)[1])
+    return {"smoothgrad": settings.samples, "integrated-gradients": settings.steps}.get(method, 1)
+
+
+def _errors(completeness: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """How far sums are from what they should be, as shares of that."""
+    if completeness is None:
+        return None
+    sums, gains = completeness.T
+    return np.asarray(np.abs(sums - gains) / np.maximum(np.abs(gains), 1e-12))

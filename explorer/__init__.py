@@ -22,6 +22,7 @@ from explorer.errors import (
 )
 from explorer.explain.saliency import Saliency, saliency
 from explorer.explore import explore
+from explorer.maximize import maximize
 from explorer.parity import Parity, parity
 from explorer.reduce import (
     Comparison,
@@ -68,6 +69,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "maximize",
     "movement",
     "open_run",
     "parity",

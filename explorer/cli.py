@@ -9,7 +9,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, publishing, reporting, showing
+from explorer.commands import comparing, explaining, making, maximizing, publishing, reporting, showing
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -41,6 +41,7 @@ for command in (
     reporting.why,
     explaining.saliency,
     publishing.export,
+    maximizing.maximize,
     comparing.parity,
     making.doctor,
 ):

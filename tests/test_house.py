@@ -26,6 +26,7 @@ ROOMS = {
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
+    "maximize": {"capture", "errors", "explain", "progress"},
     "parity": {"activations", "capture", "errors", "progress"},
     "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }

@@ -1,4 +1,4 @@
-"""What a model adds to the reasons of a selection: the pixels that drive it, and what it grows into."""
+"""What a model adds to the reasons of a selection: the pixels that drive it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ DRIVEN = 4
 """Typical pictures whose driving pixels are shown."""
 
 
-def with_model(found: Reasons, model: object, images: object = None) -> Reasons:
-    """Add what the model that the run was captured from tells; without one, say what would show it.
+def with_drivers(found: Reasons, model: object, images: object = None) -> tuple[Reasons, Model | None]:
+    """Add the pixels that drive the selection; without a model, say what would show them.
 
     Args:
         found: the reasons so far.
         model: a `Model`, anything `load_model` opens, or None.
         images: where the run's inputs are, as `capture` takes them; None where the model or the run tell.
 
+    Returns:
+        The reasons, and the model opened where it is the run's and gives gradients, else None.
+
     Raises:
         InputError: the model answers otherwise than the run holds, or its inputs are not to be had.
     """
     if model is None:
         words = "Not computed: give the model that the run was captured from (--model, or model=)."
-        return replace(found, drivers_note=words, grown_note=words)
+        return replace(found, drivers_note=words, grown_note=words), None
     opened = model if isinstance(model, Model) else load_model(model)
     if driving.differentiable(opened) is None:
         words = f"Not computed: the adapter {opened.adapter_name} of {opened.name} gives no gradients."
-        return replace(found, drivers_note=words, grown_note=words)
+        return replace(found, drivers_note=words, grown_note=words), None
     shown = _most_typical(found)
     inputs = driving.inputs_of(opened, found.run, shown, images)
     driving.check_same(opened, found.run, found.layer, inputs, shown)
     if inputs.ndim != 4:
         words = "Not computed: pixels are shown for pictures, and these inputs have other axes."
-        return replace(found, drivers_note=words, grown_note=words)
+        return replace(found, drivers_note=words, grown_note=words), None
     made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=shown)
-    return replace(found, drivers=made, drivers_note=driving.words(made))
+    return replace(found, drivers=made, drivers_note=driving.words(made)), opened
 
 
 def _most_typical(found: Reasons) -> list[int]:

@@ -1,4 +1,4 @@
-"""Which pixels drive exactly the selected positions, and the picture that their mean direction grows into."""
+"""Which pixels drive exactly the selected positions of a picture."""
 
 from __future__ import annotations
 
@@ -43,21 +43,6 @@ class Driver:
     values: NDArray[np.float32]
     projection: float
     error: float
-
-
-@dataclass(frozen=True, eq=False)
-class Grown:
-    """A picture that was grown until it answers as the selection does.
-
-    Attributes:
-        picture: (height, width, 3) uint8.
-        reached: its projection on the direction.
-        strongest: the largest projection of any position of the run's pictures, to compare it with.
-    """
-
-    picture: NDArray[np.uint8]
-    reached: float
-    strongest: float
 
 
 def inputs_of(model: Model, run: Run, images: Sequence[int], source: object = None) -> NDArray[np.float32]:

@@ -14,7 +14,8 @@ from explorer.errors import InputError
 from explorer.explain import coverage
 from explorer.explain.contrast import ChannelContrast, contrast
 from explorer.explain.coverage import Classes, NumberColumn, PictureShare
-from explorer.explain.drivers import Driver, Grown
+from explorer.explain.drivers import Driver
+from explorer.explain.maximised import Maximised
 from explorer.explain.selected import Chosen
 from explorer.explain.typical import Typical, typical
 
@@ -38,7 +39,8 @@ class Reasons:
         typical: positions that stand for it.
         drivers: the pixels that drive the selected positions of typical pictures; empty without a model.
         drivers_note: how they were computed, or what would show them.
-        grown: the picture that the mean direction grows into, or None.
+        grown: pictures that the mean direction grows into, beside the real ones that lie furthest along it;
+            None without a model.
         grown_note: how it was computed, or what would show it.
     """
 
@@ -56,7 +58,7 @@ class Reasons:
     typical: Typical
     drivers: tuple[Driver, ...] = ()
     drivers_note: str = ""
-    grown: Grown | None = None
+    grown: Maximised | None = None
     grown_note: str = ""
 
     @property

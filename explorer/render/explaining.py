@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
-from explorer.explain.by_model import with_model
+from explorer.explain.by_model import with_drivers
 from explorer.explain.reasons import Reasons, reasons
 from explorer.explain.selected import choose
+from explorer.render.text import count
 
 if TYPE_CHECKING:
     from explorer.capture.model import Model
     from explorer.capture.store import Run
+    from explorer.explain.maximised import Maximised
     from explorer.reduce.projection import Projection
 
+VARIANTS, LARGE = 3, 128 * 128
+"""Grown pictures, and pixels of an input from which one is enough: each takes as long as the first."""
 SUFFIXES = (".html", ".htm", ".pdf")
 
 
@@ -121,8 +126,41 @@ def why(
     among = None if projection is None else projection.rows
     if projection is not None and projection.grid_shape != chosen.grid_shape:
         raise InputError(f"projection on the grid {projection.grid_shape}: it is of another run")
-    found = with_model(reasons(run, chosen, among=among, n=n), model, images)
+    found, opened = with_drivers(reasons(run, chosen, among=among, n=n), model, images)
+    if opened is not None:
+        found = _with_grown(found, opened)
     return Why(**{field.name: getattr(found, field.name) for field in fields(Reasons)})
+
+
+def _with_grown(found: Reasons, model: Model) -> Reasons:
+    """Add what the selection's direction grows into."""
+    from explorer.maximize import maximize
+
+    if not found.direction.any():
+        return replace(
+            found, grown_note="The selection has no direction of its own: its mean is that of all."
+        )
+    small = math.prod((model.input_shape or (LARGE,))[:2]) <= LARGE
+    grown = maximize(
+        model,
+        layer=found.layer,
+        directions={"the selection's direction": found.direction},
+        images=found.run,
+        variants=VARIANTS if small else 1,
+    )
+    return replace(found, grown=grown, grown_note=grown_words(grown))
+
+
+def grown_words(grown: Maximised) -> str:
+    """How pictures were grown, for a caption."""
+    steps, kind = grown.settings["steps"], grown.settings["parametrisation"]
+    begun = "frequencies" if kind == "fourier" else "pixels"
+    return (
+        f"From noise, {count(steps)} steps of ascent in {begun} towards whatever takes all positions of a "
+        "picture furthest along the selection's direction, on average; beside it the real pictures that lie "
+        "furthest along it. A grown picture shows what the layer looks for in this direction, exaggerated: it "
+        "need not look like anything that occurs."
+    )
 
 
 def _of_class(run: Run, name: str, projection: Projection | None) -> object:

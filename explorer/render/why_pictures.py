@@ -205,12 +205,17 @@ def _driven(found: Reasons, image: int, values: NDArray[np.float32]) -> list[Pic
 
 
 def grown(found: Reasons) -> Row | None:
-    """The picture that the mean direction grows into."""
+    """The pictures that the mean direction grows into, and the real ones that lie furthest along it."""
     one = found.grown
     if one is None:
         return None
-    detail = f"largest of any position of the run: {number(one.strongest)}"
-    return Row(
-        "Grown from noise",
-        (Picture(_enlarged(one.picture), f"reaches {number(one.reached)}", detail, large=True),),
-    )
+    drawn = [
+        Picture(_enlarged(picture), f"grown: {number(float(reached))}", "")
+        for picture, reached in zip(one.shown()[0], one.reached[0], strict=True)
+    ]
+    if one.real is not None:
+        real = zip(one.real.pictures[0], one.real.values[0], one.real.images[0], strict=True)
+        for picture, value, image in real:
+            name = _label(found, int(image)) or found.run.image_names[int(image)]
+            drawn.append(Picture(_enlarged(picture), f"real: {number(float(value))}", name))
+    return Row("How far all positions lie along the direction, on average", tuple(drawn))

@@ -242,3 +242,16 @@ def test_what_cannot_stand_beside_is_refused() -> None:
     other = Projection("pca", np.zeros((8, 3), np.float32), "deep", (2, 2, 2))
     with pytest.raises(InputError, match="make the projection from this run"):
         at.beside = other
+
+
+def test_a_state_that_cannot_be_opened_leaves_both_maps_as_they_are(tmp_path: Path) -> None:
+    at = pair()
+    at.select(1, 2, 2)
+    path = at.save_state(tmp_path / "state.json")
+    broken = path.read_text(encoding="utf-8").replace('"map": "norm"', '"map": "no"')
+    path.write_text(broken, encoding="utf-8")
+    before, beside = at.to_dict(), at.beside
+    with pytest.raises(InputError, match="not a state of this run"):
+        at.load_state(path)
+    assert at.to_dict() == before
+    assert at.beside is beside

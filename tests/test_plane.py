@@ -137,7 +137,7 @@ def test_every_slice_of_a_volume_is_shown_and_clicked() -> None:
         drawn = panels(at.state, at.sheet.theme(at.state), at.basis)[1]
         assert drawn.values is not None
         np.testing.assert_allclose(drawn.values, norms[0, index], rtol=1e-5)
-        assert drawn.detail == f"slice {index} of 5"
+        assert drawn.detail == f"slice {index}"
         left, top, right, bottom = at.page(WIDE).shown[1].box(3, 4)
         at.frame(WIDE)
         chosen = at.click((left + right) / 2, (top + bottom) / 2)
@@ -146,6 +146,14 @@ def test_every_slice_of_a_volume_is_shown_and_clicked() -> None:
     at.inspect(2, 0, 1, 1)
     assert at.slice == 0  # a position brings its slice
     assert field_part(at.state) is not None
+    framed = np.asarray(at.frame(WIDE)).astype(int)
+    at.state.run.field = None  # type: ignore[attr-defined]
+    at._page = None
+    changed = np.abs(np.asarray(at.frame(WIDE)).astype(int) - framed).max(axis=2) > 30
+    panels_at = [one.place for one in at.page(WIDE).shown]
+    met = [changed[p.top : p.bottom, p.left : p.right].any() for p in panels_at]
+    assert met == [False, True, False, False]  # over the map: the cut across has other axes
+    at.state.run.field = square(9, 4, -2, 3)  # type: ignore[attr-defined]
     at.slice = 4  # another slice does not show what is seen there
     assert field_part(at.state) is None
     assert ("sees", "slices 0–6, rows 2–10, columns 2–10") in sees(at.state)
@@ -156,6 +164,25 @@ def test_every_slice_of_a_volume_is_shown_and_clicked() -> None:
             at.slice = wrong
     with pytest.raises(InputError, match="no volume"):
         shown(Grids((4, 6))).slice = 0
+
+
+def test_a_volume_is_shown_cut_across_with_a_line_where_the_slice_lies() -> None:
+    from explorer.render.panels import panels
+
+    run = Grids((5, 4, 6))
+    at = shown(run, WIDE)
+    at.inspect(2, 1, 3, 4)
+    at.slice = 4
+    first = panels(at.state, at.sheet.theme(at.state), at.basis)[0]
+    assert first.values is not None
+    np.testing.assert_allclose(first.values, np.linalg.norm(run.values[2, :, 3].astype(float), axis=-1), 1e-5)
+    assert first.detail == "slices at row 3"
+    picture = np.asarray(at.frame(WIDE))
+    place = at.page(WIDE).shown[0].place
+    accent = (picture[:, place.left + 5] == at.sheet.theme(at.state).accent).all(axis=1)
+    inside = np.flatnonzero(accent[place.top : place.bottom])
+    assert inside.mean() == pytest.approx(0.9 * place.height, abs=2)
+    assert at.page(WIDE).shown[0].cells is None  # its cells are no places of the shown slice
 
 
 def test_slices_are_gone_through_by_slider_wheel_and_keys() -> None:

@@ -42,7 +42,7 @@ def test_the_export_list_has_every_writer_that_is_installed() -> None:
     aliases = {name: exports_menu.SAME.get(name, name) for name in writers}
     assert set(aliases.values()) <= offered
     assert all(writers[name] is writers[real] for name, real in aliases.items())
-    assert offered <= set(writers)
+    assert offered <= {*writers, "clipboard"}
 
 
 def test_a_writer_of_another_package_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +106,22 @@ def test_a_turn_says_after_every_frame_how_many_are_done(here: Path) -> None:
     watch = Options(size=(640, 480), seconds=0.2, fps=20, tell=lambda done, n: told.append((done, n)))
     controls().scene.export("turn.gif", watch)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_lines_of_python_are_copied_or_written_where_there_is_no_clipboard(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = wide()
+    monkeypatch.setenv("PATH", str(here))
+    exports_menu.copy_code(at)
+    assert at.message.startswith("saved conv-pca.py: no program")
+    assert (here / "conv-pca.py").read_text(encoding="utf-8") == at.scene.code()
+    program = here / "xclip"
+    program.write_text(f"#!/bin/sh\n/bin/cat > '{here}/held'\n", encoding="utf-8")
+    program.chmod(0o755)
+    exports_menu.copy_code(at)
+    assert at.message.startswith("copied")
+    assert (here / "held").read_text(encoding="utf-8") == at.scene.code()
 
 
 def test_views_are_kept_gone_through_and_forgotten() -> None:

@@ -30,6 +30,7 @@ sys.path.insert(0, {tests!r})
 from explorer.render.window import Window
 {make}
 window = Window(scene, {size})
+{also}
 window.controls.picture().save("expected.png")
 window.run()
 print({say})
@@ -69,7 +70,7 @@ class Screen:
 
 @contextmanager
 def window(
-    folder: Path, make: str, say: str, size: tuple[int, int] = (900, 600)
+    folder: Path, make: str, say: str, size: tuple[int, int] = (900, 600), *, also: str = ""
 ) -> Iterator[tuple[Screen, list[str]]]:
     """Open a window over `scene`, which `make` makes; behind the block the list holds what it said."""
     display = f":{next(SCREENS)}"
@@ -82,7 +83,7 @@ def window(
         for _ in range(100):
             if screen.do("getdisplaygeometry"):
                 break
-        script = SCRIPT.format(tests=str(Path(__file__).parent), make=make, say=say, size=size)
+        script = SCRIPT.format(tests=str(Path(__file__).parent), make=make, say=say, size=size, also=also)
         opened = subprocess.Popen(
             [sys.executable, "-c", script],
             env=screen.environment,
@@ -191,3 +192,18 @@ def test_a_long_export_says_so_first_and_is_written(tmp_path: Path) -> None:
     assert said == ["0"]
     with Image.open(tmp_path / "conv-pca.png") as picture:
         assert picture.size == (900, 600)
+
+
+def test_where_all_points_take_long_some_come_first_and_that_is_said(tmp_path: Path) -> None:
+    make = "from test_window import controls\nscene = controls().scene"
+    also = """
+import explorer.render.window as module
+module.LONG, said, draws = -1.0, [], []
+draw, say = window._draw, window._say
+window._draw = lambda *, rough: (draws.append(rough), draw(rough=rough))
+window._say = lambda words="": (said.append(words), say(words))
+"""
+    with window(tmp_path, make, "draws, said", also=also) as (screen, said):
+        screen.do("key", "t")
+        time.sleep(1)
+    assert said == ["[False, True, False] ['drawing 48 points …', 'drawing 48 points …']"]

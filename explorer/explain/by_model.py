@@ -1,11 +1,15 @@
-"""What a model adds to the reasons of a selection: the pixels that drive it."""
+"""What a model adds to the reasons of a selection: the pixels that drive it, and what lies along it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from explorer.capture import Model, load_model
+from explorer.capture.protocol import LayerInfo
 from explorer.explain import drivers as driving
+from explorer.explain import objectives
+from explorer.explain.maximised import Real
+from explorer.explain.real import strongest
 from explorer.explain.reasons import Reasons
 
 DRIVEN = 4
@@ -41,6 +45,18 @@ def with_drivers(found: Reasons, model: object, images: object = None) -> tuple[
         return replace(found, drivers_note=words, grown_note=words), None
     made = driving.drivers(opened, found.chosen, found.direction, inputs=inputs, images=shown)
     return replace(found, drivers=made, drivers_note=driving.words(made)), opened
+
+
+def furthest(found: Reasons, n: int) -> Real | None:
+    """The real pictures whose positions lie furthest along the selection's direction, on average.
+
+    None where the run keeps no pictures.
+    """
+    if found.run.picture(0) is None:
+        return None
+    shape = (*found.chosen.grid_shape[1:], len(found.channels))
+    asked = objectives.direction(LayerInfo(found.layer, "", shape), found.direction, "direction")
+    return strongest(found.run, found.layer, [asked], n)
 
 
 def _most_typical(found: Reasons) -> list[int]:

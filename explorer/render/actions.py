@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from explorer.errors import ExplorerError
-from explorer.render import exports_menu, motion
-from explorer.render.camera import Camera
-from explorer.render.layout import Layout
+from explorer.render import exports_menu
+from explorer.render.flying import Flying
+from explorer.render.layout import Layout, slice_at
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
 from explorer.render.maps_view import MapsView
@@ -23,55 +19,37 @@ from explorer.render.tools import SAYS
 from explorer.render.words import method_name
 
 PAUSE = 1.0  # seconds between two looks at a map that is still unfolding
-FLIGHT = 0.35  # seconds from one view to another
 
 
-@dataclass(frozen=True)
-class Flight:
-    """On the way from one view to another; `ends_open` where the last is the opening one."""
-
-    before: Camera
-    after: Camera
-    began: float
-    ends_open: bool
-
-
-class Actions:
+class Actions(Flying):
     """What a window does to its scene.
 
     Attributes:
-        scene: what is acted on.
         size: (width, height) of the window in pixels.
-        message: what was last said in passing.
         helping: whether the list of keys is shown.
         done: whether the window should close.
         tool: what a drag over the cloud does: "turn", "box", "lasso", "sphere" or "brush".
         how: what becomes of what was selected before: "replace", "add", "remove" or "keep".
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
-        flight: the way from one view to another, or None at rest.
         waiting: what takes long and is done once the window has said so, or None.
         maps: all maps of the picture over the window, or None.
         tell: shows the message at once, while something long is being done; a window sets it.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self.scene = scene
+        super().__init__(scene)
         self.size = size
-        self.message = ""
         self.helping = False
         self.done = False
         self.tool = "turn"
         self.how = "replace"
         self.visible = False
         self.making: Making | None = None
-        self.flight: Flight | None = None
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
         self.maps: MapsView | None = None
         self._announced = False
-        self._viewed = -1
-        self._preset = 0
         self._unfolded = (0, 0.0)
 
     @property
@@ -119,11 +97,6 @@ class Actions:
         """Light or dark."""
         self.scene.theme = "light" if self.scene.theme == "dark" else "dark"
 
-    def switch_flat(self) -> None:
-        """See the same map flat, or in space again."""
-        self.scene.flat = not self.scene.flat
-        self._preset = 0
-
     def switch_names(self) -> None:
         """Name classes at their centres, or not."""
         self.scene.named = not self.scene.named
@@ -156,76 +129,28 @@ class Actions:
     def _told(self, n: int) -> None:
         self.message = f"{count(n)} positions selected"
 
-    def reset(self) -> None:
-        """Back to the opening view."""
-        self._preset = 0
-        before = self.scene.view
-        self.scene.view = None
-        self.fly(before, self.scene.view, ends_open=True)
-
-    def fly(self, before: Camera, after: Camera, *, ends_open: bool = False) -> None:
-        """Go from one view to another in a moment, where frames are asked for meanwhile."""
-        self.flight = Flight(before, after, time.monotonic(), ends_open)
-
-    def _flown(self) -> bool:
-        """Go on with a flight; says whether there is one."""
-        flight = self.flight
-        if flight is None:
-            return False
-        part = (time.monotonic() - flight.began) / FLIGHT
-        if part >= 1:
-            self.scene.view = None if flight.ends_open else flight.after
-            self.flight = None
-        else:
-            eased = part * part * (3 - 2 * part)
-            self.scene.view = motion.between(flight.before, flight.after, eased)
-        return True
-
-    def preset(self) -> None:
-        """Look along the projection's axes in turn."""
-        place = self.layout.cloud
-        if self.scene.cloud.flat or not len(self.scene.cloud.points):
-            self.reset()
-            return
-        basis = np.array(motion.PRESETS[self._preset % 3], float)
-        before, after = self.scene.view, self.scene.views.along(basis, place.width / place.height)
-        self.scene.view = after
-        self.fly(before, after)
-        self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
-        self._preset += 1
-
-    def keep_view(self) -> None:
-        """Keep the view as it is."""
-        self._viewed = self.scene.keep_view()
-        self.message = f"view {self._viewed + 1} kept: , and . go through those that were"
-
-    def go_to_view(self, index: int) -> None:
-        """Fly to a kept view."""
-        before = self.scene.view
-        self.scene.go_to_view(index)
-        self._viewed = index
-        self.fly(before, self.scene.view)
-        self.message = f"view {index + 1} of {len(self.scene.kept_views)}"
-
-    def step_view(self, step: int) -> None:
-        """Fly to the next kept view, or the one before; after the last comes the first."""
-        n = len(self.scene.kept_views)
-        if not n:
-            self.message = "no view was kept yet: a keeps this one"
-            return
-        first = 0 if step > 0 else n - 1
-        self.go_to_view(first if self._viewed < 0 else (self._viewed + step) % n)
-
-    def forget_view(self, index: int) -> None:
-        """Drop a kept view."""
-        del self.scene.views.kept[index]
-        self._viewed = -1
-
     def step_slice(self, step: int) -> None:
         """Show another slice of a volume."""
         self.scene.state.next_slice(step)
         if len(self.scene.state.values.spatial) != 3:
             self.message = "this layer is no volume: it has no slices"
+
+    def slide(self, x: float) -> bool:
+        """The slider's knob is dragged to a pixel; says whether another slice is shown."""
+        before = self.scene.slice
+        self.scene.slice = slice_at(self.layout, x, self.scene.state.values.spatial[0])
+        return self.scene.slice != before
+
+    def leaf(self, steps: float, x: float, y: float) -> bool:
+        """The wheel over a volume's heatmaps or its slider goes through its slices."""
+        slider, state = self.layout.slider, self.scene.state
+        shown = self.scene.page(self.size, interactive=True).shown
+        over = slider is not None and (
+            slider.contains(x, y) or any(one.place.contains(x, y) for one in shown if one.cells is not None)
+        )
+        if over:
+            state.next_slice(-1 if steps > 0 else 1)
+        return over
 
     def stand_alone(self) -> None:
         """Show no second map."""
@@ -289,7 +214,7 @@ class Actions:
             self.guarded(does)
             return True
         self._announced = self.waiting is not None
-        flown, making = self._flown() or self._announced, self.making
+        flown, making = self.flown() or self._announced, self.making
         if making is None:
             return flown
         if not making.done:

@@ -76,7 +76,8 @@ class Twin(Scene):
         at = None if ours.focus is None else (ours.focus.image, *ours.focus.position)
         if at is not None and at != mine:
             place = moved(at, ours.values.grid_shape, theirs.values.grid_shape)
-            self._asked = theirs.look(*(place or (at[0],))) if place else None, at
+            # Of a whole picture there is no one position: only the picture is shown then.
+            self._asked = None if place is None else (theirs.look(*place), at)
         theirs.image = ours.image
 
     @property

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from explorer.render.blocks import Blocks
 from explorer.render.camera import Camera, core, spatial
 from explorer.render.colours import Theme
+from explorer.render.fineness import resized, spread, zoom_for
 from explorer.render.onscreen import OnScreen
 from explorer.render.shading import shade
 from explorer.render.stage import LARGEST, NEARER, SMALLEST, Sight, Stage
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from explorer.render.pixels import Pixels
 
 MOST_WHILE_MOVING = 60_000
-FINE_PIXELS = 14_000_000
-ROUGH_PIXELS = 640_000
 MANY, MOST = 50_000, 2_000_000  # points that are sorted by pixel for picks: fewer need it not, more take long
-FEW = 1000  # points that never crowd
 SIZES = (
     0.55,
     0.8,
@@ -137,6 +135,10 @@ class Cloud:
         if not rough:
             self._painted = key_of, look, done
         return done
+
+    def painted(self, camera: Camera, size: tuple[int, int], look: Look) -> bool:
+        """Whether the fine picture of this is there already."""
+        return self._painted is not None and self._painted[:2] == ((camera, size), look)
 
     def larger(self, camera: Camera, depth: NDArray[Any]) -> NDArray[np.float64]:
         """How much larger than `point_size` points are drawn at some depths, in radii: near ones are."""
@@ -293,35 +295,3 @@ def _ends(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     if not len(points):
         return np.zeros(3), np.zeros(3)
     return points.min(axis=0), points.max(axis=0)
-
-
-def spread(points: NDArray[np.float64], *, flat: bool) -> float:
-    """How evenly points (n, 3) fill a frame: 1 for one round cloud, less for small tight clusters."""
-    if len(points) < FEW:
-        return 1.0
-    some = points[:: -(-len(points) // 50_000)]
-    low, span = some.min(axis=0), np.ptp(some, axis=0)
-    cells = ((some - low) / np.where(span > 0, span, 1.0) * 47.999).astype(np.intp)
-    pairs = ((0, 1),) if flat else ((0, 1), (0, 2), (1, 2))
-    used = np.mean([len(np.unique(cells[:, a] * 48 + cells[:, b])) / 48**2 for a, b in pairs])
-    return float(np.clip(used / 0.3, 0.25, 1.0))
-
-
-def zoom_for(size: tuple[int, int], rough: bool) -> float:
-    """How much finer than the frame the cloud is rendered: twice for smooth edges, less when moving."""
-    pixels = size[0] * size[1]
-    if rough:
-        return min(1.0, math.sqrt(ROUGH_PIXELS / pixels))
-    return 2.0 if 4 * pixels <= FINE_PIXELS else 1.0
-
-
-def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bring a rendered picture to its size in the page."""
-    from PIL import Image
-
-    if picture.shape[:2] == (size[1], size[0]):
-        return picture
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    if picture.shape[1] == 2 * size[0] and picture.shape[0] == 2 * size[1]:
-        return np.asarray(image.reduce(2), np.uint8)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.uint8)

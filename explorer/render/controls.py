@@ -13,7 +13,6 @@ from explorer.render.actions import Actions
 from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
 from explorer.render.hover import Hover, draw_hover, draw_other, hovered, named_at
-from explorer.render.layout import slice_at
 from explorer.render.linked_scene import Scene
 from explorer.render.menus import SEARCHES, buttons, menu
 from explorer.render.state import State
@@ -95,7 +94,7 @@ class Controls(Actions):
             return
         if self.layout.slider is not None and self.layout.slider.contains(x, y):
             self._drag = "slice"
-            self._slide(x)
+            self.slide(x)
             return
         flat = self.scene.view.parallel_scale is not None
         where = self.scene.side(x, y)
@@ -117,7 +116,7 @@ class Controls(Actions):
             return False
         self._moved = True
         if self._drag == "slice":
-            return self._slide(x)
+            return self.slide(x)
         if self._drag == "select" and self._stroke is not None:
             self._stroke.add(x, y)
             return True
@@ -132,12 +131,6 @@ class Controls(Actions):
         elif self._drag == "zoom":
             self.scene.view = motion.zoom(view, float(np.exp(-2 * dy)))
         return self.moving
-
-    def _slide(self, x: float) -> bool:
-        """The slider's knob is dragged to a pixel; says whether another slice is shown."""
-        before = self.scene.slice
-        self.scene.slice = slice_at(self.layout, x, self.scene.state.values.spatial[0])
-        return self.scene.slice != before
 
     def _hover(self, x: float, y: float) -> bool:
         """Light up what is under the mouse; says whether that changed."""
@@ -262,22 +255,11 @@ class Controls(Actions):
             return self.maps.turn(-1 if steps > 0 else 1)
         place = self.scene.side(x, y).layout.cloud
         if not place.contains(x, y):
-            return self._leaf(steps, x, y)
+            return self.leaf(steps, x, y)
         at = (x - place.left - place.width / 2, y - place.top - place.height / 2)
         middle = (at[0] / place.height, at[1] / place.height)
         self.scene.view = motion.zoom(self.scene.view, 1.15**steps, middle)
         return True
-
-    def _leaf(self, steps: float, x: float, y: float) -> bool:
-        """The wheel over a volume's heatmaps or its slider goes through its slices."""
-        slider, state = self.layout.slider, self.scene.state
-        shown = self.scene.page(self.size, interactive=True).shown
-        over = slider is not None and (
-            slider.contains(x, y) or any(one.place.contains(x, y) for one in shown if one.cells is not None)
-        )
-        if over:
-            state.next_slice(-1 if steps > 0 else 1)
-        return over
 
     def key(self, name: str, text: str = "") -> bool:
         """A key went down, by VTK's name for it and the letter it gives; says whether it means something."""

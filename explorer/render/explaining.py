@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.errors import InputError
+from explorer.errors import ExplorerError, InputError
 from explorer.explain.by_model import with_drivers
 from explorer.explain.reasons import Reasons, reasons
 from explorer.explain.selected import choose
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.reduce.projection import Projection
 
-VARIANTS, LARGE = 3, 128 * 128
-"""Grown pictures, and pixels of an input from which one is enough: each takes as long as the first."""
+VARIANTS, REAL, SIDE = 3, 4, 128
+"""Grown pictures, real ones beside them, and pixels a side from which growing would take minutes."""
 SUFFIXES = (".html", ".htm", ".pdf")
 
 
@@ -133,22 +133,37 @@ def why(
 
 
 def _with_grown(found: Reasons, model: Model) -> Reasons:
-    """Add what the selection's direction grows into."""
+    """Add what the selection's direction grows into, beside the strongest real pictures."""
+    from explorer.explain.by_model import furthest
     from explorer.maximize import maximize
 
     if not found.direction.any():
         return replace(
             found, grown_note="The selection has no direction of its own: its mean is that of all."
         )
-    small = math.prod((model.input_shape or (LARGE,))[:2]) <= LARGE
+    size = _smaller(model, found.layer)
+    large = size is None and math.prod((model.input_shape or (0,))[:2]) > SIDE**2
     grown = maximize(
         model,
         layer=found.layer,
         directions={"the selection's direction": found.direction},
-        images=found.run,
-        variants=VARIANTS if small else 1,
+        size=size,
+        variants=1 if large else VARIANTS,
     )
+    grown = replace(grown, real=furthest(found, REAL))
     return replace(found, grown=grown, grown_note=grown_words(grown))
+
+
+def _smaller(model: Model, layer: str) -> tuple[int, int] | None:
+    """A smaller size than the model's own, where it takes one: each step takes as long as it has pixels."""
+    shape = model.input_shape
+    if shape is None or math.prod(shape[:2]) <= SIDE**2:
+        return None
+    try:
+        model.find_layers([layer], (SIDE, SIDE, shape[2]))
+    except ExplorerError:
+        return None
+    return SIDE, SIDE
 
 
 def grown_words(grown: Maximised) -> str:
@@ -158,8 +173,8 @@ def grown_words(grown: Maximised) -> str:
     return (
         f"From noise, {count(steps)} steps of ascent in {begun} towards whatever takes all positions of a "
         "picture furthest along the selection's direction, on average; beside it the real pictures that lie "
-        "furthest along it. A grown picture shows what the layer looks for in this direction, exaggerated: it "
-        "need not look like anything that occurs."
+        "furthest along it. A grown picture shows what the layer looks for in this direction, exaggerated; "
+        "it need not look like anything that occurs."
     )
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer.render.clipboard import copy_text
 from explorer.render.exporting import GROUP, Options
 from explorer.render.text import count, plural
 from explorer.render.widgets import Item
@@ -58,6 +59,7 @@ def items(controls: Actions) -> list[Item]:
             lines.insert(1, Item(" × ".join(map(str, LARGE)), large, detail=".png"))
         if title == "What is shown":
             lines.append(Item("Camera", partial(camera, controls), detail=".json"))
+            lines.append(Item("Copy the lines of Python", partial(copy_code, controls), detail="clipboard"))
         found += [Item(title, None), *lines] if lines else []
     found.append(Item(f"Selection: {plural(n, 'position')}", None))
     found += [_item(controls, words, kind) for kind, words in CHOSEN.items() if n and kind in known]
@@ -123,6 +125,15 @@ def why(controls: Actions, suffix: str = ".html") -> None:
 def camera(controls: Actions) -> None:
     """Write the camera into the current folder."""
     controls.message = f"saved {controls.scene.save_camera(free_name(stem(controls) + '-camera', '.json'))}"
+
+
+def copy_code(controls: Actions) -> None:
+    """Put lines of Python that show this into the clipboard; where that cannot be, into a file."""
+    if copy_text(controls.scene.code()):
+        controls.message = "copied: paste them into a notebook or a script"
+        return
+    write(controls, "py")
+    controls.message += ": no program for the clipboard here (wl-copy, xclip, xsel)"
 
 
 def stem(controls: Actions) -> str:

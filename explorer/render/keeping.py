@@ -105,11 +105,11 @@ class Keeping:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: not a saved state ({first_line(error)})") from None
-        before = self.to_dict(), self.projection
+        before = self.to_dict(), self.projection, self.beside
         try:
             self._restore(content)
         except (ExplorerError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            self.projection = before[1]
+            self.projection, self.beside = before[1:]
             self._restore(before[0])
             words = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
             raise InputError(f"{path}: not a state of this run ({words}); `save_state` writes one") from None

@@ -10,6 +10,7 @@ from explorer.errors import InputError
 
 SMALLEST = (640, 480)
 LARGEST = (16384, 16384)
+COMPACT = 1.3
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,9 @@ def _column(
     for rows, columns in ((2, 2), (4, 1), (1, 4)):
         most = (wide - (columns - 1) * gap) / columns, tall / rows - caption - foot
         w = max(24.0, min(most[0], most[1] * aspect))
-        shapes.append((w * w / aspect, rows, columns, int(w), max(12, int(w / aspect))))
+        # Two by two leaves the cloud most room: another arrangement must be worth it.
+        worth = w * w / aspect * (COMPACT if rows == columns else 1.0)
+        shapes.append((worth, rows, columns, int(w), max(12, int(w / aspect))))
     _, rows, columns, w, h = max(shapes, key=lambda shape: (shape[0], shape[1] == 2))
     across = max(columns * w + (columns - 1) * gap, min(px(450), wide))
     left = width - margin - across

@@ -209,7 +209,7 @@ def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: st
     draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
     face = font(px(13))
     room = min(width(words, face), place.width - px(80))
-    left, top = place.left + px(28), place.top + px(6)
+    left, top = place.left + px(28), place.top + px(6 if layout.second is None else 28)
     rounded(canvas, (left, top, room + px(28), px(32)), px(6), fill=theme.text)
     write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
 

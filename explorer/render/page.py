@@ -13,12 +13,13 @@ from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
 from explorer.render.drawing import Box, Cells, Raster, Shape, drawing_of
 from explorer.render.heatmap import drawn, heatmap, outline, outline_field, outline_mask, overlay, resize
+from explorer.render.info_box import draw_info
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
 from explorer.render.signals import draw_curve
 from explorer.render.strip_drawing import draw_strips
 from explorer.render.strips import Strip
-from explorer.render.text import disc, font, rounded, width, write
+from explorer.render.text import font, width, write
 from explorer.render.words import Header, Info
 
 if TYPE_CHECKING:
@@ -111,16 +112,17 @@ def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Con
         if content.cell is not None:
             outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
     if content.field is not None and content.panels:
-        # Over the picture; where none was kept over the first map, which covers the same.
-        drawn_on = next((one for one in shown if one.cells is not None or one is shown[0]), None)
-        if drawn_on is not None and not content.panels[shown.index(drawn_on)].note:
-            outline_field(draw, drawn_on.place, content.field, theme, thick=layout.px(2))
+        # Over the picture; where there is none over the first map, which covers the same.
+        first = content.panels[0]
+        index = 1 if first.note or first.level is not None else 0
+        if not content.panels[index].note:
+            outline_field(draw, shown[index].place, content.field, theme, thick=layout.px(2))
     entries = legends.draw_legend(canvas, layout, theme, legend=content.legend)
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
         links = draw_strips(canvas, layout, theme, strips=content.strips)
     if layout.info is not None:
-        _info(canvas, layout, theme, info=content.info, place=layout.info)
+        draw_info(canvas, layout, theme, info=content.info, place=layout.info)
     return Page(np.zeros((0, 0, 3), np.uint8), layout, shown, links, entries)
 
 
@@ -156,6 +158,10 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
     else:
         picture = _picture(panel, (place.width, place.height), theme)
         canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    if panel.level is not None:
+        y, thick = place.top + panel.level * place.height, layout.px(1)
+        draw.rectangle((place.left, y - 2 * thick, place.right - 1, y + 2 * thick), fill=(10, 12, 14))
+        draw.rectangle((place.left, y - thick, place.right - 1, y + thick), fill=theme.accent)
     _below(canvas, layout, theme, panel=panel, square=square)
     return Shown(place, panel.cells)
 
@@ -270,39 +276,3 @@ def _sharp(panel: Panel, place: Rect, theme: Theme) -> Shape:
         return Cells(box, grid)
     larger = grid.shape[0] > place.height or grid.shape[1] > place.width
     return Raster(box, grid, smooth=larger)
-
-
-def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, place: Rect) -> None:
-    """Draw the box that says what is selected: a heading, then names and values in two columns."""
-    from PIL import ImageDraw
-
-    draw, px = ImageDraw.Draw(canvas), layout.px
-    rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
-    inner, step = place.left + px(16), px(21)
-    room = place.width - px(32)
-    strong, plain = font(px(14), "Bold"), font(px(12))
-    y = place.top + px(27)
-    if info.marked:
-        r = 6 * layout.scale
-        disc(canvas, (inner + r, y - px(5)), r, colour=theme.accent, hollow=r - 2.2 * layout.scale)
-    shift = px(20) if info.marked else 0
-    write(draw, (inner + shift, y), info.heading, face=strong, fill=theme.text, limit=room - shift)
-    lines = max(0, (place.bottom - y - px(10)) // step - bool(info.foot))
-    half = room // 2
-    names = max((width(name, plain) for name, _ in info.rows), default=0) + px(12)
-    slot = 0
-    for name, value in info.rows:
-        wide = width(value, plain) > half - names - px(8)  # then it has a line for itself
-        slot += slot % 2 if wide else 0
-        if slot >= 2 * lines:
-            break
-        x = inner + (half + px(8)) * (slot % 2)
-        base = y + step * (1 + slot // 2) + px(3)
-        limit = (room if wide else half) - names - px(8)
-        write(draw, (x, base), name, face=plain, fill=theme.muted)
-        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=limit)
-        slot += 2 if wide else 1
-    if info.foot:
-        colour = theme.warning if info.warns else theme.muted
-        at = (inner, place.bottom - px(14))
-        write(draw, at, info.foot, face=plain, fill=colour, limit=room)

@@ -33,6 +33,7 @@ class Panel:
         note: words shown in place of a picture.
         aspect: width over height of what the grid is laid over; None for as many pixels as positions.
         curve: whether the values, (1, n), are drawn as a curve.
+        level: how far down a line lies across the picture, from 0 to 1; None for none.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Panel:
     note: str = ""
     aspect: float | None = None
     curve: bool = False
+    level: float | None = None
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
@@ -62,6 +64,8 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         curves = tuple(replace(one, curve=one.values is not None, under=None) for one in maps)
         first = _channels(state, theme, values) if picture is None else _image(state, picture)
         return first, curves[0], curves[1], curves[2]
+    if len(state.values.spatial) == 3 and picture is None:
+        return _across(state, theme, values), maps[0], maps[1], maps[2]
     aspect = None if picture is None else picture.shape[1] / picture.shape[0]
     laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
     return _image(state, picture), laid[0], laid[1], laid[2]
@@ -72,10 +76,7 @@ def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
     label = state.label(state.image)
     title, detail = state.run.image_names[state.image], "" if label is None else f"label {label}"
     if picture is None:
-        words = "no picture was kept with these activations"
-        if len(state.values.spatial) == 3:
-            words = "a volume has no one picture: the maps show a slice of it"
-        return Panel(title, detail, note=words)
+        return Panel(title, detail, note="no picture was kept with these activations")
     return Panel(title, detail, cells=cells(state), colours=picture)
 
 
@@ -91,11 +92,21 @@ def _channels(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     )
 
 
+def _across(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """A volume cut across its slices, in place of a picture: its norm, and where the shown slice lies."""
+    (deep, rows, _), at = state.values.spatial, state.focus
+    row = rows // 2 if at is None or at.image != state.image else at.position[1]
+    cut = length(values[:, row])
+    title = state.run.image_names[state.image]
+    level = (state.cut + 0.5) / deep
+    return Panel(title, f"slices at row {row}", values=cut, scale=scale_of(cut, theme.name), level=level)
+
+
 def _slice(state: State) -> str:
     """Which slice of a volume a map shows."""
     if len(state.values.spatial) != 3:
         return ""
-    return f"slice {state.cut} of {state.values.spatial[0]}"
+    return f"slice {state.cut}"
 
 
 def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[np.uint8] | None) -> Panel:

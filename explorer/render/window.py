@@ -17,6 +17,7 @@ from explorer.render.layout import SMALLEST
 from explorer.render.linked_scene import Scene
 from explorer.render.offscreen import NEEDS, has_screen
 from explorer.render.paper import SIZE
+from explorer.render.text import plural
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +28,7 @@ NO_SCREEN = (
 )
 TICK = 15  # milliseconds between looks at whether to draw
 LATE, SETTLED = 0.05, 0.18  # seconds until a busy window draws anyway, and until a fine picture
+LONG = 0.5  # seconds from which on a picture is announced, and a coarse one comes before it
 
 
 class Window:
@@ -61,6 +63,7 @@ class Window:
         self._last: Image.Image | None = None
         self._drawn = 0.0
         self._rough_until = 0.0
+        self._took = 0.0  # seconds that the last fine picture of the points took
         self.controls.tell = self._say
         self._listen()
 
@@ -144,6 +147,8 @@ class Window:
             self._stale = True
         if self._stale:
             rough = self.controls.moving or now < self._rough_until
+            # Where all points take long, some of them show at once what was asked for.
+            rough = rough or (self._took > LONG and bool(self._unpainted()))
             self._draw(rough=rough)
             self._stale, self._drawn = False, time.monotonic()
             self._coarse = rough
@@ -168,12 +173,32 @@ class Window:
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen; before what takes long, say so on the last one."""
         words = self.controls.scene.pending()
+        points = 0 if rough else self._unpainted()
+        if points and self._took > LONG:
+            words = words or f"drawing {plural(points, 'point')} …"
         if words:
             self._say(words)
+        began = time.monotonic()
         self._last = self.controls.picture(rough=rough)
+        if points:
+            self._took = time.monotonic() - began
         if self._window.GetWindowName() != (title := _title(self.controls.scene)):
             self._window.SetWindowName(title)
         self._blit(self._last)
+
+    def _unpainted(self) -> int:
+        """How many points a fine picture has to draw: none where it is there from the last time."""
+        scene, n = self.controls.scene, 0
+        if self._last is None or scene.pending():
+            return len(scene.cloud.points)
+        if scene.twin is not None:
+            scene.twin.mirror()
+        for one in (scene, scene.twin):
+            if one is not None:
+                place = one.layout.cloud
+                found = one.cloud.painted(one.view, (place.width, place.height), one.look())
+                n += 0 if found else len(one.cloud.points)
+        return n
 
     def _say(self, words: str = "") -> None:
         """Show a message, or the one that there is, over the last picture at once."""

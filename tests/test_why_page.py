@@ -14,6 +14,8 @@ from explorer.capture.model import Model
 from explorer.cli import main
 from explorer.errors import InputError
 from explorer.explain import drivers as driving
+from explorer.explain.by_model import with_drivers
+from explorer.explain.reasons import reasons
 from explorer.explain.selected import choose
 from explorer.render.controls import Controls
 from explorer.render.explaining import Why
@@ -195,7 +197,8 @@ def test_driving_pixels_add_up_and_lie_in_what_the_positions_see(
     model, run = digits
     selected = np.zeros(run.grid_shape("block2"), bool)
     selected[4, 2, 5], selected[9, 5:7, 1] = True, True
-    found = explorer.why(run, selected, model=model)
+    found, opened = with_drivers(reasons(run, choose(run, selected)), model)
+    assert opened is model
     assert {one.image for one in found.drivers} == {4, 9}
     for one in found.drivers:
         seen = np.zeros((32, 32), bool)
@@ -212,7 +215,30 @@ def test_driving_pixels_add_up_and_lie_in_what_the_positions_see(
         empty = model.adapter.capture(blank, ["block2"])["block2"].values[0][selected[one.image]]
         expected = (values.mean(axis=0) - empty.astype(np.float64).mean(axis=0)) @ found.direction
         assert one.projection == pytest.approx(expected, rel=1e-3, abs=1e-4)
-    assert "integrated gradients" in found.html()
+    assert "integrated gradients" in found.drivers_note
+
+
+@pytest.mark.slow
+def test_the_direction_grows_into_a_picture_that_lies_further_than_any_real_one(
+    digits: tuple[Model, explorer.Run],
+) -> None:
+    model, run = digits
+    layer = run.read("block2").astype(np.float64)
+    best = layer[..., 5].reshape(-1).argsort()[-400:]
+    selected = np.zeros(layer[..., 5].size, bool)
+    selected[best] = True
+    found = explorer.why(run, selected.reshape(layer.shape[:-1]), model=model)
+    assert found.grown is not None
+    assert found.grown.real is not None
+    along = (layer @ found.direction).mean(axis=(1, 2))
+    np.testing.assert_allclose(found.grown.real.values[0], np.sort(along)[::-1][:4], rtol=1e-4)
+    assert found.grown.real.images[0, 0] == along.argmax()
+    inputs = found.grown.pictures[0]
+    assert inputs.shape[0] == found.grown.reached.shape[1] == 3
+    assert found.grown.reached.max() > along.max()
+    text = found.html()
+    for words in ("grown: ", "real: ", "steps of ascent", "integrated gradients"):
+        assert words in text
 
 
 def test_inputs_are_made_anew_from_the_pictures_where_files_are_gone(

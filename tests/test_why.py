@@ -149,6 +149,11 @@ def test_what_cannot_be_explained_is_told(
         explorer.why(run, selection, layer)
 
 
+def test_what_is_no_run_is_told() -> None:
+    with pytest.raises(InputError, match="open one with"):
+        explorer.why(object(), np.ones((2, 2, 2), bool))  # type: ignore[arg-type]
+
+
 def test_an_unknown_layer_is_told(run: explorer.Run) -> None:
     with pytest.raises(LayerError, match="did you mean block"):
         explorer.why(run, np.ones((24, 6, 6), bool), "blok")

@@ -116,6 +116,8 @@ def why(
         InputError: an empty selection, one of another run or grid, or a model that answers otherwise.
         LayerError: the run has no such layer.
     """
+    if not hasattr(run, "manifest") or not hasattr(run, "receptive_field"):
+        raise InputError(f"{run!r:.60}: a selection is explained of a run; open one with explorer.open_run")
     if projection is not None:
         if layer not in (None, projection.layer):
             raise InputError(f"layer {layer}: the projection is of {projection.layer}")
@@ -169,12 +171,13 @@ def _smaller(model: Model, layer: str) -> tuple[int, int] | None:
 def grown_words(grown: Maximised) -> str:
     """How pictures were grown, for a caption."""
     steps, kind = grown.settings["steps"], grown.settings["parametrisation"]
+    tall, wide = grown.settings["size"]
     begun = "frequencies" if kind == "fourier" else "pixels"
     return (
-        f"From noise, {count(steps)} steps of ascent in {begun} towards whatever takes all positions of a "
-        "picture furthest along the selection's direction, on average; beside it the real pictures that lie "
-        "furthest along it. A grown picture shows what the layer looks for in this direction, exaggerated; "
-        "it need not look like anything that occurs."
+        f"From noise of {wide} × {tall} pixels, {count(steps)} steps of ascent in {begun} towards whatever "
+        "takes all positions of a picture furthest along the selection's direction, on average; beside it the "
+        "real pictures that lie furthest along it. A grown picture shows what the layer looks for in this "
+        "direction, exaggerated; it need not look like anything that occurs."
     )
 
 

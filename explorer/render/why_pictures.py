@@ -209,9 +209,9 @@ def grown(found: Reasons) -> Row | None:
     one = found.grown
     if one is None:
         return None
+    order, shown = np.argsort(-one.reached[0], kind="stable").tolist(), one.shown()[0]
     drawn = [
-        Picture(_enlarged(picture), f"grown: {number(float(reached))}", "")
-        for picture, reached in zip(one.shown()[0], one.reached[0], strict=True)
+        Picture(_enlarged(shown[place]), f"grown: {number(float(one.reached[0, place]))}") for place in order
     ]
     if one.real is not None:
         real = zip(one.real.pictures[0], one.real.values[0], one.real.images[0], strict=True)

@@ -20,13 +20,14 @@ from .jaxpr_capture import FIRST, LAST, Tracer
 from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
 from .limits import first_line
+from .random_weights import RandomWeights
 from .tree_weights import count_below, fitted_tree, flatten_tree, read_weights, tree_digest
 from .weights import Flat
 
 STATE = "state"
 
 
-class EquinoxModule:
+class EquinoxModule(RandomWeights):
     """A module, with its state where it has one; neither of them is ever modified.
 
     The module is put into inference mode and mapped over the batch.

@@ -18,6 +18,7 @@ from .jaxpr_capture import Tracer
 from .jaxpr_tags import Tag, mark
 from .jit_capture import JitCapture, named_errors, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .tree_weights import count_below, flatten_tree, read_weights
 from .weights import Flat, Leaf, WeightPath, digest, fit, nest
 
@@ -29,7 +30,7 @@ Place = tuple[str, str, str]
 """Collection, module's name, and the name of one of its arrays."""
 
 
-class HaikuFunction:
+class HaikuFunction(RandomWeights):
     """What `hk.transform` or `hk.transform_with_state` made, with its params and state.
 
     Modules have the names that Haiku gives them, such as "res_net/~/initial_conv". Nothing of the

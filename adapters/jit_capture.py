@@ -150,17 +150,17 @@ class JitCapture:
 
         key = (layer.key, None if inner is None else inner.key, guided)
         if key not in self._derived:
-            if inner is None and not guided:
-                forward = self.compiled((layer.key,))
+            keys = (layer.key,) if inner is None else (layer.key, inner.key)
+            names = (self._model, layer.info.name, None if inner is None else inner.info.name)
+            forward = self.compiled(keys)
 
-                def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
-                    (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)
-                    return back([cotangent.astype(values.dtype)])[0]
-            else:
-                names = (layer.info.name, None if inner is None else inner.info.name)
-                keys = (layer.key,) if inner is None else (layer.key, inner.key)
-                derived = inner_derivative(self.compiled(keys), (self._model, *names), guided=guided)
-            self._derived[key] = jax.jit(derived)
+            def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
+                (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)
+                return back([cotangent.astype(values.dtype)])[0]
+
+            is_plain = inner is None and not guided
+            within = inner_derivative(forward, names, guided=guided)
+            self._derived[key] = jax.jit(derived if is_plain else within)
         return self._derived[key]
 
     @staticmethod

@@ -22,12 +22,13 @@ from .jit_layers import Answer
 from .keras_files import clean_copy, clean_h5
 from .keras_recorder import marking_layers, takes_training
 from .limits import first_line
+from .random_weights import RandomWeights
 from .weights import Flat, digest
 
 H5 = (".h5", ".hdf5")
 
 
-class KerasModel:
+class KerasModel(RandomWeights):
     """A Keras model with one input; it is never modified.
 
     Attributes:
@@ -115,6 +116,13 @@ class KerasModel:
         return self._jit.gradient(
             self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
+
+    def _flat_weights(self) -> tuple[list[tuple[str, ...]], list[Any], Any]:
+        """The path of every weight, the weights, and what puts them together again."""
+        import jax
+
+        paths = [tuple(variable.path.split("/")) for variable in self._variables]
+        return paths, list(self._weights), jax.tree.structure(self._weights)
 
     def _own_shape(self) -> tuple[int, ...] | None:
         """(*spatial, channels) of an input where the model has fixed it."""

@@ -44,6 +44,14 @@ class Forward(Protocol):
         """
         ...
 
+    def named_weights(self) -> dict[tuple[str, ...], NDArray[Any]]:
+        """Them by path, as arrays."""
+        ...
+
+    def with_weights(self, weights: Mapping[tuple[str, ...], NDArray[Any]]) -> Self:
+        """A copy of the model in which these are others."""
+        ...
+
     def twin(self) -> Self | None:
         """The same model on the device "meta", where nothing is computed; None without one."""
         ...

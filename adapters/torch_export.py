@@ -7,14 +7,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from explorer.errors import ModelError
 
 from .limits import DAMAGE, first_line
 from .torch_archive import SCALARS, Archive, read_archive
 from .torch_forward import Edit, Part, Visit
 from .torch_graph import checked_steps, written
-from .torch_weights import to_torch
-from .weights import digest
+from .torch_weights import to_numpy, to_torch
+from .weights import WeightPath, digest
 
 MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 
@@ -83,6 +85,17 @@ class ProgramForward:
     def weights(self) -> list[Any]:
         """Every parameter, buffer and constant."""
         return list(self._weights.values())
+
+    def named_weights(self) -> dict[WeightPath, NDArray[Any]]:
+        """The weights by path, as arrays."""
+        return {tuple(name.split(".")): to_numpy(weight) for name, weight in self._weights.items()}
+
+    def with_weights(self, weights: Mapping[WeightPath, NDArray[Any]]) -> ProgramForward:
+        """The same program in which these weights are others."""
+        made = object.__new__(ProgramForward)
+        made.__dict__ |= self.__dict__
+        made._weights = self._weights | {".".join(path): to_torch(array) for path, array in weights.items()}
+        return made
 
     def twin(self) -> ProgramForward:
         """The same program on the device "meta", where nothing is computed."""

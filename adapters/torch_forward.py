@@ -7,8 +7,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
+from explorer.errors import ModelError
+
 from .inference import call_arguments
-from .torch_weights import copied, like
+from .limits import first_line
+from .torch_weights import arrays, copied, like, state_of, to_torch
+from .weights import WeightPath
 
 CHANNELS_FIRST = frozenset(
     {"_ConvNd", "_NormBase", "GroupNorm", "LocalResponseNorm", "Upsample", "PixelShuffle", "PixelUnshuffle"}
@@ -90,6 +96,28 @@ class ModuleForward:
     def weights(self) -> list[Any]:
         """Every parameter and buffer."""
         return [*self.module.parameters(), *self.module.buffers()]
+
+    def named_weights(self) -> dict[WeightPath, NDArray[Any]]:
+        """The weights of the module's state by path, as arrays."""
+        return arrays(state_of(self.module))
+
+    def with_weights(self, weights: Mapping[WeightPath, NDArray[Any]]) -> ModuleForward:
+        """A copy of the module in which these weights are others.
+
+        Raises:
+            ModelError: the module cannot be copied.
+        """
+        state = state_of(self.module)
+        made = {id(state[path]): like(state[path], to_torch(weights[path])) for path in weights}
+        other = object.__new__(ModuleForward)
+        other.__dict__ |= self.__dict__
+        try:
+            other.module = copied(self.module, {key: value.to(self.device) for key, value in made.items()})
+        except Exception as error:  # the copying of a user's module may fail in any way
+            raise ModelError(
+                f"{type(self.module).__name__}: cannot be copied: {first_line(error)}"
+            ) from error
+        return other
 
     def twin(self) -> ModuleForward | None:
         """A copy of the module that knows shapes alone and computes nothing; None if it can't be copied."""

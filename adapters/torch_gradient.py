@@ -145,15 +145,15 @@ def _with(answer: Any, place: tuple[str, ...], tensor: Any) -> Any:
     if not place:
         return tensor
     first, rest = place[0], place[1:]
+    kind: Any = type(answer)
     if isinstance(answer, Mapping):
-        made: Any = dict(answer)
         key = next(key for key in answer if str(key) == first)
-        made[key] = _with(answer[key], rest, tensor)
-        return made if type(answer) is dict else type(answer)(made)
-    if isinstance(answer, tuple) and hasattr(answer, "_fields"):
+        made = {**answer, key: _with(answer[key], rest, tensor)}
+        return made if kind is dict else kind(made)
+    if hasattr(answer, "_replace"):  # a named tuple
         return answer._replace(**{first: _with(getattr(answer, first), rest, tensor)})
     if is_dataclass(answer) and not isinstance(answer, type):
         return replace(answer, **{first: _with(getattr(answer, first), rest, tensor)})
     items = list(answer)
     items[int(first)] = _with(items[int(first)], rest, tensor)
-    return type(answer)(items)
+    return kind(items)

@@ -8,6 +8,7 @@
 """
 
 from explorer.activations import Activations
+from explorer.atlas import atlas
 from explorer.capture import Model, Run, capture, load_model, open_run
 from explorer.errors import (
     CheckpointError,
@@ -38,8 +39,9 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, saliency_page, scene, why
+from explorer.render import grid, saliency_page, scene, sheet, why
 from explorer.samples import Samples, flatten
+from explorer.tracking import Watch, log_run, watch
 
 __all__ = [
     "Activations",
@@ -60,7 +62,9 @@ __all__ = [
     "RunError",
     "Saliency",
     "Samples",
+    "Watch",
     "align",
+    "atlas",
     "capture",
     "compare",
     "explore",
@@ -69,6 +73,7 @@ __all__ = [
     "load_model",
     "load_projection",
     "load_rgb",
+    "log_run",
     "maximize",
     "movement",
     "open_run",
@@ -80,5 +85,7 @@ __all__ = [
     "saliency_page",
     "saved_projections",
     "scene",
+    "sheet",
+    "watch",
     "why",
 ]

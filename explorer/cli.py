@@ -9,7 +9,16 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, maximizing, publishing, reporting, showing
+from explorer.commands import (
+    comparing,
+    explaining,
+    making,
+    maximizing,
+    publishing,
+    reporting,
+    showing,
+    tracking,
+)
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -42,6 +51,8 @@ for command in (
     explaining.saliency,
     publishing.export,
     maximizing.maximize,
+    maximizing.atlas,
+    tracking.log,
     comparing.parity,
     making.doctor,
 ):

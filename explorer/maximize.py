@@ -1,4 +1,4 @@
-"""maximize(): pictures that a channel, a class or a direction answers to most, beside the strongest real ones."""
+"""maximize(): pictures that a channel, a class or a direction answers to most, beside real ones."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def maximize(
     model = model if isinstance(model, Model) else load_model(model)
     if not isinstance(model.adapter, Differentiable):
         raise ModelError(
-            f"{model.name}: the adapter {model.adapter_name} has no gradients, which maximising needs; open the "
-            "network in JAX, Flax, Equinox, Haiku, Keras or PyTorch"
+            f"{model.name}: the adapter {model.adapter_name} has no gradients, which maximising needs; open "
+            "the network in JAX, Flax, Equinox, Haiku, Keras or PyTorch"
         )
     _check(steps=steps, variants=variants, rate=rate, decay=decay, diversity=diversity)
     canvas = _canvas(model, size, bounds, parametrisation)
@@ -133,11 +133,9 @@ def maximize(
 def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float) -> None:
     if steps < 1 or variants < 1:
         raise InputError(f"steps = {steps}, variants = {variants}: expected at least 1")
-    for name, value, most in (
-        ("rate", rate, 10.0),
-        ("decay", decay, 1 / rate),
-        ("diversity", diversity, 1e3),
-    ):
+    if not 0 < rate <= 10:
+        raise InputError(f"rate = {rate:g}, expected more than 0, and 10 at most")
+    for name, value, most in (("decay", decay, 1 / rate), ("diversity", diversity, 1e3)):
         if not 0 <= value <= most:
             raise InputError(f"{name} = {value:g}, expected 0 to {most:g}")
 

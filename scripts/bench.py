@@ -20,7 +20,9 @@ from benchmarks import (
     against_forward,
     against_grids,
     against_loop,
+    against_maximize,
     against_pca,
+    against_training,
     against_tsne,
     against_umap,
     against_viewer,
@@ -51,6 +53,8 @@ CONTESTS: dict[str, Contest] = {
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "maximize": against_maximize.together,
+    "watch": against_training.watched,
     "viewer": against_viewer.at_a_million,
 }
 

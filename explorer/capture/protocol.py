@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -99,6 +99,8 @@ class Adapter(Protocol):
     none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
     table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
     one name.
+    `renewed(source) -> Self | None` is the same model with other weights, without compiling anew, for a
+    model that is watched while it is trained: the model after a step, or its weights.
     An adapter of a framework with derivatives has a method `gradient`, see `Differentiable`.
     """
 
@@ -127,6 +129,23 @@ class Adapter(Protocol):
 
         Raises:
             LayerError: a layer that the model does not have.
+        """
+        ...
+
+
+@runtime_checkable
+class Randomisable(Protocol):
+    """An adapter whose model can be had with other weights, for the model-randomisation check."""
+
+    def weight_groups(self) -> tuple[str, ...]:
+        """Parts of the model with weights of two or more axes, named as its layers are."""
+        ...
+
+    def with_random(self, groups: Collection[str], seed: int) -> Adapter:
+        """The same model with the weights of these parts drawn anew; the model itself stays as it is.
+
+        Each weight of two or more axes is drawn from a normal distribution of its own mean and deviation;
+        biases, scales and running statistics stay.
         """
         ...
 

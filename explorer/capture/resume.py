@@ -137,9 +137,17 @@ def existing(root: Path, identity: str) -> dict[str, Any] | None:
     if manifest["identity"] != identity:
         raise RunError(
             f"{root}: holds a capture of another model, other images or other preprocessing; "
-            "choose another folder, or overwrite it"
+            "choose another folder (--out), or overwrite it (--overwrite)"
         )
     return manifest
+
+
+def holds_other(root: Path, identity: str) -> bool:
+    """Whether there is anything but a capture that this one could go on with."""
+    try:
+        return root.exists() and existing(root, identity) is None
+    except RunError:
+        return True
 
 
 def resumed(root: Path, identity: str, layers: list[str]) -> State | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError
+from explorer.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,6 +80,26 @@ def find_beside(run: Run, shown: Projection, name: str | None) -> Projection | N
     if (layer, method) == (shown.layer, shown.method):
         raise InputError(f"--beside {name}: that map is shown already; name another method or layer")
     return find_projection(run, layer, method, shown.n_components)
+
+
+def captured(folder: Path) -> Path:
+    """A run folder: the one that is given, or the one in runs/ made of TensorBoard's embeddings."""
+    from explorer.tracking.log_folder import configs_in
+
+    if (folder / "manifest.json").exists() or not configs_in(folder):
+        return folder
+    from explorer.capture import capture, load_model
+
+    model = load_model(folder)
+    made = Path("runs", model.name)
+    names = [info.name for info in model.layers()]
+    try:
+        capture(model, layers=names, out=made)
+        print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    except RunError:
+        capture(model, layers=names, out=made, overwrite=True)
+        print(f"{folder}: embeddings of TensorBoard that have changed; the run {made} is made anew")
+    return made
 
 
 def only_layer(run: Run) -> str:

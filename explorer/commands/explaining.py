@@ -45,8 +45,7 @@ def saliency(
     """Draw which pixels of a picture drive a class, a channel, a position, or a selection of positions.
 
     Examples: activation-explorer saliency model.toml cat.png --out map.png,
-    activation-explorer saliency model.toml images/ --method grad-cam --method integrated-gradients --class cat
-    --out maps.pdf,
+    activation-explorer saliency model.toml images/ --method grad-cam --method occlusion --out maps.pdf,
     activation-explorer saliency model.toml images/ --layer block2 --selection chosen.npz --out why.png
 
     Args:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from explorer.commands.arguments import Flag, Layer, Theme, picture_size, read_array
+from explorer.commands.arguments import (
+    Flag,
+    Kept,
+    Layer,
+    Theme,
+    find_projection,
+    only_layer,
+    picture_size,
+    read_array,
+)
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,8 +66,7 @@ def maximize(
         position: row,column on the layer's grid: ask for single neurons there.
         class_: name or number of a class; may be given several times.
         direction: an .npy of a vector (channels,) or several (n, channels) to go along.
-        component: a principal component of the layer in --run, counted from 1, both ways; may be given several
-            times.
+        component: a principal component of the layer in --run, from 1, both ways; may be given several times.
         selection: positions saved in the viewer (.csv, .npz) from --run; their mean, less that of all, is
             the direction.
         run: a run folder that has the layer.
@@ -190,3 +198,44 @@ def _mean(run: Run, layer: str, selection: Path) -> Any:
         total = total + rows.reshape(-1, rows.shape[-1]).sum(axis=0)
         chosen = chosen + rows[masks[image]].sum(axis=0)
     return chosen / masks.sum() - total / masks.size
+
+
+def atlas(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    layer: Layer = None,
+    method: Kept | None = None,
+    cells: int | None = None,
+    least: int = 5,
+    model: Path | None = None,
+    theme: Theme = "light",
+) -> None:
+    """Draw the whole data set's positions as an atlas: each part of a map by what is typical there.
+
+    Takes the newest 2D map of the layer that fits, or makes a UMAP.
+
+    Example: activation-explorer atlas runs/first --layer block5 --out atlas.png
+
+    Args:
+        run: a run folder.
+        out: the sheet, .png, .jpg, .svg or .pdf.
+        layer: the layer; may be left out when the run has one.
+        method: take a map by this method.
+        cells: along the longer side; by default as many as the number of positions carries.
+        least: positions that a cell needs to be drawn; how many are left out is said.
+        model: draw each cell by the picture that its mean direction grows into in this model, in place of its
+            typical patch.
+        theme: light or dark.
+    """
+    from explorer.atlas import atlas as make
+    from explorer.capture import open_run
+    from explorer.render.atlas_sheet import atlas_sheet
+    from explorer.render.sheet import check_sheet_suffix
+
+    check_sheet_suffix(out)
+    opened = open_run(run)
+    projection = find_projection(opened, layer or only_layer(opened), method, 2)
+    made = make(opened, projection, cells=cells, least=least, model=model)
+    print(atlas_sheet(made, theme=theme).save(out))

@@ -15,6 +15,7 @@ from explorer.commands.arguments import (
     Layer,
     Slice,
     Theme,
+    captured,
     find_beside,
     find_projection,
     image_number,
@@ -50,7 +51,7 @@ def view(
     Examples: activation-explorer view runs/first --method tsne, activation-explorer view runs/first --web
 
     Args:
-        run: a run folder.
+        run: a run folder; or a log folder of TensorBoard, whose embeddings are first made a run in runs/.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
@@ -74,7 +75,7 @@ def view(
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
-    opened = open_run(run)
+    opened = open_run(captured(run))
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"
     if paged and beside is not None:
@@ -240,7 +241,7 @@ def rgb(
         run: a run folder.
         out: the picture, .png or .jpg.
         layer: the layer; may be left out when the run has one.
-        images: number or name of an image; may be given several times; the first four by default.
+        images: number or name of an image; may be given several times; four, evenly taken, by default.
         foreground: tell the foreground apart along the first component, and colour it alone.
         basis: colours that --save wrote, of this layer in another run, in place of this run's own.
         save: also keep the colours in this file, .npz.
@@ -253,7 +254,8 @@ def rgb(
 
     opened = open_run(run)
     chosen = layer or only_layer(opened)
-    names = images or [str(number) for number in range(min(4, opened.n_images))]
+    some = min(4, opened.n_images)
+    names = images or [str(number * opened.n_images // some) for number in range(some)]
     numbers = [image_number(opened, name) for name in names]
     colours = fit(opened, chosen, foreground=foreground) if basis is None else load_rgb(basis)
     print(save_picture(rgb_sheet(opened, chosen, numbers, colours), out))

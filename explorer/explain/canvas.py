@@ -71,6 +71,11 @@ class Canvas:
         return np.asarray(counts / (tall * wide), np.float32)[:, None]
 
     @property
+    def gray(self) -> Floats:
+        """The middle between black and white, (channels,)."""
+        return np.asarray((self.low + self.high) / 2, np.float32)
+
+    @property
     def free(self) -> tuple[int, ...]:
         """The shape of the numbers of one picture."""
         tall, wide, channels = self.shape

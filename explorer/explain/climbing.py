@@ -17,8 +17,9 @@ from explorer.explain.objectives import Objective
 Floats = NDArray[np.float32]
 Watch = Callable[[int, Floats], None]
 """Called after a step with its number and the pictures (objectives, variants, height, width, channels)."""
-FADE, SPREAD, SMALL = 0.9, 0.999, 1e-8
-"""Adam's constants (Kingma and Ba 2015)."""
+FADE, SPREAD, SMALL, TINY = 0.9, 0.999, 1.0, 1e-30
+"""Adam's constants (Kingma and Ba 2015). What is small is so against the root mean square of a picture's
+slopes: with less, all frequencies grow alike, those too that hardly count, and pictures are rough."""
 KICK, FARTHEST = 1.25, 40.0
 """How much farther from gray a picture starts again at each step while nothing answers to it, and at most."""
 
@@ -77,23 +78,21 @@ class Climber:
         climb, canvas = self.climb, self.climb.canvas
         move = _move(climb, number)
         inputs = canvas.inputs(self.numbers)
-        moved = (
-            inputs
-            if move is None
-            else move.there(inputs, np.asarray((canvas.low + canvas.high) / 2, np.float32))
-        )
+        moved = inputs if move is None else move.there(inputs, canvas.gray)
         gradient = climb.adapter.gradient(moved, climb.layer, self._cotangent(moved))
         slope = canvas.slope(self.numbers, gradient if move is None else move.back(gradient))
         self.mean += (1 - FADE) * (slope - self.mean)
         self.square += (1 - SPREAD) * (np.square(slope) - self.square)
         mean = self.mean / (1 - FADE ** (number + 1))
         square = self.square / (1 - SPREAD ** (number + 1))
-        self.numbers += climb.rate * (mean / (np.sqrt(square) + SMALL) - climb.decay * self.numbers)
+        size = np.sqrt(square)
+        floor = SMALL * np.sqrt(square.reshape(len(square), -1).mean(axis=1))
+        up = mean / (size + _along(floor, size.ndim) + TINY)
+        self.numbers += climb.rate * (up - climb.decay * self.numbers)
         silent = ~self.mean.reshape(len(slope), -1).any(axis=1)
         if silent.any():  # nothing has answered yet: look elsewhere, farther and farther from gray
-            self.numbers[silent] = canvas.start(climb.seed * 1009 + number) * min(
-                KICK ** (number + 1), FARTHEST
-            )
+            away = min(KICK ** (number + 1), FARTHEST)
+            self.numbers[silent] = away * canvas.start(climb.seed * 1009 + number)
 
     def pictures(self) -> Floats:
         """Between 0 and 1, (objectives, variants, height, width, channels)."""

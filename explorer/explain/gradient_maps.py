@@ -70,7 +70,7 @@ class Found:
 
 
 def gradient(question: Question, settings: Settings, advance: Advance) -> Found:
-    """The derivative itself: how strongly each pixel moves the target, whichever way (Simonyan et al. 2014)."""
+    """How strongly each pixel moves the target, whichever way (Simonyan et al. 2014)."""
     del settings
     return Found(_greatest(_plain(question, advance)), signed=False, averaged=GREATEST)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
+    from explorer.capture.store import Run
     from explorer.explain.saliency import Saliency
 
 FORMAT = 1
@@ -32,12 +34,26 @@ def save_saliency(found: Saliency, path: str | Path) -> Path:
         arrays["labels"] = np.array(found.labels)
     if found.completeness is not None:
         arrays["completeness"] = found.completeness
-    target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.part")
     with beside.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     beside.replace(target)  # whole, or not there
     return target
+
+
+def keep_saliency(found: Saliency, run: Run, name: str | None) -> Path:
+    """Put maps into a run; see `Saliency.keep`."""
+    if found.names != run.image_names:
+        raise InputError(
+            f"{run.path}: holds {run.n_images} images, and these maps are of {len(found.names)} that are not "
+            "the same; explain all images of the run, in its order"
+        )
+    one = describe(found)
+    words = name or f"{found.method} {one['target'] if len(set(found.target)) == 1 else 'answered'}"
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", words).strip("-.") or "saliency"
+    folder = Path(run.path) / "saliency"
+    folder.mkdir(exist_ok=True)
+    return save_saliency(found, folder / f"{plain}.npz")
 
 
 def describe(found: Saliency) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Small moves of a picture, which a pattern has to survive: shifted, turned, scaled, with gray around it.
 
-All pictures of a batch are moved alike by one sparse matrix, and a slope is moved back by its transpose, which
-is the exact adjoint.
+All pictures of a batch are moved alike by one sparse matrix, and a slope is moved back by its transpose,
+which is the exact adjoint.
 """
 
 from __future__ import annotations

@@ -61,7 +61,22 @@ class Question:
     def scores(self, inputs: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The number that is explained (n,), of changed forms of the inputs `rows`."""
         values = self.capture(inputs, self.target.layer).reshape(len(rows), -1).astype(np.float64)
-        return (values * self.counts(rows).reshape(len(rows), -1)).sum(axis=1)
+        return np.asarray((values * self.counts(rows).reshape(len(rows), -1)).sum(axis=1), np.float64)
+
+    def probabilities(self, inputs: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The probability of the target's class (n,), of changed forms of the inputs `rows`.
+
+        The softmax of the answer's mean over positions, or that mean where it is a probability already.
+        """
+        channels = self.target.channels
+        assert channels is not None  # a class is a channel
+        values = self.capture(inputs, self.target.layer).astype(np.float64)
+        mean = values.reshape(len(rows), -1, values.shape[-1]).mean(axis=1)
+        is_done = (mean >= 0).all() and np.allclose(mean.sum(axis=1), 1, atol=1e-3)
+        if not is_done:
+            mean = np.exp(mean - mean.max(axis=1, keepdims=True))
+            mean /= mean.sum(axis=1, keepdims=True)
+        return np.asarray(mean[np.arange(len(rows)), channels[rows]])
 
     def gradient(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ from explorer.explain.gradient_maps import Found, Settings
 from explorer.explain.question import Question, batch_of
 from explorer.explain.targets import Asked, find_target
 from explorer.progress import Advance, progress, say
+
+if TYPE_CHECKING:
+    from explorer.capture.store import Run
+    from explorer.explain.fidelity import Fidelity
+    from explorer.explain.sanity import Sanity
 
 METHODS: Mapping[str, Callable[[Question, Settings, Advance], Found]] = {
     "gradient": gradient_maps.gradient,
@@ -52,6 +57,8 @@ class Saliency:
         model: the model's name.
         pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
         coarse: (batch, *grid) what `values` were enlarged from; None where they were not.
+        question: the model, the inputs and the target, for `fidelity` and `sanity`.
+        settings: what the method was told.
     """
 
     values: NDArray[np.float32]
@@ -68,6 +75,8 @@ class Saliency:
     model: str = ""
     pictures: NDArray[np.uint8] | None = None
     coarse: NDArray[np.float32] | None = None
+    question: Question | None = field(default=None, repr=False)
+    settings: Settings = field(default_factory=Settings)
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz of `values`, `scores`, `names` and a description in JSON.
@@ -79,6 +88,56 @@ class Saliency:
         from explorer.explain.keeping import save_saliency
 
         return save_saliency(self, path)
+
+    def keep(self, run: Run, name: str | None = None) -> Path:
+        """Put the maps into a run of the same inputs, RUN/saliency/NAME.npz, as a colour for its clouds.
+
+        Args:
+            run: an opened run.
+            name: method and target when left out; a file of the same name is replaced.
+
+        Raises:
+            InputError: the run is of other inputs.
+            OSError: the file cannot be written.
+        """
+        from explorer.explain.keeping import keep_saliency
+
+        return keep_saliency(self, run, name)
+
+    def fidelity(
+        self, *, steps: int = 16, orders: int = 3, baseline: float | str = "mean", seed: int = 0
+    ) -> Fidelity:
+        """Whether the pixels that a map points at are those that matter: deletion and insertion curves.
+
+        Args:
+            steps: into how many equal parts the pixels are divided.
+            orders: random orders of pixels to compare with.
+            baseline: what deleted pixels become: a number, or "mean" for each picture's mean colour.
+            seed: of the random orders.
+
+        Raises:
+            InputError: no steps or orders.
+        """
+        from explorer.explain.fidelity import measure
+
+        return measure(self, steps=steps, orders=orders, baseline=baseline, seed=seed)
+
+    def sanity(self, *, most: int = 12, seed: int = 0) -> Sanity:
+        """Whether a map depends on what the model has learned: the model-randomisation check.
+
+        Weights are drawn anew part by part, from the target's layer down to the inputs, and the map is made
+        again each time (Adebayo et al. 2018).
+
+        Args:
+            most: how many stages, evenly over the parts, where there are more parts than that.
+            seed: of the weights.
+
+        Raises:
+            ModelError: weights that cannot be drawn anew, as those of ONNX files.
+        """
+        from explorer.explain.sanity import check
+
+        return check(self, most=most, seed=seed)
 
 
 def saliency(
@@ -228,8 +287,7 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
 def explain(given: Given, question: Question, *, method: str, settings: Settings) -> Saliency:
     """One method's answer to a question."""
     n = len(given.inputs)
-    with progress(method, n * _each(question, method, settings), "passes") as advance:
-        found = METHODS[method](question, settings, advance)
+    found = find(question, method, settings)
     scores = np.concatenate([question.scores(given.inputs[rows], rows) for rows in question.chunks(n)])
     if not np.isfinite(found.values).all():
         raise ExplorerError(
@@ -238,8 +296,15 @@ def explain(given: Given, question: Question, *, method: str, settings: Settings
     return Saliency(
         *(found.values, method, question.target.layer, question.target.words, found.signed, found.averaged),
         *(given.names, given.labels, scores, _errors(found.completeness), found.facts, given.model.name),
-        *(given.pictures, found.coarse),
+        *(given.pictures, found.coarse, question, settings),
     )
+
+
+def find(question: Question, method: str, settings: Settings) -> Found:
+    """A method's maps, with a bar that shows how far it is."""
+    total = len(question.inputs) * _each(question, method, settings)
+    with progress(method, total, "passes") as advance:
+        return METHODS[method](question, settings, advance)
 
 
 def _each(question: Question, method: str, settings: Settings) -> int:

@@ -78,10 +78,10 @@ class Target:
         if self.masks is not None:
             inside = self.masks[rows]
             counted *= inside[..., None]
-            return counted / np.maximum(inside.reshape(len(rows), -1).sum(axis=1), 1).reshape(
-                -1, *(1,) * (counted.ndim - 1)
-            ).astype(np.float32)
-        return counted / np.float32(max(1, int(np.prod(spatial))))
+            n = np.maximum(inside.reshape(len(rows), -1).sum(axis=1), 1)
+        else:
+            n = np.full(len(rows), max(1, int(np.prod(spatial))))
+        return np.asarray(counted / n.reshape(-1, *(1,) * (counted.ndim - 1)), np.float32)
 
     @staticmethod
     def _places(channels: NDArray[np.intp], counted: NDArray[np.float32]) -> NDArray[np.intp]:

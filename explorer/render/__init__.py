@@ -9,12 +9,15 @@ from explorer.render.grids import grid
 from explorer.render.saliency_page import saliency_page
 
 if TYPE_CHECKING:
+    from explorer.explain.maximised import Maximised
     from explorer.reduce.projection import Projection
     from explorer.reduce.rgb_basis import RgbBasis
+    from explorer.render.atlas import Atlas
     from explorer.render.linked_scene import Scene
+    from explorer.render.sheet import Sheet
     from explorer.render.values import RunLike
 
-__all__ = ["grid", "saliency_page", "scene", "why"]
+__all__ = ["grid", "saliency_page", "scene", "sheet", "why"]
 
 
 def scene(
@@ -60,3 +63,20 @@ def scene(
     if slice is not None:
         made.slice = slice
     return made
+
+
+def sheet(found: Maximised | Atlas, *, theme: str = "light") -> Sheet:
+    """Draw what `explorer.maximize` or `explorer.atlas` found; `.save(path)` writes PNG, JPEG, SVG or PDF.
+
+    Raises:
+        InputError: an unknown theme, or more than fits on a sheet.
+    """
+    from explorer.explain.maximised import Maximised
+
+    if isinstance(found, Maximised):
+        from explorer.render.maximised_sheet import maximised_sheet
+
+        return maximised_sheet(found, theme=theme)
+    from explorer.render.atlas_sheet import atlas_sheet
+
+    return atlas_sheet(found, theme=theme)

@@ -176,8 +176,8 @@ def grown_words(grown: Maximised) -> str:
     return (
         f"From noise of {wide} × {tall} pixels, {count(steps)} steps of ascent in {begun} towards whatever "
         "takes all positions of a picture furthest along the selection's direction, on average; beside it "
-        "the real pictures that lie furthest along it. A grown picture shows what the layer looks for in this "
-        "direction, exaggerated; it need not look like anything that occurs."
+        "the real pictures that lie furthest along it. A grown picture shows what the layer looks for in "
+        "this direction, exaggerated; it need not look like anything that occurs."
     )
 
 

@@ -140,7 +140,7 @@ def because(source: Source, channels: list[int], order: str, image: int) -> list
     measure = _measure(source, order, image)
     if order == "variance":
         return [f"var {number(float(measure[channel]))}" for channel in channels]
-    return [f"{measure[channel]:+.1f} sd".replace("-", "−") for channel in channels]
+    return [f"{measure[channel]:+.1f} sd".replace("-", "−").replace("−0.0", "+0.0") for channel in channels]
 
 
 def _measure(source: Source, order: str, image: int) -> NDArray[np.float64]:

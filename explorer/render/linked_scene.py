@@ -81,6 +81,13 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Ex
         self.twin: Twin | None = None
         self.sheet = Paper(SIZE)
 
+    def __repr__(self) -> str:
+        shown = self.projection
+        return (
+            f"Scene({self.state.run.name}, {shown.layer}: {shown.method} {shown.n_components}D of "
+            f"{shown.n_samples:,} positions; show() opens it, screenshot(path) draws it)"
+        )
+
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the last picture: pixels that are picked or clicked are those of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +15,15 @@ from explorer.render.heatmap import resize
 from explorer.render.sheet import Sheet
 from explorer.render.text import number, plural
 
+if TYPE_CHECKING:
+    from explorer.explain.saliency import Saliency as Maps
+
 MARGIN, GAP, HEAD, TITLE, CAPTION, LEGEND = 24, 10, 64, 26, 40, 44
 ZOOM = 2
 WIDTH, LEAST, MOST = 1240, 110, 300
 CLIP = 99.5
-"""Percentile of a map's absolute values at which its colours end."""
+"""Percentile of a map's values at which its colours end."""
 SEQUENTIAL = "inferno"
-
-
-class Maps(Protocol):
-    """What is drawn: `explorer.Saliency`."""
-
-    values: NDArray[np.float32]
-    method: str
-    layer: str
-    target: tuple[str, ...]
-    signed: bool
-    averaged: str
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    scores: NDArray[np.float64]
-    completeness: NDArray[np.float64] | None
-    facts: Mapping[str, Any]
-    model: str
-    pictures: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
@@ -74,8 +59,8 @@ def saliency_page(
     """Draw maps of one or several methods for the same pictures.
 
     Unsigned maps are drawn from black to yellow, signed ones in blue (against the target) and red (for it)
-    around zero, each map up to the 99.5th percentile of its own absolute values, which is written under it.
-    Over the picture, which is grey there, what is near zero is let through.
+    around zero, each map to the 0.5th and 99.5th percentile of its own values, which are written under it.
+    Over the picture, which is grey there, what is dark or near zero is let through.
 
     Args:
         results: what `saliency` returned for the same inputs, one or several.
@@ -176,7 +161,8 @@ def _maps(sheet: Sheet, one: Maps, row: int, plan: _Plan, column: int) -> None:
     place = (plan.left(column), top + plan.cell[1] + GAP) if plan.stacked else (plan.left(2), top)
     sheet.paste(place, over)
     y = top + plan.cell[1] + (GAP + plan.cell[1] if plan.stacked else 0)
-    said = "0 at every pixel" if scale.high == 0 else f"{'±' if one.signed else '0 to '}{number(scale.high)}"
+    ends = f"±{number(scale.high)}" if one.signed else f"{number(scale.low)} to {number(scale.high)}"
+    said = f"{number(scale.high)} at every pixel" if scale.constant else ends
     sheet.write((plan.left(column), y + 15), said, size=11, fill=theme.muted, limit=plan.cell[0])
     if one.completeness is not None:
         line = f"completeness error {one.completeness[row]:.1%}"
@@ -204,17 +190,20 @@ def _beside(
 
 
 def scale_of_map(values: NDArray[np.float32], *, signed: bool) -> Scale:
-    """The colours of one map: from zero, or centred on it, to the 99.5th percentile of absolute values."""
+    """The colours of one map: centred on zero where it is signed, else from least to greatest."""
     sizes = np.abs(values)
     most = float(np.percentile(sizes, CLIP)) or float(sizes.max())
-    return Scale(-most if signed else 0.0, most, "diverging-light" if signed else SEQUENTIAL)
+    least = -most if signed else float(np.percentile(values, 100 - CLIP))
+    return Scale(least, most, "diverging-light" if signed else SEQUENTIAL)
 
 
 def _over(one: Maps, row: int, scale: Scale, cell: tuple[int, int]) -> NDArray[np.uint8]:
     """A map over its picture in grey, the more opaque the further from zero."""
     values = one.values[row]
     colours = _large(scale.colours(values, THEMES["light"].panel), cell, "bilinear")
-    share = np.clip(np.abs(values) / (scale.high or 1.0), 0, 1) ** 0.7
+    least = 0.0 if one.signed else scale.low
+    span = scale.high - least if scale.high > least else 1.0
+    share = np.clip((np.abs(values) - least) / span, 0, 1) ** 0.7
     opaque = _large(np.repeat(np.rint(share * 255).astype(np.uint8)[..., None], 3, axis=2), cell, "bilinear")
     alpha = 0.9 * opaque / 255
     if one.pictures is None:
@@ -234,7 +223,7 @@ def _large(picture: NDArray[np.uint8], cell: tuple[int, int], method: str = "") 
 def _legend(sheet: Sheet, found: list[Maps], tall: int, wide: int) -> None:
     """What the colours mean."""
     theme, y, left = THEMES["light"], tall - 34, MARGIN
-    kinds = [(False, SEQUENTIAL, ("0", "most")), (True, "diverging-light", ("against", "for"))]
+    kinds = [(False, SEQUENTIAL, ("least", "most")), (True, "diverging-light", ("against", "for"))]
     for signed, name, ends in kinds:
         if not any(one.signed == signed for one in found):
             continue
@@ -244,5 +233,5 @@ def _legend(sheet: Sheet, found: list[Maps], tall: int, wide: int) -> None:
         sheet.paste((left, y), resize(bar, (120 * ZOOM, 10 * ZOOM), "bilinear"))
         sheet.write((left + 126, y + 9), ends[1], size=11, fill=theme.muted)
         left += 126 + 24 + 7 * len(ends[1])
-    said = f"each map to its own {CLIP:g}th percentile, written under it"
+    said = f"each map to its own percentiles {100 - CLIP:g} and {CLIP:g}, written under it"
     sheet.write((left, y + 9), said, size=11, fill=theme.muted, limit=max(40, wide - MARGIN - left))

@@ -81,7 +81,7 @@ def export_turntable(scene: Scene, path: Path, options: Options | None = None) -
     suffix = path.suffix.lower()
     size = options.size or SIZES[suffix]
     if scene.projection.n_components != 3:
-        raise InputError(f"{path}: a map of two components has nothing to turn; project to 3, or write .png")
+        raise InputError(f"{path}: a map of two components does not turn; take one of three (--components 3)")
     if suffix == ".mp4" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{path}: size {size[0]} × {size[1]}; an MP4's width and height are even")
     fps = _rate(path, options.fps)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from explorer.errors import ExplorerError, InputError, suggest
 from explorer.render.near import neighbourhood
 from explorer.render.quantities import METADATA
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.selection import Selection
 from explorer.render.text import plural
 from explorer.render.words import method_name
@@ -215,7 +216,8 @@ class Answers:
             view: the page's `colour`, `theme`, `image`, `map`, and `camera` in the projection's coordinates.
         """
         scene, colour = self.scene, str(view["colour"])
-        mode, _, number = colour.partition(":") if not colour.startswith(METADATA) else (colour, "", "")
+        is_named = colour.startswith((METADATA, SALIENCY))
+        mode, _, number = (colour, "", "") if is_named else colour.partition(":")
         if mode == "component":
             scene.state.component = int(number)
         elif mode == "channel":

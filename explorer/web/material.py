@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from explorer.render.camera import spatial
 from explorer.render.colours import categorical, table
 from explorer.render.quantities import METADATA, MOST_CLASSES, natural
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.text import plural
 from explorer.render.words import METHODS, QUALITIES, header, method_name
 from explorer.web.packing import Bytes, to_bytes
@@ -65,8 +66,12 @@ class Material:
         return self._rgb
 
     def columns(self) -> tuple[str, ...]:
-        """What else can be told of every projected position: trust, clusters, masks, metadata."""
-        others = [name for name in self.scene.state.colours if name in OTHERS or name.startswith(METADATA)]
+        """What else can be told of every projected position: trust, clusters, masks, saliency, metadata."""
+        others = [
+            name
+            for name in self.scene.state.colours
+            if name in OTHERS or name.startswith((METADATA, SALIENCY))
+        ]
         return tuple(others)
 
     def classes(self) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ class Material:
         told += [
             {
                 "name": name,
-                "title": name.removeprefix(METADATA),
+                "title": name.removeprefix(METADATA).replace(SALIENCY, "saliency, ", 1),
                 "group": "Metadata" if name.startswith(METADATA) else "This map",
             }
             for name in self.columns()

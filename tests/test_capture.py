@@ -267,5 +267,5 @@ def test_overwriting_leaves_a_run_of_the_same_capture(folder: Path, tmp_path: Pa
 
 def test_a_run_in_place_of_a_model_is_told_apart(toy: Model, folder: Path, tmp_path: Path) -> None:
     explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run")
-    with pytest.raises(explorer.ModelError, match="is a run, captured already; .*view"):
+    with pytest.raises(explorer.ModelError, match=r"is a run, captured already; .*view"):
         explorer.load_model(tmp_path / "run")

@@ -21,6 +21,8 @@ from explorer.errors import (
     RenderError,
     RunError,
 )
+from explorer.evolution import EpochFigures, Evolution, open_evolution
+from explorer.evolve import evolve
 from explorer.explain.saliency import Saliency, saliency
 from explorer.explore import explore
 from explorer.maximize import maximize
@@ -47,6 +49,8 @@ __all__ = [
     "Activations",
     "CheckpointError",
     "Comparison",
+    "EpochFigures",
+    "Evolution",
     "ExplorerError",
     "InputError",
     "LayerError",
@@ -67,6 +71,7 @@ __all__ = [
     "atlas",
     "capture",
     "compare",
+    "evolve",
     "explore",
     "flatten",
     "grid",
@@ -76,6 +81,7 @@ __all__ = [
     "log_run",
     "maximize",
     "movement",
+    "open_evolution",
     "open_run",
     "parity",
     "project",

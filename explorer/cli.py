@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from explorer import interrupts
 from explorer.commands import (
     comparing,
+    evolving,
     explaining,
     making,
     maximizing,
@@ -54,6 +55,7 @@ for command in (
     maximizing.atlas,
     tracking.log,
     comparing.parity,
+    evolving.evolve,
     making.doctor,
 ):
     app.command(command)

@@ -162,7 +162,7 @@ def load_model(
         params=params,
         checkpoint=options.checkpoint if checkpoint is None else Path(checkpoint),
         checkpoint_format=options.checkpoint_format if checkpoint is None else None,
-        step=options.step if step is None else step,
+        step=options.step if step is None and checkpoint is None else step,
         call=options.call if call is None else call,
         layout=layout or options.layout,
     )

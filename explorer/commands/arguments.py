@@ -67,21 +67,6 @@ def find_projection(run: Run, layer: str | None, method: str | None, components:
     )
 
 
-def find_beside(run: Run, shown: Projection, name: str | None) -> Projection | None:
-    """The map that --beside means: the same layer by another method, or another layer by the same method."""
-    if name is None:
-        return None
-    methods = get_args(Kept)
-    layer, method = (name, shown.method) if name in run.layers else (shown.layer, name)
-    if method not in methods:
-        raise InputError(
-            f"--beside {name}: expected a method ({', '.join(methods)}) or a layer ({', '.join(run.layers)})"
-        )
-    if (layer, method) == (shown.layer, shown.method):
-        raise InputError(f"--beside {name}: that map is shown already; name another method or layer")
-    return find_projection(run, layer, method, shown.n_components)
-
-
 def captured(folder: Path) -> Path:
     """A run folder: the one that is given, or the one in runs/ made of TensorBoard's embeddings."""
     from explorer.tracking.log_folder import configs_in
@@ -100,6 +85,21 @@ def captured(folder: Path) -> Path:
         capture(model, layers=names, out=made, overwrite=True)
         print(f"{folder}: embeddings of TensorBoard that have changed; the run {made} is made anew")
     return made
+
+
+def find_beside(run: Run, shown: Projection, name: str | None) -> Projection | None:
+    """The map that --beside means: the same layer by another method, or another layer by the same method."""
+    if name is None:
+        return None
+    methods = get_args(Kept)
+    layer, method = (name, shown.method) if name in run.layers else (shown.layer, name)
+    if method not in methods:
+        raise InputError(
+            f"--beside {name}: expected a method ({', '.join(methods)}) or a layer ({', '.join(run.layers)})"
+        )
+    if (layer, method) == (shown.layer, shown.method):
+        raise InputError(f"--beside {name}: that map is shown already; name another method or layer")
+    return find_projection(run, layer, method, shown.n_components)
 
 
 def only_layer(run: Run) -> str:

@@ -46,12 +46,14 @@ def view(
     """Open the window, or with --web the page in a browser: the cloud beside the heatmaps, linked both ways.
 
     Shows the newest projection that fits, or makes one where the run has none. Where there is no screen
-    the page is served, and its link printed.
+    the page is served, and its link printed. A folder that `evolve` wrote opens with a slider over the
+    epochs.
 
     Examples: activation-explorer view runs/first --method tsne, activation-explorer view runs/first --web
 
     Args:
-        run: a run folder; or a log folder of TensorBoard, whose embeddings are first made a run in runs/.
+        run: a run folder, or one that `evolve` wrote; or a log folder of TensorBoard, whose embeddings are
+            first made a run in runs/.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
@@ -71,10 +73,19 @@ def view(
             network who has the link read the run, over a connection that is not encrypted.
     """
     from explorer.capture import open_run
+    from explorer.commands import evolving
     from explorer.commands.publishing import check_web, first_colour, serve_page
+    from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
+    if is_evolution(run):
+        asked = {"--layer": layer, "--method": method, "--components": components, "--web": web or None}
+        asked["--beside"] = beside
+        evolving.view(
+            run, state, {name: one for name, one in asked.items() if one}, colour=colour, theme=theme
+        )
+        return
     opened = open_run(captured(run))
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
     from explorer.reduce.rgb_basis import RgbBasis
     from explorer.render.atlas import Atlas
+    from explorer.render.epochs import EpochsLike
     from explorer.render.linked_scene import Scene
     from explorer.render.sheet import Sheet
     from explorer.render.values import RunLike
@@ -21,8 +22,8 @@ __all__ = ["grid", "saliency_page", "scene", "sheet", "why"]
 
 
 def scene(
-    run: RunLike,
-    projection: Projection,
+    run: RunLike | EpochsLike,
+    projection: Projection | None = None,
     *,
     image: int = 0,
     channel: int | None = None,
@@ -35,8 +36,8 @@ def scene(
     """Tie a run's heatmaps to a projection of one of its layers.
 
     Args:
-        run: an opened run folder.
-        projection: 2D or 3D coordinates of positions of one of the run's layers.
+        run: an opened run folder; or an `Evolution`, whose scene has a slider over its epochs.
+        projection: 2D or 3D coordinates of positions of one of the run's layers; an evolution has its own.
         image: which input's heatmaps are shown first.
         channel: the channel the map shows; None for the norm over all channels.
         colour: "label" ("image" where the run has no labels), "image", "row", "column", "norm",
@@ -53,9 +54,22 @@ def scene(
             another run.
         LayerError: the run lacks the projection's layer.
     """
+    from explorer.errors import InputError
+    from explorer.render.epochs import EpochsLike
     from explorer.render.linked_scene import Scene
 
-    made = Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
+    made: Scene
+    if isinstance(run, EpochsLike):
+        from explorer.render.epoch_scene import EpochScene
+
+        made = EpochScene(run, image=image, colour=colour, theme=theme)
+        made.channel = channel
+    elif projection is None:
+        raise InputError(
+            "scene: a run is shown with a projection of one of its layers; explorer.project makes one"
+        )
+    else:
+        made = Scene(run, projection, image=image, channel=channel, colour=colour, theme=theme)
     if rgb is not None:
         made.use_rgb(rgb)
     if beside is not None:

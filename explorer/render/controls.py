@@ -77,10 +77,14 @@ class Controls(Actions):
         if self.popup is not None:
             self.popup.draw(canvas, layout, colours, hot=self._hot_item)
         if self.helping:
-            from explorer.render.keys import help_lines
-
-            marks.draw_help(canvas, layout, colours, keys=help_lines())
+            marks.draw_help(canvas, layout, colours, keys=self.help_lines())
         return canvas
+
+    def help_lines(self) -> list[tuple[str, str]]:
+        """What the help lists: keys and what they do."""
+        from explorer.render.keys import help_lines
+
+        return help_lines()
 
     def press(self, button: str, x: float, y: float, *, shift: bool = False, control: bool = False) -> None:
         """A mouse button ("left", "middle" or "right") went down at a pixel from the left and top."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from explorer.reduce.rgb_basis import RgbBasis
     from explorer.render.beside import Twin
+    from explorer.render.controls import Controls
 
 
 class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Exporting):
@@ -301,6 +302,12 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Ex
     def names(self) -> tuple[tuple[Rect, Centre], ...]:
         """Where classes are named in the cloud on the last picture."""
         return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
+
+    def controls(self, size: tuple[int, int]) -> Controls:
+        """What mouse and keys do in a window of (width, height) pixels over this scene."""
+        from explorer.render.controls import Controls
+
+        return Controls(self, size)
 
     def show(self) -> None:
         """Open the window; returns when it is closed.

@@ -12,7 +12,6 @@ from explorer.errors import RenderError
 from explorer.render import marks
 from explorer.render.cloud import Cloud
 from explorer.render.colours import theme
-from explorer.render.controls import Controls
 from explorer.render.layout import SMALLEST
 from explorer.render.linked_scene import Scene
 from explorer.render.offscreen import NEEDS, has_screen
@@ -56,7 +55,7 @@ class Window:
         # No style: VTK's own keys (w, s, p, e, f, 3 …) and mouse habits all live there.
         self._interactor.SetInteractorStyle(None)  # type: ignore[arg-type]
         self._picture = _picture_actor(self._renderer)
-        self.controls = Controls(scene, tuple(self._window.GetSize()))
+        self.controls = scene.controls(tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
         self._prepared: Cloud | None = None

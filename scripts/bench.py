@@ -22,6 +22,7 @@ from benchmarks import (
     against_loop,
     against_maximize,
     against_pca,
+    against_saliency,
     against_training,
     against_tsne,
     against_umap,
@@ -56,6 +57,7 @@ CONTESTS: dict[str, Contest] = {
     "maximize": against_maximize.together,
     "watch": against_training.watched,
     "viewer": against_viewer.at_a_million,
+    "saliency": against_saliency.explained,
 }
 
 

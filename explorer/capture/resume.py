@@ -27,6 +27,8 @@ from explorer.capture.model import Model
 from explorer.capture.store import open_array
 from explorer.errors import RunError
 
+DERIVED = ("projections", "neighbours", "rgb", "channels", "saliency", "maximised")
+"""Folders of a run that were made of what was captured, and go with it."""
 LOCK = "lock"
 """Held while a capture writes, and left: a folder that has it may be written to."""
 
@@ -222,7 +224,7 @@ def remove_run(root: Path) -> None:
     (root / LOCK).touch()
     (root / MANIFEST).unlink(missing_ok=True)
     (root / PROGRESS).unlink(missing_ok=True)
-    for folder in ("layers", PICTURES, MASKS, "projections", "neighbours", "rgb", "channels"):
+    for folder in ("layers", PICTURES, MASKS, *DERIVED):
         if (root / folder).is_dir():
             rmtree(root / folder)
 

@@ -22,6 +22,8 @@ from explorer.errors import InputError
 if TYPE_CHECKING:
     from explorer.capture import Model, Run
 
+MOST_CHANNELS = 1_000_000
+"""A longer list is a slip of the keyboard, and would fill the memory before the layer can refuse it."""
 Several = Annotated[list[str] | None, Parameter(negative=())]
 
 
@@ -69,7 +71,7 @@ def maximize(
         component: a principal component of the layer in --run, from 1, both ways; may be given several times.
         selection: positions saved in the viewer (.csv, .npz) from --run; their mean, less that of all, is
             the direction.
-        run: a run folder that has the layer.
+        run: a run folder that has the layer; keeps the pictures, so that `view` shows them with the channel.
         whole: the whole layer, as in DeepDream.
         size: width x height of the pictures, such as 96x96, for a model that takes more than one size.
         variants: pictures for each, pushed apart.
@@ -80,6 +82,7 @@ def maximize(
         theme: light or dark.
     """
     from explorer.capture import load_model, open_run
+    from explorer.explain.beside_run import keep_maximised
     from explorer.explain.maximised import Maximised
     from explorer.maximize import maximize as climb
     from explorer.progress import say
@@ -87,6 +90,8 @@ def maximize(
     from explorer.render.sheet import check_sheet_suffix
 
     check_sheet_suffix(out)
+    if save is not None and save.suffix != ".npz":  # said before hours of climbing, not after
+        raise InputError(f"{save}: maximised pictures are kept as .npz")
     opened = load_model(model)
     kept = None if run is None else open_run(run)
     shape = None if size is None else picture_size(size)
@@ -116,6 +121,11 @@ def maximize(
     print(out)
     if save is not None:
         print(found.save(save))
+    if kept is not None:
+        try:
+            print(keep_maximised(kept, found))
+        except InputError as error:  # a run that may only be read, or of another model
+            say(f"not kept in the run: {error}")
     if found.finished < len(found.names):
         say(f"stopped: {found.finished} of {len(found.names)} were climbed for to the end")
         raise KeyboardInterrupt
@@ -128,7 +138,13 @@ def _numbers(texts: list[str]) -> list[int]:
         low, dash, high = text.partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()):
             raise InputError(f"--channel {text}: expected a number, or several such as 0-15")
-        found += range(int(low), int(high if dash else low) + 1)
+        first, last = int(low), int(high if dash else low)
+        if last < first or last >= MOST_CHANNELS:
+            words = (
+                f"ends before it begins; {last}-{first}?" if last < first else "no layer has so many channels"
+            )
+            raise InputError(f"--channel {text}: {words}")
+        found += range(first, last + 1)
     return list(dict.fromkeys(found))
 
 

@@ -81,7 +81,7 @@ class Canvas:
         tall, wide, channels = self.shape
         return (2, tall, wide // 2 + 1, channels) if self.kind == "fourier" else self.shape
 
-    def start(self, seed: int) -> Floats:
+    def start(self, seed: int | list[int]) -> Floats:
         """Small noise for one picture, always the same for a seed."""
         noise = np.random.default_rng(seed).normal(scale=NOISE, size=self.free)
         return np.asarray(noise, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -100,9 +101,11 @@ class Question:
         return adapter.gradient(inputs, self.target.layer, self.counts(rows), at=at, guided=guided)
 
     def chunks(self, n: int) -> Iterator[NDArray[np.intp]]:
-        """The numbers from 0 to n - 1, as many together as are computed at a time."""
-        for start in range(0, n, self.batch):
-            yield np.arange(start, min(start + self.batch, n))
+        """The numbers from 0 to n - 1 in near-equal parts, none larger than what is computed at a time."""
+        parts = max(1, -(-n // self.batch))
+        each = -(-n // parts)
+        for start in range(0, n, each):
+            yield np.arange(start, min(start + each, n))
 
     def baseline(self, given: float | str) -> NDArray[np.float32]:
         """What stands for nothing, as large as the inputs: one number, or each input's mean colour.
@@ -121,7 +124,7 @@ class Question:
 
 def batch_of(infos: Mapping[str, LayerInfo], memory: int) -> int:
     """How many inputs at a time keep a model's values within so many bytes."""
-    each = sum(4 * int(np.prod(info.shape)) for info in infos.values() if info.shape is not None)
+    each = sum(4 * math.prod(info.shape) for info in infos.values() if info.shape is not None)
     return max(1, min(MOST, memory // max(1, COPIES * each)))
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.capture.model import Model, load_model
 from explorer.errors import ExplorerError, InputError, suggest
 from explorer.explain import cam, gradient_maps, occlusion, rollout
+from explorer.explain.given import Given, gather
 from explorer.explain.gradient_maps import Found, Settings
 from explorer.explain.question import Question, batch_of
+from explorer.explain.selections import Chosen
 from explorer.explain.targets import Asked, find_target
-from explorer.progress import Advance, progress, say
+from explorer.progress import Advance, progress
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -50,12 +52,11 @@ class Saliency:
         averaged: how values came to one number a pixel.
         names: of the inputs.
         labels: of the inputs; None where there are none.
-        scores: (batch,) the number that is explained: the target's value on each input.
         completeness: (batch,) how far a map's sum is from what the target gains over the baseline, as a share
             of that gain; None for methods that do not promise it.
         facts: numbers that were chosen or used, by name.
         model: the model's name.
-        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
+        pictures: (batch, height, width, 3) uint8, as they were read; None where inputs were given as numbers.
         coarse: (batch, *grid) what `values` were enlarged from; None where they were not.
         question: the model, the inputs and the target, for `fidelity` and `sanity`.
         settings: what the method was told.
@@ -69,7 +70,6 @@ class Saliency:
     averaged: str
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
-    scores: NDArray[np.float64]
     completeness: NDArray[np.float64] | None
     facts: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -77,6 +77,29 @@ class Saliency:
     coarse: NDArray[np.float32] | None = None
     question: Question | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def shown(self) -> NDArray[np.uint8] | None:
+        """(batch, height, width, 3) the pictures, or inputs drawn as some; None where they cannot be."""
+        if self.pictures is not None or self.question is None:
+            return self.pictures
+        from explorer.capture.formats import stretched
+
+        made = [stretched(one) for one in self.question.inputs]
+        return np.stack([one for one in made if one is not None]) if made[0] is not None else None
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """(batch,) the number that is explained: the target's value on each input; computed when asked for.
+
+        Raises:
+            InputError: maps without their model and inputs.
+        """
+        asked = self.question
+        if asked is None:
+            raise InputError("scores: maps without their model and inputs; make them with saliency()")
+        parts = [asked.scores(asked.inputs[rows], rows) for rows in asked.chunks(len(asked.inputs))]
+        return np.concatenate(parts)
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz of `values`, `scores`, `names` and a description in JSON.
@@ -148,7 +171,7 @@ def saliency(
     target: int | str | None = None,
     channel: int | None = None,
     position: Sequence[int] | None = None,
-    selection: NDArray[Any] | str | Path | None = None,
+    selection: Chosen | None = None,
     layer: str | None = None,
     at: str | None = None,
     samples: int = 25,
@@ -172,8 +195,8 @@ def saliency(
         channel: a channel of the layer.
         position: a position of the layer's grid, counted from 0; without a channel, all channels count in
             the direction of that position's own values.
-        selection: several positions, as masks (batch, *spatial) of the layer's grid, or as the file (.csv,
-            .npz) that the viewer writes.
+        selection: several positions, as masks (batch, *spatial) of the layer's grid, as a scene's
+            `selection`, or as the file (.csv, .npz) that the viewer writes.
         layer: the layer that is explained; None for the model's answer, or its suggested layer for
             channels, positions and selections.
         at: the layer whose maps Grad-CAM weighs; None for the last grid before the target.
@@ -197,84 +220,6 @@ def saliency(
     return explain(given, pose(given, asked, memory=memory), method=method, settings=settings)
 
 
-@dataclass(frozen=True, eq=False)
-class Given:
-    """A model and the inputs that could be read.
-
-    Attributes:
-        model: the model.
-        inputs: (batch, *spatial, channels) float32.
-        names: of the inputs.
-        labels: of the inputs; None where there are none.
-        pictures: (batch, height, width, 3) uint8; None where inputs are no pictures.
-    """
-
-    model: Model
-    inputs: NDArray[np.float32]
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    pictures: NDArray[np.uint8] | None
-
-    def only(self, rows: Sequence[int]) -> Given:
-        """Some of the inputs, by number."""
-        at = list(rows)
-        return Given(
-            self.model,
-            self.inputs[at],
-            tuple(self.names[i] for i in at),
-            None if self.labels is None else tuple(self.labels[i] for i in at),
-            None if self.pictures is None else self.pictures[at],
-        )
-
-
-def gather(model: object, images: object) -> Given:
-    """Open a model, and read every input; broken ones are left out, and said.
-
-    Raises:
-        InputError: none can be read, or they differ in size.
-        ModelError: activations captured elsewhere, of which there is nothing to ask.
-    """
-    from explorer.capture import open_inputs
-    from explorer.capture.pictures import quietly
-    from explorer.errors import ModelError
-
-    opened = model if isinstance(model, Model) else load_model(model)
-    if opened.n_inputs is not None:
-        raise ModelError(f"{opened.name}: holds activations and no model, so nothing can be asked of it")
-    inputs = open_inputs(opened, images)
-    kept, read, skipped = [], [], []
-    with quietly(), progress("reading pictures", len(inputs.names), "pictures") as advance:
-        for index in range(len(inputs.names)):
-            try:
-                read.append(inputs.load(index))
-                kept.append(index)
-            except InputError as error:
-                skipped.append(str(error))
-            advance(1)
-    if not read:
-        raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {skipped[0]}")
-    if skipped:
-        say(f"{len(skipped)} inputs could not be read and are left out; the first: {skipped[0]}")
-    shape = read[0].value.shape
-    for index, one in zip(kept, read, strict=True):
-        if one.value.shape != shape:
-            raise InputError(
-                f"{inputs.names[index]}: is {one.value.shape}, the first is {shape}; give size under "
-                "[preprocessing], or pictures of one size"
-            )
-    shown = [one.picture for one in read]
-    whole = all(picture is not None and picture.shape == shown[0].shape for picture in shown)  # type: ignore[union-attr]
-    pictures = np.stack(shown) if whole else None  # type: ignore[arg-type]
-    names, labels = tuple(inputs.names[i] for i in kept), inputs.labels
-    return Given(
-        opened,
-        np.stack([one.value for one in read]).astype(np.float32),
-        names,
-        None if labels is None else tuple(labels[i] for i in kept),
-        pictures,
-    )
-
-
 def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
     """What is asked, checked against the model and its inputs."""
     model, inputs = given.model, given.inputs
@@ -286,16 +231,14 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
 
 def explain(given: Given, question: Question, *, method: str, settings: Settings) -> Saliency:
     """One method's answer to a question."""
-    n = len(given.inputs)
     found = find(question, method, settings)
-    scores = np.concatenate([question.scores(given.inputs[rows], rows) for rows in question.chunks(n)])
     if not np.isfinite(found.values).all():
         raise ExplorerError(
             f"{given.model.name}: {method} gave values that are not finite; is the model whole?"
         )
     return Saliency(
         *(found.values, method, question.target.layer, question.target.words, found.signed, found.averaged),
-        *(given.names, given.labels, scores, _errors(found.completeness), found.facts, given.model.name),
+        *(given.names, given.labels, _errors(found.completeness), found.facts, given.model.name),
         *(given.pictures, found.coarse, question, settings),
     )
 

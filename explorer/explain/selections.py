@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,23 @@ from explorer.errors import InputError, first_line
 AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
 
 
-def read_selection(
-    given: NDArray[Any] | str | Path, spatial: tuple[int, ...], names: Sequence[str]
-) -> NDArray[np.bool_]:
+class HasMasks(Protocol):
+    """A selection made in a scene."""
+
+    def masks(self) -> NDArray[np.bool_]:
+        """(batch, *spatial) of the layer's grid."""
+        ...
+
+
+Chosen = NDArray[Any] | HasMasks | str | Path
+
+
+def read_selection(given: Chosen, spatial: tuple[int, ...], names: Sequence[str]) -> NDArray[np.bool_]:
     """The selected positions of some pictures, (batch, *spatial).
 
     Args:
-        given: masks of that shape, or a file of a selection: .npz of masks or .csv of positions. A picture is
-            found in a file by its name.
+        given: masks of that shape, a scene's selection, or a file of one: .npz of masks or .csv of
+            positions. A picture is found in a file by its name.
         spatial: the layer's grid.
         names: of the pictures, in their order.
 
@@ -38,7 +47,7 @@ def read_selection(
             raise InputError(f"{path}: a selection is read from .csv or .npz")
         masks, where = read(path, spatial, names), str(path)
     else:
-        masks, where = np.asarray(given), "selection"
+        masks, where = np.asarray(given.masks() if hasattr(given, "masks") else given), "selection"
     if masks.dtype != np.bool_ or masks.shape != (len(names), *spatial):
         raise InputError(
             f"{where}: masks of {masks.dtype} {masks.shape}, expected bool {(len(names), *spatial)}: "

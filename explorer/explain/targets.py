@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, suggest
+from explorer.explain.selections import Chosen, read_selection
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Asked:
         target: a class by name or number; None for the one each picture is answered with.
         channel: a channel of the layer.
         position: a position of the layer's grid.
-        selection: masks (batch, *spatial) of positions, or a file of a selection (.csv, .npz).
+        selection: positions of the layer's grid in some pictures.
         layer: the layer; None for the model's answer, or of positions for its suggestion.
     """
 
     target: int | str | None = None
     channel: int | None = None
     position: Sequence[int] | None = None
-    selection: NDArray[Any] | str | Path | None = None
+    selection: Chosen | None = None
     layer: str | None = None
 
 
@@ -200,8 +200,6 @@ def _masks(asked: Asked, shape: tuple[int, ...], names: Sequence[str]) -> NDArra
         return np.broadcast_to(mask, (len(names), *spatial))
     if asked.selection is None:
         return None
-    from explorer.explain.selections import read_selection
-
     return read_selection(asked.selection, spatial, names)
 
 

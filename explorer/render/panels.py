@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError
+from explorer.explain.beside_run import sought
 from explorer.render.colouring import Swatch, rgb_swatches
 from explorer.render.colours import Scale, Theme, scale_of, scale_with
 from explorer.render.plane import cells, plane
@@ -51,7 +52,7 @@ class Panel:
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
-    """The image, the map, its PCA→RGB, and the similarity to the selection (or a second map)."""
+    """The image, the map, its PCA→RGB, and the similarity to the selection (or what else tells something)."""
     values = state.values.image(state.image)
     picture = state.run.picture(state.image)
     if not state.values.spatial:
@@ -59,6 +60,7 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
         return _image(state, picture), empty[0], empty[1], empty[2]
     last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
+    last = _sought(state) or last
     maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
     if len(state.values.spatial) == 1:
         curves = tuple(replace(one, curve=one.values is not None, under=None) for one in maps)
@@ -67,7 +69,7 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
     if len(state.values.spatial) == 3 and picture is None:
         return _across(state, theme, values), maps[0], maps[1], maps[2]
     aspect = None if picture is None else picture.shape[1] / picture.shape[0]
-    laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
+    laid = [one if one.note or one.cells is None else replace(one, aspect=aspect) for one in maps]
     return _image(state, picture), laid[0], laid[1], laid[2]
 
 
@@ -147,6 +149,19 @@ def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     flat = np.asarray(plane(state, similarity(values, one)))
     scale = Scale(min(0.0, float(np.nanmin(flat, initial=0.0))), 1.0, "viridis")
     return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
+
+
+def _sought(state: State) -> Panel | None:
+    """The picture that the shown channel answers to most, where the run keeps one and nothing is selected."""
+    if state.map != "channel" or state.focus is not None:
+        return None
+    kept = sought(state.run, state.values.layer, state.channel)
+    if kept is None:
+        return None
+    detail = f"reached {kept.reached:.3g}"
+    if kept.strongest is not None:  # in few words: there is little room
+        detail = f"{kept.reached:.3g} · real {kept.strongest:.3g}"
+    return Panel("maximised", detail, colours=kept.picture)
 
 
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from explorer.render.values import RunLike
 
 COLOURS = (*("label", "image", "row", "column", "norm", "channel", "component", "rgb", "trust", "cluster"),)
-"""Colourings of every run; a focus, masks, columns and kept maps bring "similarity", "mask" and others."""
+"""Colourings of every run; a focus, masks, columns and kept maps bring others."""
 MOST_CLASSES = 12
 METADATA = "metadata:"
 MISSING = "(none)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,24 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.render.colours import THEMES, Scale, table
+from explorer.render.fidelity_curves import fidelity_curves
 from explorer.render.heatmap import resize
 from explorer.render.sheet import Sheet
 from explorer.render.text import number, plural
 
 if TYPE_CHECKING:
+    from explorer.explain.fidelity import Fidelity
     from explorer.explain.saliency import Saliency as Maps
 
 MARGIN, GAP, HEAD, TITLE, CAPTION, LEGEND = 24, 10, 64, 26, 40, 44
+CURVES = 130
 ZOOM = 2
 WIDTH, LEAST, MOST = 1240, 110, 300
 CLIP = 99.5
 """Percentile of a map's values at which its colours end."""
 SEQUENTIAL = "inferno"
+Place = tuple[int, int]
+"""Left and top."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class _Plan:
 def saliency_page(
     results: Sequence[Maps] | Maps,
     *,
-    beside: Mapping[str, Sequence[tuple[NDArray[np.uint8], str]]] | None = None,
+    images: Sequence[int] | None = None,
+    fidelity: Sequence[Fidelity] | None = None,
 ) -> Sheet:
     """Draw maps of one or several methods for the same pictures.
 
@@ -64,8 +70,8 @@ def saliency_page(
 
     Args:
         results: what `saliency` returned for the same inputs, one or several.
-        beside: by method, one drawing (height, width, 3) a picture with a line under it, such as fidelity
-            curves.
+        images: numbers of the pictures that are drawn; all when left out.
+        fidelity: what `Saliency.fidelity` returned for each of them, to draw the curves with the maps.
 
     Returns:
         The page; `save` writes .png, .jpg, .svg or .pdf.
@@ -75,21 +81,22 @@ def saliency_page(
     """
     found: list[Maps] = list(results) if isinstance(results, Sequence) else [results]
     _check(found)
-    stacked = len(found) > 1 or beside is not None
-    plan = _plan(found, stacked=stacked, extra=0 if beside is None else 1)
-    n = len(found[0].names)
+    plan = _plan(found, stacked=len(found) > 1, curves=fidelity is not None)
+    rows = list(range(len(found[0].names)) if images is None else images)
+    n = len(rows)
     wide = 2 * MARGIN + plan.columns * (plan.cell[0] + GAP) - GAP
     tall = plan.top(n) + LEGEND
     theme = THEMES["light"]
     sheet = Sheet((wide * ZOOM, tall * ZOOM), theme.page, ZOOM)
     _heading(sheet, found, wide)
-    _titles(sheet, found, plan, beside is not None)
-    for row in range(n):
-        _picture(sheet, found[0], row, plan)
-        for column, one in enumerate(found):
-            _maps(sheet, one, row, plan, 1 + column)
-        if beside is not None:
-            _beside(sheet, found, row, plan, beside)
+    _titles(sheet, found, plan)
+    for place, row in enumerate(rows):
+        top = plan.top(place)
+        _picture(sheet, found[0], row, plan, top)
+        for column, one in enumerate(found, start=1):
+            _maps(sheet, one, row, plan, (plan.left(column), top))
+            if fidelity is not None:
+                _curves(sheet, fidelity[column - 1], row, plan, (plan.left(column), top))
     _legend(sheet, found, tall, wide)
     return sheet
 
@@ -106,12 +113,14 @@ def _check(found: list[Maps]) -> None:
         )
 
 
-def _plan(found: list[Maps], *, stacked: bool, extra: int) -> _Plan:
-    columns = 1 + len(found) + extra if stacked else 3
+def _plan(found: list[Maps], *, stacked: bool, curves: bool) -> _Plan:
+    columns = 1 + len(found) if stacked else 3 + curves
     height, width = found[0].values.shape[1:]
     across = int(np.clip((WIDTH - 2 * MARGIN + GAP) / columns - GAP, LEAST, MOST))
     cell = across, max(24, round(across * height / width))
     down = (2 * cell[1] + GAP if stacked else cell[1]) + CAPTION
+    if stacked and curves:
+        down += min(cell[1], CURVES) + CAPTION
     return _Plan(cell, columns, down, stacked)
 
 
@@ -129,21 +138,22 @@ def _heading(sheet: Sheet, found: list[Maps], wide: int) -> None:
     sheet.write((MARGIN, 56), below, size=12, fill=theme.muted, limit=limit)
 
 
-def _titles(sheet: Sheet, found: list[Maps], plan: _Plan, extra: bool) -> None:
+def _titles(sheet: Sheet, found: list[Maps], plan: _Plan) -> None:
     theme, y = THEMES["light"], HEAD + 17
-    titles = ["picture", *(one.method for one in found), *(["fidelity"] if extra else [])]
-    titles = titles if plan.stacked else ["picture", found[0].method, "over the picture"]
+    titles = ["picture", *(one.method for one in found)]
+    titles = titles if plan.stacked else ["picture", found[0].method, "over the picture", "fidelity"]
+    titles = titles[: plan.columns]
     for column, title in enumerate(titles):
         sheet.write((plan.left(column), y), title, size=13, fill=theme.text, style="Bold", limit=plan.cell[0])
 
 
-def _picture(sheet: Sheet, one: Maps, row: int, plan: _Plan) -> None:
+def _picture(sheet: Sheet, one: Maps, row: int, plan: _Plan, top: int) -> None:
     """The picture, its name, and what the model says of it."""
-    theme, at = THEMES["light"], (plan.left(0), plan.top(row))
-    if one.pictures is None:
+    theme, at = THEMES["light"], (plan.left(0), top)
+    if one.shown is None:
         sheet.plate((*at, *plan.cell), fill=theme.panel)
     else:
-        sheet.paste(at, _large(one.pictures[row], plan.cell))
+        sheet.paste(at, _large(one.shown[row], plan.cell))
     y = at[1] + plan.cell[1]
     label = "" if one.labels is None else f" · label {one.labels[row]}"
     sheet.write((at[0], y + 15), one.names[row] + label, size=11, fill=theme.text, limit=plan.cell[0])
@@ -151,42 +161,36 @@ def _picture(sheet: Sheet, one: Maps, row: int, plan: _Plan) -> None:
     sheet.write((at[0], y + 30), said, size=11, fill=theme.muted, limit=plan.cell[0])
 
 
-def _maps(sheet: Sheet, one: Maps, row: int, plan: _Plan, column: int) -> None:
+def _maps(sheet: Sheet, one: Maps, row: int, plan: _Plan, at: Place) -> None:
     """One method's map of one picture, and over it."""
-    theme, top = THEMES["light"], plan.top(row)
+    theme, (left, top) = THEMES["light"], at
     scale = scale_of_map(one.values[row], signed=one.signed)
     colours = _large(scale.colours(one.values[row], theme.panel), plan.cell, "nearest")
-    sheet.paste((plan.left(column), top), colours)
+    sheet.paste(at, colours)
     over = _over(one, row, scale, plan.cell)
-    place = (plan.left(column), top + plan.cell[1] + GAP) if plan.stacked else (plan.left(2), top)
+    place = (left, top + plan.cell[1] + GAP) if plan.stacked else (plan.left(2), top)
     sheet.paste(place, over)
     y = top + plan.cell[1] + (GAP + plan.cell[1] if plan.stacked else 0)
     ends = f"±{number(scale.high)}" if one.signed else f"{number(scale.low)} to {number(scale.high)}"
     said = f"{number(scale.high)} at every pixel" if scale.constant else ends
-    sheet.write((plan.left(column), y + 15), said, size=11, fill=theme.muted, limit=plan.cell[0])
+    sheet.write((left, y + 15), said, size=11, fill=theme.muted, limit=plan.cell[0])
     if one.completeness is not None:
         line = f"completeness error {one.completeness[row]:.1%}"
         worry = theme.warning if one.completeness[row] > 0.05 else theme.muted
-        sheet.write((plan.left(column), y + 30), line, size=11, fill=worry, limit=plan.cell[0])
+        sheet.write((left, y + 30), line, size=11, fill=worry, limit=plan.cell[0])
 
 
-def _beside(
-    sheet: Sheet,
-    found: list[Maps],
-    row: int,
-    plan: _Plan,
-    beside: Mapping[str, Sequence[tuple[NDArray[np.uint8], str]]],
-) -> None:
-    """One drawing a method, from the top of what the picture takes."""
-    theme, left = THEMES["light"], plan.left(plan.columns - 1)
-    drawn = [(one.method, beside[one.method][row]) for one in found if one.method in beside]
-    each = (plan.down - GAP) // max(1, len(drawn))
-    for place, (method, (picture, line)) in enumerate(drawn):
-        top = plan.top(row) + place * each
-        high = max(20, min(each - 34, plan.cell[0]))
-        sheet.paste((left, top), resize(picture, (plan.cell[0] * ZOOM, high * ZOOM), "lanczos"))
-        name = f"{method}: " if len(drawn) > 1 else ""
-        sheet.write((left, top + high + 14), name + line, size=10, fill=theme.muted, limit=plan.cell[0])
+def _curves(sheet: Sheet, found: Fidelity, row: int, plan: _Plan, at: Place) -> None:
+    """A method's curves of one picture: under its maps, or beside them where there is but one method."""
+    high = min(plan.cell[1], CURVES)
+    picture, said = fidelity_curves(found, row, (plan.cell[0] * ZOOM, high * ZOOM), ZOOM)
+    left, top = (at[0] if plan.stacked else plan.left(3)), at[1]
+    if plan.stacked:
+        top += 2 * plan.cell[1] + GAP + CAPTION
+    sheet.paste((left, top), picture)
+    for line, words in enumerate(said, start=1):
+        at = left, top + high + 15 * line
+        sheet.write(at, words, size=11, fill=THEMES["light"].muted, limit=plan.cell[0])
 
 
 def scale_of_map(values: NDArray[np.float32], *, signed: bool) -> Scale:
@@ -206,10 +210,10 @@ def _over(one: Maps, row: int, scale: Scale, cell: tuple[int, int]) -> NDArray[n
     share = np.clip((np.abs(values) - least) / span, 0, 1) ** 0.7
     opaque = _large(np.repeat(np.rint(share * 255).astype(np.uint8)[..., None], 3, axis=2), cell, "bilinear")
     alpha = 0.9 * opaque / 255
-    if one.pictures is None:
+    if one.shown is None:
         grey = np.full(colours.shape, 235.0)
     else:
-        picture = _large(one.pictures[row], cell)
+        picture = _large(one.shown[row], cell)
         grey = np.repeat((picture @ np.array([0.299, 0.587, 0.114]))[..., None], 3, axis=2)
     return np.asarray(np.rint(colours * alpha + grey * (1 - alpha)), np.uint8)
 

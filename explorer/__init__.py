@@ -41,7 +41,7 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, saliency_page, scene, sheet
+from explorer.render import grid, saliency_page, scene, sheet, why
 from explorer.samples import Samples, flatten
 from explorer.tracking import Watch, log_run, watch
 
@@ -93,4 +93,5 @@ __all__ = [
     "scene",
     "sheet",
     "watch",
+    "why",
 ]

@@ -16,6 +16,7 @@ from explorer.commands import (
     making,
     maximizing,
     publishing,
+    reporting,
     showing,
     tracking,
 )
@@ -47,6 +48,7 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
+    reporting.why,
     explaining.saliency,
     publishing.export,
     maximizing.maximize,

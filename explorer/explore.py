@@ -55,4 +55,6 @@ def explore(
         random_state=random_state,
         sample=sample,
     )
-    return scene(run, projection)
+    shown = scene(run, projection)
+    shown.model = opened  # `scene.why()` asks it
+    return shown

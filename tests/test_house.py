@@ -22,7 +22,7 @@ ROOMS = {
     "samples": {"activations", "errors"},
     "capture": {"activations", "errors", "samples", "progress", "schema"},
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
-    "render": {"activations", "errors", "samples", "reduce", "explain", "progress"},
+    "render": {"activations", "errors", "samples", "reduce", "explain", "maximize", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
     "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "render"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},

@@ -38,6 +38,7 @@ def view(
     beside: str | None = None,
     cut: Slice = None,
     state: Path | None = None,
+    model: Path | None = None,
     web: Flag = False,
     port: int = 0,
     host: str = "127.0.0.1",
@@ -64,6 +65,8 @@ def view(
         cut: the slice of volumes that is shown first; the middle one by default.
         state: a state that was saved: map, camera, colours and selection are taken from it, and the options
             before this one are not.
+        model: the model that the run was captured from, which the page of a selection (key w) asks for the
+            pixels that drive it.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that
@@ -92,7 +95,7 @@ def view(
         check_web(asked=web)  # before a long projection
     projection = find_projection(opened, layer, method, components)
     shown = scene(opened, projection, colour=colour or usual, theme=theme, slice=cut)
-    shown.beside = find_beside(opened, projection, beside)
+    shown.beside, shown.model = find_beside(opened, projection, beside), model
     if state is not None:
         shown.load_state(state)
     if paged:
@@ -194,7 +197,8 @@ def grid(
             stands above that to the data set, or clustered so that look-alikes stand together.
         overlay: lay the maps over their image, so opaque: 0 to 1.
         enlarge: the filter that maps are enlarged with.
-        strongest: so many of the images that a channel answers to most beside its map, cropped.
+        strongest: so many of the images that a channel answers to most beside its map, cropped to the
+            receptive field of the strongest position where it is known.
         size: width and height in pixels, such as 1600x900; as large as the maps need by default.
         cut: the slice of volumes; the middle one by default.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from explorer.render.explaining import why
 from explorer.render.grids import grid
 from explorer.render.saliency_page import saliency_page
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from explorer.render.sheet import Sheet
     from explorer.render.values import RunLike
 
-__all__ = ["grid", "saliency_page", "scene", "sheet"]
+__all__ = ["grid", "saliency_page", "scene", "sheet", "why"]
 
 
 def scene(

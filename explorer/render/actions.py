@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from explorer.errors import ExplorerError
 from explorer.render import exports_menu
@@ -10,6 +11,7 @@ from explorer.render.flying import Flying
 from explorer.render.layout import Layout, slice_at
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
+from explorer.render.maps_view import MapsView
 from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
 from explorer.render.text import count
@@ -31,6 +33,7 @@ class Actions(Flying):
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
         waiting: what takes long and is done once the window has said so, or None.
+        maps: all maps of the picture over the window, or None.
         tell: shows the message at once, while something long is being done; a window sets it.
     """
 
@@ -45,6 +48,7 @@ class Actions(Flying):
         self.making: Making | None = None
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
+        self.maps: MapsView | None = None
         self._announced = False
         self._unfolded = (0, 0.0)
 
@@ -151,6 +155,24 @@ class Actions(Flying):
     def stand_alone(self) -> None:
         """Show no second map."""
         self.scene.beside = None
+
+    def show_maps(self, order: str = "index") -> None:
+        """Lay all maps of the picture over the window in this order, or take them away again."""
+        if self.maps is not None and self.maps.order == order:
+            self.maps = None
+            return
+        view = MapsView(self.scene, order)
+
+        def does() -> None:
+            view.channels()
+            self.maps, self.message = view, ""
+
+        # All but the plain order look through the whole data set, the first time.
+        (does if order == "index" else partial(self.begin, "looking through the data set", does))()
+
+    def explain(self, suffix: str = ".html") -> None:
+        """Write why the selection lies together into the current folder."""
+        exports_menu.why(self, suffix)
 
     def begin(self, words: str, does: Callable[[], None]) -> None:
         """Do something that takes long, once the window has said so."""

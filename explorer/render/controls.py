@@ -59,9 +59,11 @@ class Controls(Actions):
         """The window's picture."""
         canvas = self.scene.frame(self.size, rough=rough, interactive=True)
         layout, colours = self.layout, theme(self.scene.theme)
+        if self.maps is not None:
+            self.maps.draw(canvas, layout, colours)
         down = "" if self.popup is None else self.popup.name
         draw_buttons(canvas, layout, colours, placed=self.placed(), hot=self._hot_button, down=down)
-        if layout.slider is not None:
+        if layout.slider is not None and self.maps is None:
             n = self.scene.state.values.spatial[0]
             draw_slider(canvas, layout, colours, at=self.scene.slice, n=n)
         if self.hover is not None and not rough and self.popup is None and self._stroke is None:
@@ -90,6 +92,9 @@ class Controls(Actions):
         self.flight = None
         if self.popup is not None or any(one.place.contains(x, y) for one in self.placed()):
             self._drag = "button"
+            return
+        if self.maps is not None:
+            self._drag = "none"
             return
         if self.layout.slider is not None and self.layout.slider.contains(x, y):
             self._drag = "slice"
@@ -137,7 +142,7 @@ class Controls(Actions):
         self._hot_item = None if self.popup is None else self.popup.item(layout, x, y)
         over = None if self._hot_item is not None else self._button_at(x, y)
         self._hot_button = "" if over is None else over.button.name
-        free = self.popup is None and over is None and not self.helping
+        free = self.popup is None and over is None and not self.helping and self.maps is None
         self.hover = hovered(self.scene.side(x, y), x, y) if free else None
         return before != (self._hot_button, self._hot_item, self._over)
 
@@ -181,6 +186,11 @@ class Controls(Actions):
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""
         self.message = ""
+        if self.maps is not None:
+            channel = self.maps.at(x, y)
+            if channel is not None:
+                self.scene.channel, self.maps = channel, None
+            return
         name = self.scene.page(self.size, interactive=True).entry(x, y)
         where = self.scene.side(x, y)
         title = named_at(where, x, y)
@@ -245,6 +255,8 @@ class Controls(Actions):
         if self.popup is not None:
             self.popup.scroll(self.layout, -3 if steps > 0 else 3)
             return True
+        if self.maps is not None:
+            return self.maps.turn(-1 if steps > 0 else 1)
         place = self.scene.side(x, y).layout.cloud
         if not place.contains(x, y):
             return self.leaf(steps, x, y)
@@ -268,6 +280,9 @@ class Controls(Actions):
             return False
         if self.helping and name in ("Escape", "q"):
             self.helping = False
+            return True
+        if self.maps is not None and name in ("Escape", "q"):
+            self.maps = None
             return True
         self.message = ""
         if name not in ("h", "question"):

@@ -43,6 +43,7 @@ KINDS = {
 }
 CHOSEN = {"csv": "Table", "parquet": "Table", "npz": "Masks, one a picture"}
 SAME = {"htm": "html", "jpeg": "jpg"}  # another ending of the same file
+REPORTS = (".html", ".pdf")
 QUICK = ("csv", "npz", "json", "py")
 ENDS = {"json": "-state", "csv": "-selection", "parquet": "-selection", "npz": "-selection"}
 
@@ -62,6 +63,10 @@ def items(controls: Actions) -> list[Item]:
         found += [Item(title, None), *lines] if lines else []
     found.append(Item(f"Selection: {plural(n, 'position')}", None))
     found += [_item(controls, words, kind) for kind, words in CHOSEN.items() if n and kind in known]
+    if n:
+        found += [
+            Item("Why it lies together, one page", partial(why, controls, end), detail=end) for end in REPORTS
+        ]
     named = {kind for kinds in KINDS.values() for kind in kinds} | set(CHOSEN) | set(SAME)
     others = sorted(known - named)
     found += [Item("Of other packages", None)] if others else []
@@ -100,6 +105,21 @@ def _teller(controls: Actions, path: Path) -> Callable[[int, int], None]:
 def picture(controls: Actions, size: tuple[int, int] | None = None) -> None:
     """Write what is seen into the current folder, without the buttons."""
     write(controls, "png", size)
+
+
+def why(controls: Actions, suffix: str = ".html") -> None:
+    """Write why the selection lies together into the current folder, once that was said."""
+    if not len(controls.scene.selection):
+        controls.message = "nothing is selected: draw a lasso (l) or a box (b) first"
+        return
+    path = free_name(stem(controls) + "-why", suffix)
+
+    def does() -> None:
+        found = controls.scene.why()
+        found.save(path)
+        controls.message = f"saved {path}: {found.headline}"
+
+    controls.begin(f"explaining the selection: {path}", does)
 
 
 def camera(controls: Actions) -> None:

@@ -16,6 +16,7 @@ from explorer.reduce.channels import ChannelStatistics, channel_statistics
 from explorer.render.text import count, number, plural
 
 if TYPE_CHECKING:
+    from explorer.capture.receptive_field import ReceptiveField
     from explorer.capture.store import Run
 
 Order = Literal["index", "variance", "response", "cluster"]
@@ -79,6 +80,13 @@ class Source:
     def drawn(self, image: int) -> NDArray[Any]:
         """What of one picture's values is drawn: (*spatial, channels), of a volume one slice."""
         return self.values(image) if self.cut is None else self.values(image)[self.cut]
+
+    @property
+    def field(self) -> ReceptiveField | None:
+        """What a position sees of the pictures; None where that is not known."""
+        find = getattr(self._given, "receptive_field", None)
+        found: ReceptiveField | None = None if find is None else find(self.layer)
+        return found
 
     def name(self, image: int) -> str:
         """A picture's name, for titles."""

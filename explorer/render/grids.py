@@ -65,9 +65,10 @@ def grid(
         method: the filter that maps are enlarged with: "nearest", "bilinear", "bicubic" or "lanczos".
         strongest: how many of the data set's pictures that a channel answers to most stand beside its
             map, up to 16, each cropped around its strongest position.
-        crop: the pixels that a position stands for, `(row, column) -> ((top, bottom), (left, right))`,
-            such as its receptive field; left out, three times the position's cell around it, and no less
-            than an eighth of the picture's shorter side.
+        crop: the pixels that a position stands for, `(row, column) -> ((top, bottom), (left, right))`;
+            left out, its receptive field where the run knows that, no more than half of the picture's
+            sides of it, else three times the position's cell; and no less than an eighth of the shorter
+            side. The grid says which.
         title: the heading; layer and picture when left out.
         picture: the input, or the inputs shown or all of them, (height, width, 3) uint8; a run has its own.
         size: (width, height) in pixels; as large as the maps need when left out.

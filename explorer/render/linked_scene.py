@@ -31,6 +31,7 @@ from explorer.render.selecting import Selecting
 from explorer.render.state import State
 from explorer.render.strip_drawing import room
 from explorer.render.strips import strips
+from explorer.render.telling import Telling
 from explorer.render.values import RunLike
 from explorer.render.views import Viewed, Views
 from explorer.render.words import header, info, method_name
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from explorer.render.controls import Controls
 
 
-class Scene(Paired, Pointing, Viewed, Selecting, Keeping, Adjusting, Exporting):
+class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from explorer.errors import InputError
 from explorer.render import colour_menus, exports_menu, views_menu
 from explorer.render.maps import Choice, choices, layers_of
+from explorer.render.maps_view import ORDERS
 from explorer.render.near import find_images, typical
 from explorer.render.selection import HOWS
 from explorer.render.text import count, number
@@ -37,6 +38,7 @@ def buttons(controls: Controls) -> tuple[Button, ...]:
     if len(layers_of(state.run)) > 1:
         found.append(Button("layer", state.values.layer, opens=True))
     found.append(Button("beside", "Beside", opens=True, lit=scene.twin is not None))
+    found.append(Button("maps", "Maps", opens=True, lit=controls.maps is not None))
     found.append(Button("colour", f"Colour: {colour_menus.shown(state.colour)}", opens=True))
     if scene.colouring().names:
         found.append(Button("classes", "Classes", opens=True, lit=bool(state.hidden.get(state.colour))))
@@ -75,6 +77,18 @@ def _map(controls: Controls) -> list[Item]:
         )
         for choice in choices(state.run, state.values.layer)
     ] or [Item("this run keeps no other map", None)]
+
+
+def _maps(controls: Controls) -> list[Item]:
+    """All maps of the picture at once, in one order or another."""
+    shown = None if controls.maps is None else controls.maps.order
+    return [
+        Item("All maps of this image", None),
+        *(
+            Item(words, partial(controls.show_maps, order), chosen=order == shown)
+            for order, words in ORDERS.items()
+        ),
+    ]
 
 
 def _layer(controls: Controls) -> list[Item]:
@@ -200,6 +214,7 @@ SEARCHES = {
 }
 MENUS: dict[str, Callable[[Controls], list[Item]]] = {
     "map": _map,
+    "maps": _maps,
     "layer": _layer,
     "beside": _beside,
     "colour": colour_menus.colour_items,

@@ -59,7 +59,7 @@ class Stage {
   framed(basis, flatness) {
     const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
     // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    const taken = Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
+    const taken = this.bare ? 0 : Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
     return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 
@@ -99,9 +99,19 @@ class Stage {
     this.motion = null;
     const choosing = event.button === 0 && (this.tool !== "turn" || event.shiftKey) && this.fingers.size === 1;
     const panning = event.button === 1 || event.button === 2 || event.ctrlKey || event.metaKey || this.camera.flatness > 0.5;
-    this.held = { x, y, startX: x, startY: y, time: performance.now(), kind: choosing ? (this.tool === "box" ? "box" : "lasso") : panning ? "pan" : "turn", moved: false, path: [[x, y]], speed: [0, 0] };
+    this.held = { x, y, startX: x, startY: y, time: performance.now(), kind: choosing ? (this.tool === "box" || this.tool === "sphere" ? this.tool : "lasso") : panning ? "pan" : "turn", moved: false, path: [[x, y]], speed: [0, 0] };
     this.held.mode = event.altKey ? "remove" : (this.tool !== "turn" && event.shiftKey ? "add" : "replace");
+    if (this.held.kind === "sphere") this.plant(x, y);
     this.view.hover(-1);
+  }
+
+  /** Put the middle of a ball on the point under the mouse, or where nothing is at the depth that is looked at. */
+  plant(x, y) {
+    const row = this.pick(x, y), { camera, held } = this;
+    held.centre = row >= 0 ? [...this.points.subarray(3 * row, 3 * row + 3)] : camera.under(x, y, this.width, this.height);
+    [held.middleX, held.middleY] = camera.project(held.centre, this.width, this.height);
+    held.unit = camera.unitAt(held.centre, this.height);
+    held.radius = 0;
   }
 
   drag(event) {
@@ -125,7 +135,10 @@ class Stage {
       this.camera.pan(dx / this.fingers.size, dy / this.fingers.size, this.height);
       this.touch();
     } else {
-      if (held.kind === "box") held.path = [[held.startX, held.startY], [x, held.startY], [x, y], [held.startX, y]];
+      if (held.kind === "sphere") {
+        held.radius = Math.hypot(x - held.middleX, y - held.middleY) * held.unit;
+        held.rows = rowsWithin(this.points, this.camera, held.centre, held.radius, (row) => this.view.hiddenRow(row));
+      } else if (held.kind === "box") held.path = [[held.startX, held.startY], [x, held.startY], [x, y], [held.startX, y]];
       else if (Math.hypot(x - held.path[held.path.length - 1][0], y - held.path[held.path.length - 1][1]) > 2) held.path.push([x, y]);
       this.request(true);
     }
@@ -145,7 +158,11 @@ class Stage {
     if (!held || this.fingers.size) return;
     this.held = null;
     if (event.type === "pointercancel") { this.request(); return; }
-    if (held.kind === "box" || held.kind === "lasso") {
+    if (held.kind === "sphere") {
+      if (held.moved) this.chooseBall(held);
+      else this.click(held.startX, held.startY, event);
+      this.request();
+    } else if (held.kind === "box" || held.kind === "lasso") {
       if (held.moved && held.path.length > 2) this.choose(held.path, held.mode);
       else this.click(held.startX, held.startY, event);
       this.request();
@@ -160,6 +177,14 @@ class Stage {
     const { view } = this;
     const rows = rowsInside(this.points, this.camera, outline, { width: this.width, height: this.height, hidden: (row) => view.hiddenRow(row), cloud: this.cloud, visible: this.visible });
     view.take(rows.map((row) => view.places[row]), mode, this.visible ? "only what is visible" : "all within");
+  }
+
+  /** Select the points of a ball. */
+  chooseBall(held) {
+    if (this.visible) this.render(false);
+    const { view } = this, rows = this.visible ? onlySeen(held.rows, this.cloud, this.width, this.height) : held.rows;
+    const shape = this.camera.flatness > 0.5 ? "circle" : "sphere";
+    view.take(rows.map((row) => view.places[row]), held.mode, `${shape} of radius ${figure(held.radius)}${this.visible ? ", only what is visible" : ""}`);
   }
 
   click(x, y, event) {
@@ -222,7 +247,7 @@ class Stage {
   }
 
   settle() {
-    if (this.held && this.held.moved && this.held.kind !== "lasso" && this.held.kind !== "box") { this.rest = setTimeout(() => this.settle(), 120); return; }
+    if (this.held && this.held.moved && !["lasso", "box", "sphere"].includes(this.held.kind)) { this.rest = setTimeout(() => this.settle(), 120); return; }
     if (this.motion) return;
     this.moving = 0;
     this.before = 0;
@@ -280,6 +305,7 @@ class Stage {
 
   request(overOnly = false) {
     if (!overOnly) this.dirty = true;
+    if (overOnly && this.view.twin && this === this.view.twin.first) this.view.twin.request(true);
     if (this.waiting) return;
     this.waiting = requestAnimationFrame((now) => this.tick(now));
   }
@@ -293,6 +319,7 @@ class Stage {
       if (!this.motion) { clearTimeout(this.rest); this.rest = setTimeout(() => this.settle(), 60); }
     }
     const rough = this.moving > 0;
+    this.lead();
     if (this.dirty) {
       this.dirty = false;
       if (rough && this.before) this.cloud.adapt(now - this.before);
@@ -301,6 +328,36 @@ class Stage {
     }
     this.marks.draw();
     if (this.motion) this.request();
+  }
+
+  /** Tell a cloud beside this one where the eye has gone. */
+  lead() {
+    if (!this.tied || !this.tied.points) return;
+    const seen = JSON.stringify(this.camera.copy());
+    if (seen === this.ledFrom) return;
+    this.ledFrom = seen;
+    this.tied.follow(this);
+  }
+
+  /** The view of all, reckoned once for a frame of this size. */
+  kept() {
+    const key = [this.width, this.height, this.camera.flatness > 0.5].join();
+    if (this.keptFor !== key || this.keptOf !== this.points) [this.keptFor, this.keptOf, this.keptHome] = [key, this.points, this.home()];
+    return this.keptHome;
+  }
+
+  /** Stand as far from this cloud's home as another stage does from its own; two clouds in space turn as one. */
+  follow(other) {
+    const at = other.camera, alike = this.view.meta.components === other.view.meta.components;
+    if (alike) [this.camera.flatness, this.camera.field] = [at.flatness, at.field];
+    const home = this.kept(), from = other.kept(), scale = home.reach / from.reach, level = this.camera.flatness > 0.5;
+    const basis = alike && !level ? at.basis : alike ? home.basis : this.camera.basis, gap = along(at.focus, from.focus, -1);
+    let focus = home.focus;
+    if (alike && !level) focus = along(focus, gap, scale);
+    else for (const k of [0, 1]) focus = along(focus, basis[k], dot(gap, at.basis[k]) * scale);
+    this.camera.set({ focus, basis, field: this.camera.field, flatness: this.camera.flatness, reach: at.reach * scale });
+    this.ledFrom = JSON.stringify(this.camera.copy());
+    this.touch();
   }
 
   /** Pixels of the screen for one of the page. */

@@ -201,7 +201,7 @@ class Frame {
       part.style.background = `rgb(${view.inks.one(i, view.theme)})`;
       return part;
     }));
-    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)} ${percent(counts[i] / all)}`).join(", ");
+    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)}: ${percent(counts[i] / all)}`).join(", ");
     this.mixed.replaceChildren(bar, el("span", { class: "quiet" }, words));
   }
 

@@ -9,11 +9,10 @@ class Legend {
     this.sizeScale = el("div", { class: "size-scale", hidden: true });
     this.title = el("div", { class: "legend-title" });
     this.body = el("div", { class: "legend-body" });
-    this.size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", oninput: () => view.sizePoints(Number(this.size.value)) });
+    this.size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", title: "point size", oninput: () => view.sizePoints(Number(this.size.value)) });
     this.element = el("section", { class: "legend card-like", "aria-label": "legend" },
       el("label", { class: "field" }, el("span", {}, "Colour by"), this.choice), this.title, this.body,
-      el("label", { class: "field size-by" }, el("span", {}, "Size by"), this.sizeChoice), this.sizeScale,
-      el("label", { class: "field point-size" }, el("span", {}, "Point size"), this.size));
+      el("div", { class: "field size-by" }, el("span", {}, "Size by"), this.sizeChoice, this.size), this.sizeScale);
   }
 
   /** List what the points can be coloured by. */

@@ -59,7 +59,7 @@ class Stage {
   framed(basis, flatness) {
     const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
     // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    const taken = this.bare ? 0 : Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
+    const taken = this.bare ? 0 : Math.min(this.tied ? 226 : 190, this.width * (this.tied ? 0.4 : 0.17)), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
     return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 
@@ -182,6 +182,7 @@ class Stage {
   /** Select the points of a ball. */
   chooseBall(held) {
     if (this.visible) this.render(false);
+    this.lastBall = held;
     const { view } = this, rows = this.visible ? onlySeen(held.rows, this.cloud, this.width, this.height) : held.rows;
     const shape = this.camera.flatness > 0.5 ? "circle" : "sphere";
     view.take(rows.map((row) => view.places[row]), held.mode, `${shape} of radius ${figure(held.radius)}${this.visible ? ", only what is visible" : ""}`);

@@ -23,6 +23,7 @@ from benchmarks import (
     against_pca,
     against_tsne,
     against_umap,
+    against_websocket,
     processes,
 )
 from benchmarks.results import Result, draw, keep, kept, machine, table
@@ -50,6 +51,7 @@ CONTESTS: dict[str, Contest] = {
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "click": against_websocket.clicked,
 }
 
 

@@ -29,7 +29,7 @@ class Selection {
   /** Take places: "replace" what is chosen, "add" to it, or "remove" from it. */
   take(places, mode = "replace") {
     if (mode === "replace") this.clear();
-    for (const place of places) this.set(place, mode !== "remove");
+    for (const place of places) if (place >= 0 && place < this.mask.length) this.set(place, mode !== "remove");
   }
 
   /** All chosen places, in the grid's order. */

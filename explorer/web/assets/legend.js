@@ -20,7 +20,7 @@ class Legend {
     const { view } = this;
     this.choice.replaceChildren(...grouped(view.colours()));
     this.choice.value = view.colour;
-    this.sizeChoice.replaceChildren(el("option", { value: "" }, "all alike"), ...grouped(view.sizes()));
+    this.sizeChoice.replaceChildren(el("option", { value: "" }, "alike"), ...grouped(view.sizes()));
     this.sizeChoice.value = view.sizeName || "";
   }
 

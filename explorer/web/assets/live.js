@@ -153,7 +153,7 @@ class Switches {
     this.layer.replaceChildren(...options(meta.layers.map((name) => [name, name]), meta.layer));
     this.method.replaceChildren(...options([...meta.methods.map(({ key, title }) => [key, kept(key) ? title : `${title} · to be made`]), ...new Map(own)], meta.methodKey));
     const others = meta.projections.filter((one) => one.id !== meta.shown);
-    this.second.replaceChildren(...options([["", this.beside.id ? "one map" : "beside…"], ...others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`])], this.beside.id || ""));
+    this.second.replaceChildren(...options([["", this.beside.id ? "one map" : "compare…"], ...others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`])], this.beside.id || ""));
     this.second.hidden = !others.length;
     this.second.classList.toggle("idle", !this.beside.id);
     this.axes.replaceChildren(...options([["2", "2D"], ["3", "3D"]], String(meta.components)));

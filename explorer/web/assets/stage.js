@@ -59,7 +59,7 @@ class Stage {
   framed(basis, flatness) {
     const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
     // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    const taken = this.bare ? 0 : Math.min(this.tied ? 226 : 190, this.width * (this.tied ? 0.4 : 0.17)), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
+    const taken = this.bare ? 0 : this.tied ? 64 : Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
     return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 

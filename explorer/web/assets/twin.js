@@ -135,6 +135,7 @@ class Beside {
       this.captions = [view.stage, stage].map((one) => { const words = el("div", { class: "caption" }); one.element.append(words); return words; });
     }
     view.frame.stages.classList.add("two");
+    view.frame.stages.append(view.legend.element);
     stage.load(twin.points, twin.meta);
     stage.opening = view.stage.opening;
     stage.tied = view.stage;
@@ -170,6 +171,7 @@ class Beside {
     this.twin = view.twin = null;
     this.id = null;
     view.frame.stages.classList.remove("two");
+    view.stage.element.append(view.legend.element);
     view.stage.fly(view.stage.home(), 1);
   }
 }

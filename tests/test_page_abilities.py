@@ -1,4 +1,4 @@
-"""What the page can do beyond looking, in a browser, checked against the data: spheres, sizes, pairs, states."""
+"""What the page can do beyond looking, in a browser: spheres, sizes, filters, pairs, states, exports."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_what_a_page_saved_a_scene_brings_back_and_the_other_way_round(
     page.js("v.colourBy('label').then(() => v.toggleClass(3))")
     page.page.wait_for_function("() => explorerViewer.off !== null")
     page.js("v.take([5, 600, 601, 612], 'replace', 'test')")
-    page.js("v.stage.camera.turn(0.4, 0.2); v.stage.camera.zoom(0.7, 0, 0); v.stage.touch()".replace("; ", ", "))
+    page.js(
+        "v.stage.camera.turn(0.4, 0.2); v.stage.camera.zoom(0.7, 0, 0); v.stage.touch()".replace("; ", ", ")
+    )
     page.rest()
     page.js("v.showImage(7)")
     kept = page.js("v.state()")
@@ -158,7 +160,18 @@ def test_what_a_page_saved_a_scene_brings_back_and_the_other_way_round(
     other.page.evaluate("(told) => explorerViewer.restore(told)", json.loads(back.read_text()))
     other.rest()
     again = other.js("v.state()")
-    for name in ("selection", "focus", "hidden", "theme", "colour", "size", "channel", "image", "flat", "projection"):
+    for name in (
+        "selection",
+        "focus",
+        "hidden",
+        "theme",
+        "colour",
+        "size",
+        "channel",
+        "image",
+        "flat",
+        "projection",
+    ):
         assert again[name] == kept[name], name
     for name in ("position", "focal_point", "view_up"):
         np.testing.assert_allclose(again["camera"][name], kept["camera"][name], atol=1e-5)
@@ -231,7 +244,11 @@ def test_the_server_writes_what_the_page_shows(browser: Any, live: Live, tmp_pat
     page = Page(browser, live.link)
     page.js("v.take([5, 600, 601], 'replace', 'test')")
     page.page.wait_for_timeout(400)
-    for title, ending in (("Points · .ply", "ply"), ("Masks · .npz", "npz"), ("Page as a picture · .png", "png")):
+    for title, ending in (
+        ("Points · .ply", "ply"),
+        ("Masks · .npz", "npz"),
+        ("Page as a picture · .png", "png"),
+    ):
         page.page.get_by_label("take it away").first.click()
         with page.page.expect_download(timeout=90_000) as waiting:
             page.page.get_by_role("button", name=title).click()

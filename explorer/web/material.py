@@ -78,19 +78,20 @@ class Material:
 
     def receptive(self) -> Told | None:
         """What positions see of the inputs: for each axis of the input the pixels of every index, or None."""
-        find = getattr(self.run, "receptive_field", None)
+        run: Any = self.run  # a run in memory knows no fields
+        find = getattr(run, "receptive_field", None)
         field = None if find is None else find(self.projection.layer)
         if field is None or field.how == "unknown":
             return None
         shape, layer = self.scene.state.values.spatial, self.projection.layer
-        whole = self.run.receptive_box(layer, (0,) * len(shape))
+        whole = run.receptive_box(layer, (0,) * len(shape))
         axes = [(field.axes[k] if field.axes else k) if field.stride[k] else None for k in range(len(whole))]
         spans = []
         for k, axis in enumerate(axes):
             steps = range(1 if axis is None else shape[axis])
             at = [[step if other == axis else 0 for other in range(len(shape))] for step in steps]
-            spans.append([list(self.run.receptive_box(layer, one)[k]) for one in at])
-        entry = self.run.manifest["layers"][layer]["receptive_field"]
+            spans.append([list(run.receptive_box(layer, one)[k]) for one in at])
+        entry = run.manifest["layers"][layer]["receptive_field"]
         return {"axes": axes, "spans": spans, "of": list(entry["input"][:-1]), "how": field.how}
 
     def classes(self) -> tuple[str, ...]:

@@ -55,7 +55,8 @@ CLICK = """async (place) => {
   const v = explorerViewer, begun = performance.now();
   const facts = () => document.querySelector(".facts dd");
   const before = facts(), shown = new Promise((done) => {
-    const look = () => (facts() && facts() !== before ? done(performance.now() - begun) : setTimeout(look, 0));
+    const there = () => facts() && facts() !== before;
+    const look = () => (there() ? done(performance.now() - begun) : setTimeout(look, 0));
     look();
   });
   const lit = v.focusPlace(place);

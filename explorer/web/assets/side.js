@@ -82,12 +82,12 @@ class Side {
     const items = [["position", at.map((v, i) => `${axes[i]} ${v}`).join(", ") || "the whole image"]];
     const label = view.labelOf(Math.floor(place / view.each));
     if (label !== null) items.push(["label", label]);
-    items.push(["sees", view.sees(place)]);
     for (const [words, value] of await view.figuresOf(place, row).catch(() => [])) items.push([words, value]);
+    items.push(["sees", view.sees(place), "whole"]);
     if (turn !== this.told) return;
     const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
-    const list = el("dl", {}, ...items.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", {}, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);
     const standing = view.focusRow();
     if (row < 0) {

@@ -135,7 +135,7 @@ class Beside {
       this.captions = [view.stage, stage].map((one) => { const words = el("div", { class: "caption" }); one.element.append(words); return words; });
     }
     view.frame.stages.classList.add("two");
-    view.frame.stages.append(view.legend.element);
+    view.frame.stages.append(view.legend.element, view.frame.chosenBox);
     stage.load(twin.points, twin.meta);
     stage.opening = view.stage.opening;
     stage.tied = view.stage;
@@ -171,7 +171,7 @@ class Beside {
     this.twin = view.twin = null;
     this.id = null;
     view.frame.stages.classList.remove("two");
-    view.stage.element.append(view.legend.element);
+    view.stage.element.append(view.legend.element, view.frame.chosenBox);
     view.stage.fly(view.stage.home(), 1);
   }
 }

@@ -49,7 +49,10 @@ BARE = """() => new Promise((done) => {
   let begun = 0;
   const ask = () => { begun = performance.now(); socket.send("similarity 12345"); };
   socket.onopen = ask;
-  socket.onmessage = () => { times.push(performance.now() - begun); if (times.length < 40) ask(); else done(times.slice(5)); };
+  socket.onmessage = () => {
+    times.push(performance.now() - begun);
+    if (times.length < 40) ask(); else done(times.slice(5));
+  };
 })"""
 CLICK = """async (place) => {
   const v = explorerViewer, begun = performance.now();

@@ -6,6 +6,8 @@ class Looking {
   async focusPlace(place) {
     this.focus = place;
     this.linked = [];
+    // Asked first, and neighbours only after it: one answer does not wait for the other's reckoning.
+    const asked = (this.nearDue = place === null ? null : this.source.similarity(place).catch(() => null));
     if (place === null) {
       this.similarity = null;
       if (this.colour === "similarity") await this.colourBy(this.meta.colour);
@@ -19,7 +21,7 @@ class Looking {
     this.side.draw();
     this.stage.request(true);
     if (place === null) return;
-    const near = await this.frame.during(this.source.similarity(place), "similarity").catch(() => null);
+    const near = await this.frame.during(asked, "similarity");
     if (this.focus !== place) return;
     this.similarity = near;
     if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();

@@ -111,6 +111,8 @@ class Side {
   async neighbours(row, turn) {
     const { view } = this, k = 6;
     this.near.replaceChildren(el("h3", {}, "Nearest neighbours"), el("p", { class: "quiet" }, "…"));
+    await view.nearDue;
+    if (turn !== this.told) return;
     const found = await view.source.neighbours(row, view.places[row]).catch((error) => ({ original: null, why: error.message }));
     const onMap = nearestOnMap(view.points, row, k);
     if (turn !== this.told) return;

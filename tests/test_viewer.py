@@ -187,7 +187,7 @@ def test_a_click_in_a_map_looks_at_that_position(page: Page) -> None:
 def test_colours_are_those_of_the_scene(
     page: Page, run: explorer.Run, projection: explorer.Projection, name: str
 ) -> None:
-    page.page.locator(".legend select").select_option(name)
+    page.page.get_by_label("colour by", exact=True).select_option(name)
     page.page.wait_for_timeout(400)
     own, _, number = name.partition(":")
     scene = explorer.scene(run, projection, colour=own)

@@ -144,6 +144,6 @@ class Marks {
     context.globalAlpha = 1;
     context.fillStyle = view.ink("--muted");
     context.textAlign = "right";
-    context.fillText(word, width - 12, 14);
+    if (!this.stage.tied) context.fillText(word, width - 12, 14); // two maps have captions
   }
 }

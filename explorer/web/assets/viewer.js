@@ -37,7 +37,7 @@ class Viewer extends Meaning {
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
     if (this.source.live) this.switches = new Switches(this);
     await this.load();
-    if (this.meta.view) await this.restore(this.meta.view);
+    if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
     if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");
     this.ready = true;

@@ -20,13 +20,14 @@ from .jaxpr_capture import FIRST, LAST, Tracer
 from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
 from .limits import first_line
+from .random_weights import RandomWeights
 from .tree_weights import count_below, fitted_tree, flatten_tree, read_weights, tree_digest
 from .weights import Flat
 
 STATE = "state"
 
 
-class EquinoxModule:
+class EquinoxModule(RandomWeights):
     """A module, with its state where it has one; neither of them is ever modified.
 
     The module is put into inference mode and mapped over the batch.
@@ -96,14 +97,24 @@ class EquinoxModule:
         """
         return self._jit.run(self._weights, inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the module has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._weights, inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(
+            self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
+        )
 
     def _forward(self, weights: Any, inputs: Any) -> Any:
         """The module over the batch, all its parts marking what they answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,13 @@ from .checkpoints import read_checkpoint
 from .inference import call_arguments, layer_argument, with_argument
 from .jit_capture import JitCapture, is_arrays, named_errors, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, collections, digest, fit, flatten, nest
 
 INTERMEDIATES = "intermediates"
 
 
-class FlaxLinen:
+class FlaxLinen(RandomWeights):
     """A Linen module with its variables; neither of them is ever modified.
 
     Attributes:
@@ -31,6 +33,7 @@ class FlaxLinen:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("flax", "jax")
+    held: ClassVar[str] = "_variables"
 
     def __init__(self, module: Any, options: ModelOptions) -> None:
         self._module = module
@@ -43,6 +46,7 @@ class FlaxLinen:
         )
         self._variables: dict[str, Any] | None = None
         self._parameters: dict[WeightPath, int] = {}
+        self._templates: dict[tuple[int, ...], dict[WeightPath, Leaf]] = {}
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -80,16 +84,34 @@ class FlaxLinen:
         """
         return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the module has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
+
+    def renewed(self, source: object) -> Self | None:
+        """The same module with these variables, in what is compiled already; None for another module."""
+        if _is_linen(type(source)):
+            return None
+        made = copy.copy(self)
+        made._options = replace(self._options, variables=source, checkpoint=None)
+        made._flat, made._variables = made._read()[0], None
+        made.provenance = {name: fact for name, fact in self.provenance.items() if name != "digest"}
+        return made
 
     def _read(self) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""
@@ -128,6 +150,9 @@ class FlaxLinen:
         import jax
         from flax.core import meta
 
+        if input_shape in self._templates:
+            return self._templates[input_shape]
+
         def init(key: Any, inputs: Any) -> Any:
             with _inference_mode():
                 return meta.unbox(self._module.init(key, inputs, **self._call))
@@ -137,11 +162,13 @@ class FlaxLinen:
             made = jax.eval_shape(init, jax.random.key(0), inputs)
         # sown values and perturbations are no weights, though `init` returns them
         leaves = flatten({name: made[name] for name in made if name != "perturbations"})
-        return {
+        found = {
             path: Leaf(tuple(leaf.shape), np.dtype(leaf.dtype))
             for path, leaf in leaves.items()
             if hasattr(leaf, "dtype")
         }
+        self._templates[input_shape] = found
+        return found
 
     def _answers(self, variables: Any, inputs: Any) -> list[Answer]:
         """Everything that the module's parts answer; traced, never computed as a whole."""

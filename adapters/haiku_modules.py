@@ -18,6 +18,7 @@ from .jaxpr_capture import Tracer
 from .jaxpr_tags import Tag, mark
 from .jit_capture import JitCapture, named_errors, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .tree_weights import count_below, flatten_tree, read_weights
 from .weights import Flat, Leaf, WeightPath, digest, fit, nest
 
@@ -29,7 +30,7 @@ Place = tuple[str, str, str]
 """Collection, module's name, and the name of one of its arrays."""
 
 
-class HaikuFunction:
+class HaikuFunction(RandomWeights):
     """What `hk.transform` or `hk.transform_with_state` made, with its params and state.
 
     Modules have the names that Haiku gives them, such as "res_net/~/initial_conv". Nothing of the
@@ -100,15 +101,23 @@ class HaikuFunction:
         """
         return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the function has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent
+            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
     def _read(self, made: Any) -> tuple[Flat, dict[str, Any]]:

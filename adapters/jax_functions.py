@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import types
@@ -20,13 +21,14 @@ from .jaxpr_capture import Tracer
 from .jaxpr_operations import operation_answers
 from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
+from .random_weights import RandomWeights
 from .tree_weights import fitted_tree, flatten_tree, read_weights
 from .weights import Flat, digest
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
 
-class JaxFunction:
+class JaxFunction(RandomWeights):
     """A function (params, inputs) or (inputs) of arrays; neither it nor the params are modified.
 
     The function may be jitted. Where it returns a dictionary, or its output and a dictionary, the
@@ -34,6 +36,7 @@ class JaxFunction:
     """
 
     requires: ClassVar[tuple[str, ...]] = ("jax",)
+    held: ClassVar[str] = "_params"
 
     def __init__(self, function: Any, params: Any, options: ModelOptions) -> None:
         self._function = function = _unjitted(function)
@@ -88,14 +91,32 @@ class JaxFunction:
         """
         return self._jit.run(self._params, inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the function has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._params, inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(
+            self._params, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
+        )
+
+    def renewed(self, source: object) -> Self | None:
+        """The same function with these params, in what is compiled already; None for another function."""
+        if _is_function(source) or (type(source) is tuple and _is_function(source[0])):
+            return None
+        made = copy.copy(self)
+        made._params = fitted_tree(source, None, "params")
+        return made
 
     @property
     def provenance(self) -> Mapping[str, Any]:

@@ -19,6 +19,8 @@ ENTERED = frozenset(
     }
 )
 """Primitives that run their jaxpr once, on the very operands they are given."""
+OWN_DERIVATIVE = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
+"""Those of them whose derivative is not that of their jaxpr."""
 INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 """Under which of these names such a primitive keeps it."""
 
@@ -65,11 +67,19 @@ class Program:
     shapes: list[Any] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
 
-    def run(self, arguments: Sequence[Any]) -> dict[int, Any]:
-        """Every value by number. Under jit, XLA drops what is then not used."""
+    def run(
+        self, arguments: Sequence[Any], step: Callable[[Operation, list[Any]], Sequence[Any]] | None = None
+    ) -> dict[int, Any]:
+        """Every value by number. Under jit, XLA drops what is then not used.
+
+        Args:
+            arguments: the flattened arguments.
+            step: what runs an operation on its operands, where it is not to be run as it is.
+        """
+        step = step or run_operation
         values = dict(self.constants) | dict(zip(self.arguments, arguments, strict=True))
         for operation in self.operations:
-            answers = _bind(operation.equation, [values[number] for number in operation.inputs])
+            answers = step(operation, [values[number] for number in operation.inputs])
             values.update(zip(operation.outputs, answers, strict=True))
         return values
 
@@ -82,16 +92,22 @@ class Program:
         return reached
 
 
-def trace(function: Callable[..., Any], *arguments: Any) -> tuple[Program, Any]:
-    """The program of `function` on arguments like these, and the tree of its results as shapes."""
+def trace(
+    function: Callable[..., Any], *arguments: Any, whole: frozenset[str] = frozenset()
+) -> tuple[Program, Any]:
+    """The program of `function` on arguments like these, and the tree of its results as shapes.
+
+    Calls of the primitives `whole` are not entered.
+    """
     import jax
 
     closed, results = jax.make_jaxpr(function, return_shape=True)(*arguments)
-    return _flattened(closed), results
+    return flattened(closed, whole), results
 
 
-def _flattened(closed: Any) -> Program:
-    writer = _Writer()
+def flattened(closed: Any, whole: frozenset[str] = frozenset()) -> Program:
+    """The program of a jaxpr."""
+    writer = _Writer(ENTERED - whole)
     program = writer.program
     program.arguments = [writer.new(variable.aval) for variable in closed.jaxpr.invars]
     program.results = writer.write_out(closed, program.arguments, (), is_top=True)
@@ -101,8 +117,9 @@ def _flattened(closed: Any) -> Program:
 class _Writer:
     """Writes the equations of nested jaxprs into one program."""
 
-    def __init__(self) -> None:
+    def __init__(self, entered: frozenset[str]) -> None:
         self.program = Program()
+        self._entered = entered
 
     def new(self, shape: Any) -> int:
         """Number a value."""
@@ -125,7 +142,7 @@ class _Writer:
             inputs = [read(atom) for atom in equation.invars]
             around = (*scope, *_scopes(equation))
             inner = next((equation.params[name] for name in INNER if name in equation.params), None)
-            if inner is not None and equation.primitive.name in ENTERED:
+            if inner is not None and equation.primitive.name in self._entered:
                 # the jit of the whole function is no place within it
                 is_whole = is_top and len(jaxpr.eqns) == 1
                 called = () if is_whole else _function_name(equation)
@@ -175,8 +192,9 @@ def _has_arrays(closed: Any) -> bool:
     return any(getattr(variable.aval, "shape", ()) for equation in equations for variable in equation.outvars)
 
 
-def _bind(equation: Any, operands: list[Any]) -> Sequence[Any]:
+def run_operation(operation: Operation, operands: list[Any]) -> Sequence[Any]:
     """Run one equation on values of its operands."""
+    equation = operation.equation
     primitive = equation.primitive
     bound = primitive.get_bind_params(equation.params)
     functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair before JAX 0.9

@@ -17,6 +17,7 @@ from explorer.capture.receptive_field import ReceptiveField
 from explorer.errors import ExplorerError, InputError, LayerError, ModelError
 
 from .jaxpr_fields import receptive_fields
+from .jaxpr_gradient import inner_derivative
 from .jaxpr_grids import Grid, find_grids
 from .jaxpr_program import trace
 from .jit_layers import Answer, Key, Layer, arrays_of, captured_type, find_layer, named_layers
@@ -24,6 +25,8 @@ from .limits import first_line
 
 Forward = Callable[[Any, Any], list[Answer]]
 """(weights, inputs (batch, *spatial, channels)) to all answers in order; called while tracing."""
+_INPUTS: Key = ((), "", -1, "inputs")
+"""In place of a layer's key, where the derivative is for the inputs."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class JitCapture:
         self._forward = forward
         self._known: dict[tuple[int, ...], dict[str, Layer]] = {}
         self._compiled: dict[tuple[Key, ...], Any] = {}
-        self._derived: dict[tuple[Key, ...], Any] = {}
+        self._derived: dict[tuple[Key, Key | None, bool], Any] = {}
         self._batches: dict[tuple[Any, ...], set[int]] = {}
 
     def layers(self, weights: Any, input_shape: tuple[int, ...]) -> dict[str, Layer]:
@@ -115,11 +118,16 @@ class JitCapture:
         }
 
     def gradient(
-        self, weights: Any, inputs: NDArray[Any], *, layer: str, cotangent: NDArray[Any]
+        self,
+        weights: Any,
+        inputs: NDArray[Any],
+        *,
+        layer: str,
+        cotangent: NDArray[Any],
+        at: str | None = None,
+        guided: bool = False,
     ) -> NDArray[Any]:
         """What `Differentiable.gradient` says, for an adapter's method of that name."""
-        import jax
-
         inputs = self._checked(inputs)
         known = self.layers(weights, inputs.shape[1:])
         found = find_layer(layer, known, self._model)
@@ -128,19 +136,32 @@ class JitCapture:
             raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
         if np.dtype(found.info.dtype).kind != "f":
             raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
-        keys = (found.key,)
-        if keys not in self._derived:
+        inner = None if at is None else find_layer(at, known, self._model)
+        derived = self._derivative(found, inner, guided=guided)
+        size = self._batch_size((found.key, inner.key if inner else _INPUTS), inputs)
+        with named_errors(self._model, inputs.shape[1:]):
+            given = found.spread(np.asarray(cotangent, np.float32))
+            answer = np.asarray(derived(weights, _pad(inputs, size), _pad(given, size)), np.float32)
+        return (answer if inner is None else inner.read(answer))[: len(inputs)]
+
+    def _derivative(self, layer: Layer, inner: Layer | None, *, guided: bool) -> Any:
+        """The compiled function of (weights, inputs, cotangent of the layer's answer)."""
+        import jax
+
+        key = (layer.key, None if inner is None else inner.key, guided)
+        if key not in self._derived:
+            keys = (layer.key,) if inner is None else (layer.key, inner.key)
+            names = (self._model, layer.info.name, None if inner is None else inner.info.name)
             forward = self.compiled(keys)
 
             def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
                 (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)
                 return back([cotangent.astype(values.dtype)])[0]
 
-            self._derived[keys] = jax.jit(derived)
-        with named_errors(self._model, inputs.shape[1:]):
-            given = found.spread(np.asarray(cotangent, np.float32))
-            answer = self._derived[keys](weights, inputs, given)
-        return np.asarray(answer, np.float32)
+            is_plain = inner is None and not guided
+            within = inner_derivative(forward, names, guided=guided)
+            self._derived[key] = jax.jit(derived if is_plain else within)
+        return self._derived[key]
 
     @staticmethod
     def _checked(inputs: NDArray[Any]) -> NDArray[np.float32]:

@@ -22,12 +22,13 @@ from .jit_layers import Answer
 from .keras_files import clean_copy, clean_h5
 from .keras_recorder import marking_layers, takes_training
 from .limits import first_line
+from .random_weights import RandomWeights
 from .weights import Flat, digest
 
 H5 = (".h5", ".hdf5")
 
 
-class KerasModel:
+class KerasModel(RandomWeights):
     """A Keras model with one input; it is never modified.
 
     Attributes:
@@ -97,14 +98,31 @@ class KerasModel:
         """
         return self._jit.run(self._weights, inputs, layers)
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs.
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
 
         Raises:
             LayerError: the model has no such layer, or it is of whole numbers.
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
-        return self._jit.gradient(self._weights, inputs, layer=layer, cotangent=cotangent)
+        return self._jit.gradient(
+            self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
+        )
+
+    def _flat_weights(self) -> tuple[list[tuple[str, ...]], list[Any], Any]:
+        """The path of every weight, the weights, and what puts them together again."""
+        import jax
+
+        paths = [tuple(variable.path.split("/")) for variable in self._variables]
+        return paths, list(self._weights), jax.tree.structure(self._weights)
 
     def _own_shape(self) -> tuple[int, ...] | None:
         """(*spatial, channels) of an input where the model has fixed it."""

@@ -13,7 +13,8 @@ from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, ModelError, suggest
 
 from .jit_capture import named_errors
-from .torch_forward import Call, Part, Visit, tensors
+from .torch_forward import Call, Edit, Part, Visit, tensors
+from .torch_gradient import Pass
 from .torch_held import Held
 from .torch_layout import Key, Layer, Seen, Trace, Traces, plan
 
@@ -36,8 +37,19 @@ class Forward(Protocol):
         """Every tensor that stays from one pass to the next."""
         ...
 
-    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
-        """Run it and show `visit` what is answered at these paths, everywhere for None."""
+    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None, edit: Edit | None = None) -> None:
+        """Run it and show `visit` what is answered at these paths, everywhere for None.
+
+        With `edit`, what that returns takes the place of an answer, and autograd keeps the graph.
+        """
+        ...
+
+    def named_weights(self) -> dict[tuple[str, ...], NDArray[Any]]:
+        """Them by path, as arrays."""
+        ...
+
+    def with_weights(self, weights: Mapping[tuple[str, ...], NDArray[Any]]) -> Self:
+        """A copy of the model in which these are others."""
         ...
 
     def twin(self) -> Self | None:
@@ -107,6 +119,38 @@ class TorchCapture:
             name: Activations(name, pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
             for name, pieces in parts.items()
         }
+
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        *,
+        layer: str,
+        cotangent: NDArray[Any],
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """What `Differentiable.gradient` says, for an adapter's method of that name."""
+        inputs = np.asarray(inputs, dtype=np.float32)
+        if inputs.ndim < 2 or len(inputs) == 0:
+            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        known, order = self._layers(inputs.shape[1:])
+        found, inner = self._find(layer, known), None if at is None else self._find(at, known)
+        shape = (len(inputs), *(found.info.shape or ()))
+        if np.shape(cotangent) != shape:
+            raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
+        if np.dtype(found.info.dtype).kind != "f":
+            raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
+        counts, size, parts = np.asarray(cotangent, np.float32), self._forward.batch or len(inputs), []
+        with named_errors(self._model, inputs.shape[1:]):
+            for start in range(0, len(inputs), size):
+                rows = np.minimum(np.arange(start, start + size), len(inputs) - 1)
+                one = Pass(found, inner)
+                given = one.begin(self._tensor(inputs[rows], order))
+                self._forward.run(given, one.visit, one.paths, one.edit)
+                answer = one.gradient(counts[rows], guided=guided, model=self._model)
+                answer = _as_given(answer, order) if inner is None else answer
+                parts.append(answer.float().cpu().numpy()[: len(inputs) - start])
+        return np.ascontiguousarray(np.concatenate(parts))
 
     def _pass(self, inputs: NDArray[Any], order: str, chosen: dict[str, Layer]) -> dict[str, NDArray[Any]]:
         """One forward pass, ended as soon as everything chosen has been seen."""
@@ -234,6 +278,12 @@ def _ordered(tensor: Any, order: str) -> Any:
     """(batch, *spatial, channels) as the model wants it."""
     places = {"channels_first": (-1, 1), TOKENS_FIRST: (0, 1)}
     return tensor.movedim(*places[order]).contiguous() if order in places else tensor
+
+
+def _as_given(tensor: Any, order: str) -> Any:
+    """What the model wants as (batch, *spatial, channels)."""
+    places = {"channels_first": (1, -1), TOKENS_FIRST: (1, 0)}
+    return tensor.movedim(*places[order]) if order in places else tensor
 
 
 def _is_misread(traces: Traces, order: str, input_shape: tuple[int, ...]) -> bool:

@@ -7,14 +7,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from explorer.errors import ModelError
 
 from .limits import DAMAGE, first_line
 from .torch_archive import SCALARS, Archive, read_archive
-from .torch_forward import Part, Visit
+from .torch_forward import Edit, Part, Visit
 from .torch_graph import checked_steps, written
-from .torch_weights import to_torch
-from .weights import digest
+from .torch_weights import to_numpy, to_torch
+from .weights import WeightPath, digest
 
 MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 
@@ -44,8 +46,10 @@ class ProgramForward:
         count = sum(int(archive.weights[name].size) for name in archive.parameters)
         self._whole = Part("ExportedProgram", "", count)
 
-    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
+    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None, edit: Edit | None = None) -> None:
         """Run the program on (batch, channels, *spatial) and show `visit` what these paths answer.
+
+        With `edit`, what that returns takes the place of an answer, and autograd keeps the graph.
 
         Raises:
             ValueError: the program was exported for inputs of another shape.
@@ -60,11 +64,13 @@ class ProgramForward:
         values: dict[str, Any] = {name: self._weights[weight] for name, weight in self._bound.items()}
         values |= {name: values[name].clone() for name in self._written}
         values[self._input] = inputs
-        with torch.no_grad(), torch.random.fork_rng([]):
+        with torch.set_grad_enabled(edit is not None), torch.random.fork_rng([]):
             torch.default_generator.manual_seed(0)
             for step in self._steps:
                 arguments = {name: self._value(arg, values) for name, arg in step.arguments.items()}
                 answer = step.run(**arguments)
+                for path, call, _ in step.answers if edit is not None else ():
+                    answer = edit((path, call), answer) if edit is not None else answer
                 _store(step.outputs, answer, values)
                 for path, call, part in step.answers:
                     if (paths is None or path in paths) and visit((path, call), part, answer):
@@ -73,12 +79,24 @@ class ProgramForward:
                     values.pop(name, None)
             if paths is None or "" in paths:
                 found = tuple(values[output["as_tensor"]["name"]] for output in self._outputs)
-                visit(("", 0), self._whole, found[0] if len(found) == 1 else found)
+                whole = found[0] if len(found) == 1 else found
+                visit(("", 0), self._whole, whole if edit is None else edit(("", 0), whole))
 
     @property
     def weights(self) -> list[Any]:
         """Every parameter, buffer and constant."""
         return list(self._weights.values())
+
+    def named_weights(self) -> dict[WeightPath, NDArray[Any]]:
+        """The weights by path, as arrays."""
+        return {tuple(name.split(".")): to_numpy(weight) for name, weight in self._weights.items()}
+
+    def with_weights(self, weights: Mapping[WeightPath, NDArray[Any]]) -> ProgramForward:
+        """The same program in which these weights are others."""
+        made = object.__new__(ProgramForward)
+        made.__dict__ |= self.__dict__
+        made._weights = self._weights | {".".join(path): to_torch(array) for path, array in weights.items()}
+        return made
 
     def twin(self) -> ProgramForward:
         """The same program on the device "meta", where nothing is computed."""

@@ -7,8 +7,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
+from explorer.errors import ModelError
+
 from .inference import call_arguments
-from .torch_weights import copied, like
+from .limits import first_line
+from .torch_weights import arrays, copied, like, state_of, to_torch
+from .weights import WeightPath
 
 CHANNELS_FIRST = frozenset(
     {"_ConvNd", "_NormBase", "GroupNorm", "LocalResponseNorm", "Upsample", "PixelShuffle", "PixelUnshuffle"}
@@ -45,6 +51,9 @@ Call = tuple[str, int]
 Visit = Callable[[Call, Part, Any], bool]
 """Given a call, the part, and what it answered; says whether that was all."""
 
+Edit = Callable[[Call, Any], Any]
+"""Given a call and what it answered; what is to take that place."""
+
 
 class _Enough(BaseException):
     """Everything that was asked for has been seen. No Exception: models catch those."""
@@ -68,16 +77,17 @@ class ModuleForward:
         first = next((tensor for tensor in tensors if tensor.dtype in real), torch.zeros(()))
         self.device, self.dtype = first.device, first.dtype
 
-    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None) -> None:
+    def run(self, inputs: Any, visit: Visit, paths: Collection[str] | None, edit: Edit | None = None) -> None:
         """Run the module in inference mode and show `visit` what these modules answer, all for None.
 
+        With `edit`, what that returns takes the place of an answer, and autograd keeps the graph.
         Nothing is left behind, also when the module raises.
         """
         with ExitStack() as stack:
-            stack.enter_context(_inference(self.module))
+            stack.enter_context(_inference(self.module, grads=edit is not None))
             for path, part in self.module.named_modules():
                 if paths is None or path in paths:
-                    hook = part.register_forward_hook(_Watcher(path, _part(part), visit))
+                    hook = part.register_forward_hook(_Watcher(path, _part(part), visit, edit))
                     stack.callback(hook.remove)
             with suppress(_Enough):
                 self.module(inputs, **self._call)
@@ -86,6 +96,28 @@ class ModuleForward:
     def weights(self) -> list[Any]:
         """Every parameter and buffer."""
         return [*self.module.parameters(), *self.module.buffers()]
+
+    def named_weights(self) -> dict[WeightPath, NDArray[Any]]:
+        """The weights of the module's state by path, as arrays."""
+        return arrays(state_of(self.module))
+
+    def with_weights(self, weights: Mapping[WeightPath, NDArray[Any]]) -> ModuleForward:
+        """A copy of the module in which these weights are others.
+
+        Raises:
+            ModelError: the module cannot be copied.
+        """
+        state = state_of(self.module)
+        made = {id(state[path]): like(state[path], to_torch(weights[path])) for path in weights}
+        other = object.__new__(ModuleForward)
+        other.__dict__ |= self.__dict__
+        try:
+            other.module = copied(self.module, {key: value.to(self.device) for key, value in made.items()})
+        except Exception as error:  # the copying of a user's module may fail in any way
+            raise ModelError(
+                f"{type(self.module).__name__}: cannot be copied: {first_line(error)}"
+            ) from error
+        return other
 
     def twin(self) -> ModuleForward | None:
         """A copy of the module that knows shapes alone and computes nothing; None if it can't be copied."""
@@ -113,19 +145,22 @@ class ModuleForward:
 class _Watcher:
     """A forward hook that shows what one module answered, and stops the pass when that was all."""
 
-    def __init__(self, path: str, part: Part, visit: Visit) -> None:
-        self._path, self._part, self._visit = path, part, visit
+    def __init__(self, path: str, part: Part, visit: Visit, edit: Edit | None) -> None:
+        self._path, self._part, self._visit, self._edit = path, part, visit, edit
         self._calls = 0
 
-    def __call__(self, module: Any, arguments: Any, answer: Any) -> None:
+    def __call__(self, module: Any, arguments: Any, answer: Any) -> Any:
         self._calls += 1
-        if self._visit((self._path, self._calls - 1), self._part, answer):
+        call = (self._path, self._calls - 1)
+        edited = answer if self._edit is None else self._edit(call, answer)
+        if self._visit(call, self._part, edited):
             raise _Enough
+        return None if edited is answer else edited
 
 
 @contextmanager
-def _inference(module: Any) -> Iterator[None]:
-    """Evaluate without gradients, dropout and compiled code; put back what is changed for it.
+def _inference(module: Any, *, grads: bool = False) -> Iterator[None]:
+    """Evaluate without dropout, compiled code and (usually) gradients; put back what is changed for it.
 
     The flags are set one by one: a module's own `train` may do more than that, such as merging weights.
     """
@@ -136,7 +171,7 @@ def _inference(module: Any) -> Iterator[None]:
     compiled = any(getattr(part, "_compiled_call_impl", None) for part, _ in flags)
     compiled = compiled or any(type(part).__name__ == "OptimizedModule" for part, _ in flags)
     with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.set_grad_enabled(grads))
         on_cuda = sorted({w.device.index for w in module.parameters() if w.device.type == "cuda"})
         stack.enter_context(torch.random.fork_rng(on_cuda))
         if on_cuda:

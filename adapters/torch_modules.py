@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from explorer.activations import Activations
 from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import ModelError
 
+from .random_weights import drawn, is_drawn, part_of
 from .torch_capture import Forward, TorchCapture
 from .torch_forward import ModuleForward
 from .torch_weights import arrays, state_of, with_weights
@@ -104,6 +105,41 @@ class TorchModules:
             ModelError: the model does not take such inputs.
         """
         return self._capture.run(inputs, layers)
+
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
+
+        Raises:
+            LayerError: the model has no such layer, or it is of whole numbers.
+            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
+        """
+        return self._capture.gradient(inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
+
+    def weight_groups(self) -> tuple[str, ...]:
+        """Parts of the model with weights of two or more axes, in the order of the weights."""
+        named = self._forward.named_weights()
+        return tuple(dict.fromkeys(part_of(path) for path, weight in named.items() if is_drawn(path, weight)))
+
+    def with_random(self, groups: Collection[str], seed: int) -> Self:
+        """A copy of the model with the weights of these parts drawn anew.
+
+        Raises:
+            ModelError: the module cannot be copied.
+        """
+        made = {
+            path: drawn(path, weight, seed)
+            for path, weight in self._forward.named_weights().items()
+            if is_drawn(path, weight) and part_of(path) in groups
+        }
+        return type(self)(self._forward.with_weights(made), self._options, self._facts)
 
     def find_layer(self, name: str, input_shape: tuple[int, ...] | None) -> LayerInfo | None:
         """The layer that a name with slashes in place of dots means, None where there is none."""

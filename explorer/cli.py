@@ -9,7 +9,16 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, making, publishing, showing
+from explorer.commands import (
+    comparing,
+    evolving,
+    explaining,
+    making,
+    maximizing,
+    publishing,
+    showing,
+    tracking,
+)
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -38,8 +47,13 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
+    explaining.saliency,
     publishing.export,
+    maximizing.maximize,
+    maximizing.atlas,
+    tracking.log,
     comparing.parity,
+    evolving.evolve,
     making.doctor,
 ):
     app.command(command)

@@ -20,9 +20,13 @@ from benchmarks import (
     against_forward,
     against_grids,
     against_loop,
+    against_maximize,
     against_pca,
+    against_saliency,
+    against_training,
     against_tsne,
     against_umap,
+    against_viewer,
     against_websocket,
     processes,
 )
@@ -51,6 +55,10 @@ CONTESTS: dict[str, Contest] = {
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "maximize": against_maximize.together,
+    "watch": against_training.watched,
+    "viewer": against_viewer.at_a_million,
+    "saliency": against_saliency.explained,
     "click": against_websocket.clicked,
 }
 

@@ -101,6 +101,73 @@ def test_outside_its_box_no_pixel_of_the_demo_influences_a_position() -> None:
                 assert border.any(), (layer, position)
 
 
+class Chain(nn.Module):
+    """Two ways from an inner layer to the answer, with jax.nn.relu and max(x, 0) on them."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        inner = nn.Dense(5, name="inner")(x)
+        left = nn.relu(nn.Dense(4, name="left")(inner))
+        right = jnp.maximum(nn.Dense(4, name="right")(inner), 0)
+        return nn.Dense(2, name="head")(left * 2 + right)
+
+
+def chain() -> tuple[explorer.Model, np.ndarray, Any]:
+    inputs = np.random.default_rng(4).normal(size=(3, 6)).astype(np.float32)
+    variables = Chain().init(jax.random.key(1), inputs)
+    model = explorer.load_model(Chain(), variables=variables, input_shape=(6,))
+    return model, inputs, jax.tree.map(np.asarray, variables["params"])
+
+
+def test_within_a_model_it_is_for_the_inner_layers_values() -> None:
+    model, inputs, weights = chain()
+    adapter: Any = model.adapter
+    cotangent = np.random.default_rng(5).normal(size=(3, 2)).astype(np.float32)
+    found = adapter.gradient(inputs, "output", cotangent, at="inner")
+
+    def rest(inner: np.ndarray) -> np.ndarray:
+        left, right = (
+            np.maximum(inner @ weights[name]["kernel"] + weights[name]["bias"], 0)
+            for name in ("left", "right")
+        )
+        return ((left * 2 + right) @ weights["head"]["kernel"] * cotangent).sum(axis=1)
+
+    inner = values(model, inputs, "inner")
+    assert found.shape == inner.shape
+    for channel in range(5):
+        step = np.zeros(5)
+        step[channel] = 1e-4
+        slope = (rest(inner + step) - rest(inner - step)) / 2e-4
+        assert np.allclose(found[:, channel], slope, atol=1e-3)
+    itself = adapter.gradient(inputs, "inner", np.ones((3, 5), np.float32), at="inner")
+    assert np.array_equal(itself, np.ones((3, 5), np.float32))
+
+
+def test_guided_relus_pass_only_what_is_positive() -> None:
+    model, inputs, weights = chain()
+    adapter: Any = model.adapter
+    cotangent = np.array([[1, -1]] * 3, np.float32)
+    found = adapter.gradient(inputs, "output", cotangent, guided=True)
+    inner = inputs @ weights["inner"]["kernel"] + weights["inner"]["bias"]
+    back = 0
+    for name, factor in (("left", 2), ("right", 1)):
+        before = inner @ weights[name]["kernel"] + weights[name]["bias"]
+        slope = factor * cotangent @ weights["head"]["kernel"].T
+        back = back + np.where((before > 0) & (slope > 0), slope, 0) @ weights[name]["kernel"].T
+    assert np.allclose(found, back @ weights["inner"]["kernel"].T, atol=1e-5)
+    plain = adapter.gradient(inputs, "output", cotangent)
+    assert not np.allclose(found, plain, atol=1e-3)
+
+
+def test_what_does_not_lead_to_a_layer_is_one_line() -> None:
+    adapter: Any = chain()[0].adapter
+    inputs = np.zeros((3, 6), np.float32)
+    with pytest.raises(explorer.LayerError, match="left does not depend on right; name a layer before it"):
+        adapter.gradient(inputs, "left", np.zeros((3, 4)), at="right")
+    with pytest.raises(explorer.LayerError, match="no ReLU lies before inner"):
+        adapter.gradient(inputs, "inner", np.zeros((3, 5)), guided=True)
+
+
 def test_what_has_no_gradient_is_one_line() -> None:
     shapes = jax.eval_shape(Linen().init, jax.random.key(0), jnp.zeros((1, 6, 8, 2)))
     adapter: Any = explorer.load_model(Linen(), variables=filled(shapes)).adapter

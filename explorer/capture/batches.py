@@ -41,7 +41,7 @@ def read_npz(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None, Columns]
     Raises:
         InputError: it is damaged, holds no inputs, or would not fit into memory.
     """
-    arrays = _unpacked(path)
+    arrays = read_arrays(path)
     large = [name for name, array in arrays.items() if array.ndim >= 3]
     key = next((name for name in IMAGES if name in arrays), large[0] if len(large) == 1 else None)
     if key is None:
@@ -65,7 +65,7 @@ def read_masks(path: Path) -> NDArray[Any]:
     Raises:
         InputError: it is damaged, or has no such array.
     """
-    arrays = _unpacked(path)
+    arrays = read_arrays(path)
     if "masks" not in arrays and len(arrays) > 1:
         raise InputError(f"{path}: no array masks among {', '.join(list(arrays)[:6])}")
     return arrays["masks"] if "masks" in arrays else next(iter(arrays.values()))
@@ -75,8 +75,12 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array, once their headers agree with the sizes of their members and fit into memory."""
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an .npz, once headers agree with the sizes of their members and fit into memory.
+
+    Raises:
+        InputError: it is damaged, or holds no arrays of numbers or words.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]

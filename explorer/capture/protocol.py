@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -99,6 +99,8 @@ class Adapter(Protocol):
     none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
     table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
     one name.
+    `renewed(source) -> Self | None` is the same model with other weights, without compiling anew, for a
+    model that is watched while it is trained: the model after a step, or its weights.
     An adapter of a framework with derivatives has a method `gradient`, see `Differentiable`.
     """
 
@@ -132,11 +134,38 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class Randomisable(Protocol):
+    """An adapter whose model can be had with other weights, for the model-randomisation check."""
+
+    def weight_groups(self) -> tuple[str, ...]:
+        """Parts of the model with weights of two or more axes, named as its layers are."""
+        ...
+
+    def with_random(self, groups: Collection[str], seed: int) -> Adapter:
+        """The same model with the weights of these parts drawn anew; the model itself stays as it is.
+
+        Each weight of two or more axes is drawn from a normal distribution of its own mean and deviation;
+        biases, scales and running statistics stay.
+        """
+        ...
+
+
+@runtime_checkable
 class Differentiable(Protocol):
     """An adapter that can also tell how a layer answers to small changes of its inputs."""
 
-    def gradient(self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any]) -> NDArray[Any]:
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
         """The derivative of the sum of a layer's values times `cotangent`, for each pixel of the inputs.
+
+        With `at`, for each value of that layer instead, everything else held as it is.
 
         Inputs do not influence each other, so each row is the derivative of that input's sum alone;
         several positions of one input are asked for at once by giving it several times.
@@ -146,12 +175,16 @@ class Differentiable(Protocol):
             layer: the layer's name.
             cotangent: (batch, *spatial, channels) of the layer: what each of its values counts. One
                 at a single value and zero elsewhere gives that unit's own gradient.
+            at: a layer on the way from the inputs to `layer`.
+            guided: let every ReLU on the way pass only what is positive (guided backpropagation,
+                Springenberg et al. 2015); ReLUs inside loops (`scan`) stay as they are.
 
         Returns:
-            (batch, *spatial, channels) of the inputs, float32.
+            (batch, *spatial, channels) of the inputs or of `at`, float32.
 
         Raises:
-            LayerError: a layer that the model does not have, or one of whole numbers.
+            LayerError: a layer that the model does not have, one of whole numbers, an `at` on which
+                `layer` does not depend, or guided without a ReLU on the way.
             InputError: the cotangent has not the layer's shape.
         """
         ...

@@ -7,6 +7,7 @@ run/
   pictures/                zarr v3 (batch, height, width, 3) uint8, the inputs as a person sees them
   masks/                   zarr v3 (batch, *spatial) int32, what lies at each place of the inputs
   projections/<name>/      coordinates and their description
+  saliency/, maximised/    maps and pictures that a model was asked for; rgb/, channels/, neighbours/: figures
 """
 
 from __future__ import annotations

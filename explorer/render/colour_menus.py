@@ -10,6 +10,7 @@ import numpy as np
 from explorer.render.colouring import hide, isolate
 from explorer.render.colours import QUALITATIVE
 from explorer.render.quantities import METADATA, Clustering
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.text import count, number
 from explorer.render.widgets import Item
 
@@ -33,7 +34,7 @@ SCALES = (("Sequential", SEQUENTIAL), ("Centred on zero", DIVERGING))
 def shown(mode: str) -> str:
     """How a colouring is written in a list."""
     named = {"rgb": "PCA→RGB", "norm": "norm", "mask": "mask class"}
-    return named.get(mode, mode.removeprefix(METADATA))
+    return named.get(mode, mode.removeprefix(METADATA)).replace(SALIENCY, "saliency, ", 1)
 
 
 def colour_items(controls: Controls) -> list[Item]:

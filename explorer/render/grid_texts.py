@@ -32,6 +32,8 @@ def heading_lines(source: Source, asked: Request, found: tuple[Finding, ...], ro
     of = "" if shown == source.channels else f" of {count(source.channels)}"
     shape = " × ".join(map(str, source.spatial))
     facts = f"{count(shown)}{of} channel{'' if source.channels == 1 else 's'} · {shape} positions"
+    if source.cut is not None:
+        facts += f" · slice {source.cut}, of 0 to {source.shape[1] - 1}"
     lines = [asked.title or f"{source.layer} · {what}", facts]
     measure = MEASURES[asked.order].format(n=plural(source.shape[0], "picture"))
     if measure:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError, suggest
+from explorer.render.saliency_files import SALIENCY, cell_means, kept, read_kept
 from explorer.render.text import plural
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from explorer.render.values import RunLike
 
 COLOURS = (*("label", "image", "row", "column", "norm", "channel", "component", "rgb", "trust", "cluster"),)
-"""Colourings of every run; "similarity", "mask" and "metadata:NAME" come with a focus, masks and columns."""
+"""Colourings of every run; a focus, masks, columns and kept maps bring others."""
 MOST_CLASSES = 12
 METADATA = "metadata:"
 MISSING = "(none)"
@@ -84,6 +85,7 @@ def modes(state: State) -> tuple[str, ...]:
     found = [mode for mode in COLOURS if not lacking.get(mode, False)]
     found += [] if state.focus is None else ["similarity"]
     found += ["mask"] if getattr(state.run, "mask_names", None) else []
+    found += [SALIENCY + name for name in kept(state.run)]
     return (*found, *(METADATA + name for name in state.columns))
 
 
@@ -109,7 +111,10 @@ class Quantities:
         held = self._kept.get(name)
         if held is None or held[0] != depends:
             make = MAKERS.get(name)
-            quantity = _column(state, name.removeprefix(METADATA)) if make is None else make(state)
+            if name.startswith(SALIENCY):
+                quantity = _saliency(state, name.removeprefix(SALIENCY))
+            else:
+                quantity = _column(state, name.removeprefix(METADATA)) if make is None else make(state)
             self._kept[name] = held = depends, quantity
         return held[1]
 
@@ -221,6 +226,14 @@ def _mask(state: State) -> Quantity:
     known, values = np.unique(marked, return_inverse=True)
     names = tuple(str(run.mask_names.get(int(code), int(code))) for code in known)
     return Quantity("mask class", values.astype(np.int64), names)
+
+
+def _saliency(state: State, name: str) -> Quantity:
+    """Maps that the run keeps, as the mean over each position's cell."""
+    values, told = read_kept(state.run, name)
+    means = cell_means(values, state.values.spatial).reshape(-1)[state.rows]
+    title = f"saliency, {told['method']}: what drives {told['target']} (mean over the cell)"
+    return Quantity(title, means, signed=told["signed"])
 
 
 def _column(state: State, name: str) -> Quantity:

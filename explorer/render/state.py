@@ -14,6 +14,7 @@ from explorer.reduce.projection import Projection
 from explorer.render.colours import check_colour_map, theme
 from explorer.render.focus import Focus, focus_on, moved, place_of
 from explorer.render.quantities import COLOURS, Clustering, Quantities, Quantity, columns, modes
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.selection import Selection
 from explorer.render.steps import MAPS, Steps
 from explorer.render.values import LayerValues, RunLike, kept_graph
@@ -83,7 +84,9 @@ class State(Steps):
         self.rows = projection.samples.grid_rows()
         self._quantities = Quantities(self)
         self._marked: tuple[Selection, NDArray[np.bool_]] | None = None
-        self.near: tuple[object, Any] | None = None
+        self.near: tuple[tuple[Any, ...], Any] | None = None
+        same = held is not None and held.layer == projection.layer
+        self.set_cut: int | None = self.set_cut if same else None
         self._graph: tuple[Neighbours | None] | None = None
 
     def show(self, projection: Projection) -> None:
@@ -110,11 +113,18 @@ class State(Steps):
             self._size = None
 
     def _has_masks(self) -> bool:
-        """Whether the masks fit the shown layer, where they are what the colours mean."""
+        """Whether masks or saliency maps fit the shown layer, where they are what the colours mean."""
         try:
-            return self._colour != "mask" or bool(self.quantity("mask").names)
+            return all(
+                len(self.quantity(mode).values) == len(self.rows) for mode in self._fragile(self._colour)
+            )
         except ExplorerError:
             return False
+
+    @staticmethod
+    def _fragile(mode: str) -> tuple[str, ...]:
+        """The colouring itself, where it is of something that may not fit a layer."""
+        return (mode,) if mode == "mask" or mode.startswith(SALIENCY) else ()
 
     @property
     def image(self) -> int:
@@ -152,7 +162,7 @@ class State(Steps):
     @colour.setter
     def colour(self, colour: str) -> None:
         mode = self._mode(colour, "colour")
-        if mode == "mask":  # masks may not fit a layer: found out before anything changes
+        if mode in self._fragile(mode):  # it may not fit a layer: found out before anything changes
             self.quantity(mode)
         self._colour = mode
 
@@ -180,6 +190,8 @@ class State(Steps):
     def _mode(self, name: str, what: str) -> str:
         """A colouring by its name, when this run and this moment have it."""
         known = self.colours
+        if name == "saliency":
+            name = next((one for one in known if one.startswith(SALIENCY)), name)
         if name == "label" and self.run.labels is None:
             return "image"
         if name in known:
@@ -188,6 +200,7 @@ class State(Steps):
             "trust": "it was not measured for this projection; choose another",
             "similarity": "look at a position first: select(image, *position)",
             "mask": "this run holds no masks",
+            "saliency": "this run keeps no saliency maps; `activation-explorer saliency … --run` writes them",
         }
         raise InputError(
             f"{what} {name!r}: {reasons.get(name) or suggest(name, dict.fromkeys(('label', *known)))}"
@@ -297,7 +310,7 @@ class State(Steps):
             self.focus = focus_on(self.projection, self.rows, (image, *position), self._label_of(image))
         except InputError as error:
             raise InputError(f"layer {self.values.layer}: {error}") from None
-        self.image, self.looking = image, True
+        self.image, self.looking, self.set_cut = image, True, None
         self._looked = (image, *position), self.values.grid_shape
         return self.focus
 
@@ -310,6 +323,8 @@ class State(Steps):
 
     def clear(self) -> None:
         """Select nothing and look at nothing."""
+        if len(self.values.spatial) == 3:
+            self.set_cut = self.cut  # it stays in sight
         self.focus = self._looked = None
         self._selection = Selection(self.values.grid_shape)
         if self._colour == "similarity":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from explorer.errors import ExplorerError, InputError, suggest
 from explorer.render.near import neighbourhood
 from explorer.render.quantities import METADATA
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.selection import Selection
 from explorer.render.text import plural
 from explorer.render.words import method_name
@@ -105,7 +106,9 @@ class Answers:
             shown=self.shown,
             # Clusters are found when they are asked for, not for the sake of one position.
             figures=[
-                told for told in own["figures"] if told["name"] in CHEAP or told["name"].startswith(METADATA)
+                told
+                for told in own["figures"]
+                if told["name"] in CHEAP or told["name"].startswith((METADATA, SALIENCY))
             ],
             focus=None if focus is None else self._place(focus.image, focus.position),
         )

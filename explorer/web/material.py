@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from explorer.render.camera import spatial
 from explorer.render.colours import QUALITATIVE, categorical, table
 from explorer.render.quantities import METADATA, MOST_CLASSES, natural
+from explorer.render.saliency_files import SALIENCY
 from explorer.render.text import plural
 from explorer.render.words import METHODS, QUALITIES, header, method_name
 from explorer.web.packing import Bytes, to_bytes
@@ -107,7 +108,7 @@ class Material:
         told += [
             {
                 "name": name,
-                "title": name.removeprefix(METADATA),
+                "title": name.removeprefix(METADATA).replace(SALIENCY, "saliency, ", 1),
                 "group": "Metadata" if name.startswith(METADATA) else "This map",
             }
             for name in self.columns()

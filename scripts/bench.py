@@ -27,6 +27,7 @@ from benchmarks import (
     against_tsne,
     against_umap,
     against_viewer,
+    against_websocket,
     processes,
 )
 from benchmarks.results import Result, draw, keep, kept, machine, table
@@ -58,6 +59,7 @@ CONTESTS: dict[str, Contest] = {
     "watch": against_training.watched,
     "viewer": against_viewer.at_a_million,
     "saliency": against_saliency.explained,
+    "click": against_websocket.clicked,
 }
 
 

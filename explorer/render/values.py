@@ -16,6 +16,8 @@ from explorer.reduce.projection import Projection
 CHUNK_BYTES = 64 * 2**20
 KEPT_BYTES = 512 * 2**20
 KEPT_IMAGES = 8
+LARGEST_PRODUCT, SMALLEST = 1e36, 1e-15
+"""Within these, products of two vectors fit into single precision."""
 SHARED = ("sample", "random_state", "standardise", "metric")
 """What decides a kept neighbour graph."""
 
@@ -72,6 +74,8 @@ class LayerValues:
         self._channel: tuple[int, NDArray[np.float32]] | None = None
         self._similar: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
         self._means: NDArray[np.float64] | None = None
+        self._lengths: NDArray[np.float32] | None = None
+        self._longest = self._shortest = 0.0
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -136,9 +140,31 @@ class LayerValues:
         at = (image, *position)
         if self._similar is None or self._similar[0] != at:
             one = np.asarray(self.image(image)[position])
-            out = np.empty(self.grid_shape, np.float32)
-            self._similar = (at, self.reduced(lambda values: similarity(values, one), out))
+            found = self._quick(one)
+            if found is None:
+                out = np.empty(self.grid_shape, np.float32)
+                found = self.reduced(lambda values: similarity(values, one), out)
+            self._similar = (at, found)
         return self._similar[1]
+
+    def _quick(self, one: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Cosines in single precision of a layer that is in memory, lengths found once; None elsewhere.
+
+        Where numbers are so large that a product might overflow, or not finite, double precision is due.
+        """
+        whole = self._whole
+        if whole is None or whole.dtype != np.float32:
+            return None
+        if self._lengths is None:
+            self._lengths = length(whole).astype(np.float32)
+            self._longest = float(self._lengths.max(initial=0.0))
+            self._shortest = float(self._lengths[self._lengths > 0].min(initial=np.inf))
+        own = float(length(one))
+        if not (own * self._longest < LARGEST_PRODUCT and own * self._shortest > SMALLEST):
+            return None
+        out = np.full(self.grid_shape, np.nan, np.float32)
+        scale = self._lengths * np.float32(own)
+        return np.asarray(np.divide(whole @ one, scale, out=out, where=scale > 0))
 
     def means(self) -> NDArray[np.float64]:
         """Every input's mean vector over its positions, (batch, channels); NaN and infinity passed over."""

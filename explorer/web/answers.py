@@ -19,7 +19,8 @@ from explorer.render.saliency_files import SALIENCY
 from explorer.render.selection import Selection
 from explorer.render.text import plural
 from explorer.render.words import method_name
-from explorer.web.material import Material, Told
+from explorer.web.exports import endings, load
+from explorer.web.material import Material, Told, plain, principal
 from explorer.web.packing import KINDS, Bytes
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 8
 METHODS = ("pca", "umap", "tsne")
+CHEAP = ("trust", "mask")
+"""What is told of a position at once; anything dearer only when it is asked for."""
 
 
 def wire(numbers: NDArray[Any]) -> Told:
@@ -68,6 +71,8 @@ class Answers:
             "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
             "clusters": self.clusters,
             "code": self.code,
+            "beside": self.beside,
+            "endings": endings,
             "selection_file": self.selection_file,
         }
 
@@ -100,7 +105,11 @@ class Answers:
             projections=self.projections(),
             shown=self.shown,
             # Clusters are found when they are asked for, not for the sake of one position.
-            figures=[told for told in own["figures"] if told["name"] != "cluster"],
+            figures=[
+                told
+                for told in own["figures"]
+                if told["name"] in CHEAP or told["name"].startswith((METADATA, SALIENCY))
+            ],
             focus=None if focus is None else self._place(focus.image, focus.position),
         )
         return own
@@ -118,6 +127,7 @@ class Answers:
                 "layer": one.layer,
                 "method": one.method,
                 "components": one.n_components,
+                "parameters": plain(dict(one.parameters)),
                 "title": f"{method_name(one.method)} {one.n_components}D",
             }
             for key, one in self._saved.items()
@@ -209,22 +219,34 @@ class Answers:
 
         self.scene.state.clustering = Clustering(method, on, n)  # type: ignore[arg-type]
 
+    def beside(self, name: str) -> Told:
+        """Coordinates and words of another kept projection, to be shown beside the first."""
+        if name not in self._saved:
+            raise InputError(f"projection {name!r}: the run keeps no such projection any more")
+        other = self._saved[name]
+        grid = self.run.grid_shape(other.layer)
+        told = {
+            "layer": other.layer,
+            "method": method_name(other.method),
+            "methodKey": other.method,
+            "components": other.n_components,
+            "nRows": other.n_samples,
+            "spatial": list(grid[1:]),
+            "flat": principal(other.coordinates).tolist(),
+        }
+        places = None if other.rows is None else wire(other.rows.astype(np.uint32))
+        coordinates = wire(other.coordinates.astype(np.float32))
+        named = {"layer": other.layer, "method": other.method, "parameters": plain(dict(other.parameters))}
+        return {"id": name, "meta": told, "coordinates": coordinates, "places": places, "named": named}
+
     def code(self, view: Told) -> str:
         """Lines of Python that rebuild what the page shows.
 
         Args:
-            view: the page's `colour`, `theme`, `image`, `map`, and `camera` in the projection's coordinates.
+            view: the page's state, as `save_state` writes one.
         """
-        scene, colour = self.scene, str(view["colour"])
-        is_named = colour.startswith((METADATA, SALIENCY))
-        mode, _, number = (colour, "", "") if is_named else colour.partition(":")
-        if mode == "component":
-            scene.state.component = int(number)
-        elif mode == "channel":
-            scene.state.channel = int(number)
-        scene.colour, scene.theme, scene.image = mode, str(view["theme"]), int(view["image"])
-        scene.camera = view["camera"]
-        return scene.code()
+        load(self.scene, view)
+        return self.scene.code()
 
     def selection_file(self, ending: str) -> Told:
         """The selection as a file: .csv, .parquet, or .npz of masks."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.camera import spatial
-from explorer.render.colours import categorical, table
+from explorer.render.colours import QUALITATIVE, categorical, table
 from explorer.render.quantities import METADATA, MOST_CLASSES, natural
 from explorer.render.saliency_files import SALIENCY
 from explorer.render.text import plural
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from explorer.render.linked_scene import Scene
 
 FORMAT = 1
-TABLES = ("viridis", "diverging-light", "diverging-dark", "gray")
-OTHERS = ("trust", "cluster", "mask")
+TABLES = ("viridis", "cividis", "magma", "diverging-light", "diverging-dark", "gray")
+DERIVED = frozenset(("label", "image", "row", "column", "norm", "channel", "component", "rgb", "similarity"))
+"""Colourings that the page makes by itself of what it holds; any other comes to it as a column."""
+CLASSED = ("mask", "cluster")
 MOST_COLOURS = 64
 """Classes that get a colour of their own; more of them come round again."""
 Told = dict[str, Any]
@@ -66,13 +68,32 @@ class Material:
         return self._rgb
 
     def columns(self) -> tuple[str, ...]:
-        """What else can be told of every projected position: trust, clusters, masks, saliency, metadata."""
-        others = [
-            name
-            for name in self.scene.state.colours
-            if name in OTHERS or name.startswith((METADATA, SALIENCY))
-        ]
-        return tuple(others)
+        """What else is told of every projected position: what the scene knows and the page cannot derive."""
+        return tuple(name for name in self.scene.state.colours if name not in DERIVED)
+
+    def classed(self) -> list[str]:
+        """Columns that are classes, so that they cannot be sizes."""
+        state = self.scene.state
+        words = [name for name in self.columns() if name.startswith(METADATA) and state.quantity(name).names]
+        return [*(name for name in self.columns() if name in CLASSED), *words]
+
+    def receptive(self) -> Told | None:
+        """What positions see of the inputs: for each axis of the input the pixels of every index, or None."""
+        run: Any = self.run  # a run in memory knows no fields
+        find = getattr(run, "receptive_field", None)
+        field = None if find is None else find(self.projection.layer)
+        if field is None or field.how == "unknown":
+            return None
+        shape, layer = self.scene.state.values.spatial, self.projection.layer
+        whole = run.receptive_box(layer, (0,) * len(shape))
+        axes = [(field.axes[k] if field.axes else k) if field.stride[k] else None for k in range(len(whole))]
+        spans = []
+        for k, axis in enumerate(axes):
+            steps = range(1 if axis is None else shape[axis])
+            at = [[step if other == axis else 0 for other in range(len(shape))] for step in steps]
+            spans.append([list(run.receptive_box(layer, one)[k]) for one in at])
+        entry = run.manifest["layers"][layer]["receptive_field"]
+        return {"axes": axes, "spans": spans, "of": list(entry["input"][:-1]), "how": field.how}
 
     def classes(self) -> tuple[str, ...]:
         """The labels, as legends order them."""
@@ -132,6 +153,11 @@ class Material:
             *self.channel_names(range(channels), ""),
         ]
 
+    def _tables(self) -> tuple[str, ...]:
+        """Colour maps of the page, with the one that the scene was given."""
+        own = self.scene.state.colour_map
+        return TABLES if own in (None, "diverging", *QUALITATIVE, *TABLES) else (*TABLES, str(own))
+
     def meta(self) -> Told:
         """Everything about the scene that is words and few numbers."""
         state, projection = self.scene.state, self.projection
@@ -159,7 +185,11 @@ class Material:
             "classes": list(classes),
             "pictures": None if picture is None else {"width": picture.shape[1], "height": picture.shape[0]},
             "palette": {name: categorical(most, name).tolist() for name in ("light", "dark")},
-            "tables": {name: _encoded(table(name)) for name in TABLES},
+            "tables": {name: _encoded(table(name)) for name in self._tables()},
+            "parameters": plain(dict(projection.parameters)),
+            "view": plain(self.scene.to_dict()),
+            "receptive": self.receptive(),
+            "classed": self.classed(),
             "opening": self.scene.view.basis().tolist(),
             "flat": principal(projection.coordinates).tolist(),
             "typical": self.typical(),
@@ -176,6 +206,13 @@ class Material:
             "notes": [],
             "left": [],
         }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON brings it back, NaN and infinities as null."""
+    import json
+
+    return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
 
 
 def _encoded(array: NDArray[np.uint8]) -> str:

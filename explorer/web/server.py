@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.errors import ExplorerError, MissingExtraError, RenderError
 from explorer.web import guard
 from explorer.web.answers import Answers, wire
+from explorer.web.exports import written
 from explorer.web.jobs import Jobs
 from explorer.web.page import ASSETS as FILES
 from explorer.web.page import script, style
@@ -41,6 +42,7 @@ class Service:
         self.answers = Answers(scene, run)
         self.jobs = Jobs(run)
         self._turns = ThreadPoolExecutor(1, "answers")
+        self._writing = ThreadPoolExecutor(1, "exports")
 
     async def __call__(self, question: str, arguments: list[Any], shown: str | None) -> dict[str, Any]:
         """{"answer": …} or {"error": one line}."""
@@ -48,9 +50,17 @@ class Service:
         try:
             if question in ("start", "progress", "stop"):
                 return {"answer": getattr(self, question)(*arguments)}
+            if question == "export":
+                view, ending = arguments[:2]
+                run, projection = self.answers.run, self.answers.material.projection
+                return {
+                    "answer": await loop.run_in_executor(
+                        self._writing, written, run, projection, view, ending
+                    )
+                }
             asked = loop.run_in_executor(self._turns, self.answers, question, arguments, shown)
             return {"answer": await asked}
-        except (ExplorerError, TypeError) as error:
+        except (ExplorerError, TypeError, ValueError) as error:
             return {"error": str(error)}
 
     def start(self, layer: str, method: str, components: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Selection {
   /** Take places: "replace" what is chosen, "add" to it, or "remove" from it. */
   take(places, mode = "replace") {
     if (mode === "replace") this.clear();
-    for (const place of places) this.set(place, mode !== "remove");
+    for (const place of places) if (place >= 0 && place < this.mask.length) this.set(place, mode !== "remove");
   }
 
   /** All chosen places, in the grid's order. */
@@ -71,6 +71,23 @@ function rowsInside(points, camera, outline, { width, height, hidden, cloud, vis
   if (!visible) return rows;
   const reach = 8, found = cloud.seen(left - reach, top - reach, right - left + 2 * reach, bottom - top + 2 * reach);
   const seen = new Set(found ? found.rows : []);
+  return rows.filter((row) => seen.has(row));
+}
+
+/** Rows within a distance of a place; in the flat view, within a circle of the picture. */
+function rowsWithin(points, camera, centre, radius, hidden) {
+  const flat = camera.flatness > 0.5, [right, up] = camera.basis, rows = [], most = radius * radius;
+  for (let i = 0, j = 0; j < points.length; i++, j += 3) {
+    const gap = [points[j] - centre[0], points[j + 1] - centre[1], points[j + 2] - centre[2]];
+    const far = flat ? dot(gap, right) ** 2 + dot(gap, up) ** 2 : dot(gap, gap);
+    if (far <= most && !hidden(i)) rows.push(i);
+  }
+  return rows;
+}
+
+/** Those of some rows of which a pixel is seen. */
+function onlySeen(rows, cloud, width, height) {
+  const found = cloud.seen(0, 0, width, height), seen = new Set(found ? found.rows : []);
   return rows.filter((row) => seen.has(row));
 }
 

@@ -42,6 +42,17 @@ function scaleOf(values, { signed = true, clip = 0 } = {}) {
   return { low, high, map: "viridis", clipped: least < low || most > high };
 }
 
+const SIZES = [0.55, 0.8, 1.15, 1.6, 2.2]; // of the usual diameter, for the five steps of a size that means something
+
+/** Five steps, 0 to 4, evenly over the middle 98 % of values; the smallest where not a number. */
+function stepsOf(values) {
+  const sorted = values.filter(Number.isFinite).sort(), steps = new Uint8Array(values.length);
+  if (!sorted.length) return { steps, low: NaN, high: NaN };
+  const low = sorted[Math.round(0.01 * (sorted.length - 1))], high = sorted[Math.round(0.99 * (sorted.length - 1))], span = high > low ? high - low : 1;
+  for (let i = 0; i < steps.length; i++) steps[i] = Number.isFinite(values[i]) ? clamp(Math.floor(((values[i] - low) / span) * 5), 0, 4) : 0;
+  return { steps, low, high };
+}
+
 class Inks {
   /** @param meta the data's palettes and colour tables */
   constructor(meta) {

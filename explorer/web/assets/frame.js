@@ -2,9 +2,9 @@
 
 const KEYS = [
   ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
-  ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B", "turn, lasso, box"], ["V", "select only what is visible"],
+  ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B  S", "turn, lasso, box, sphere (press on its middle, drag outwards)"], ["V", "select only what is visible"],
   ["2  3", "flat or in space"], ["F", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
-  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["T", "light or dark"], ["/", "search pictures"],
+  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["I", "only this picture keeps its colours"], ["T", "light or dark"], ["/", "search pictures"],
   ["Esc", "drop the selection"], ["?", "these keys"],
 ];
 
@@ -29,7 +29,8 @@ class Frame {
     this.saveBox = this.dialog("Take it away");
     this.helpBox = this.dialog("Mouse and keys", el("dl", { class: "keys" }, ...KEYS.flatMap(([key, words]) => [el("dt", {}, ...key.split(" ").filter(Boolean).map((part) => (part === "+" ? "+" : el("kbd", {}, part)))), el("dd", {}, words)])));
     stage.element.append(this.toolbar, legend.element, this.chosenBox);
-    view.root.append(top, el("main", {}, stage.element, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
+    this.stages = el("div", { class: "stages" }, stage.element);
+    view.root.append(top, el("main", {}, this.stages, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
     this.taking = new Taking(view, this);
     this.makeTools();
     document.addEventListener("keydown", (event) => this.key(event));
@@ -95,7 +96,7 @@ class Frame {
     this.flat = el("button", { type: "button", class: "icon words", title: "flat or in space (2, 3)", onclick: () => stage.flatten(stage.camera.flatness < 0.5) }, "2D");
     this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
     this.toolbar.append(
-      tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), this.seen, el("hr"),
+      tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (S)"), this.seen, el("hr"),
       this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.button("deep", "view that shows most (Home)", () => stage.preset("opening")),
       this.names = this.button("names", "names (N)", () => this.toggleNames()));
   }
@@ -112,9 +113,9 @@ class Frame {
     stage.over.style.cursor = stage.tool === "turn" ? "grab" : "crosshair";
   }
 
-  use(name) { this.view.stage.tool = name; this.tools(); }
-  toggleVisible() { const { stage } = this.view; stage.visible = !stage.visible; this.tools(); this.say(stage.visible ? "Selecting only the points that are visible" : "Selecting all points within, also those behind"); }
-  toggleNames() { const { stage } = this.view; stage.named = !stage.named; this.tools(); stage.request(true); }
+  use(name) { this.view.stage.tool = name; if (this.view.twin) this.view.twin.twin.stage.tool = name; this.tools(); }
+  toggleVisible() { const { stage } = this.view; stage.visible = !stage.visible; if (this.view.twin) this.view.twin.twin.stage.visible = stage.visible; this.tools(); this.say(stage.visible ? "Selecting only the points that are visible" : "Selecting all points within, also those behind"); }
+  toggleNames() { const { stage } = this.view; stage.named = !stage.named; if (this.view.twin) this.view.twin.twin.stage.named = stage.named; this.tools(); stage.request(true); }
   toggleTheme() { this.view.setTheme(this.view.theme === "light" ? "dark" : "light"); }
 
   /** Tell what went wrong, until it is read. */
@@ -141,7 +142,7 @@ class Frame {
     }
     if (event.ctrlKey || event.metaKey) return;
     const acts = {
-      o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), v: () => this.toggleVisible(), n: () => this.toggleNames(),
+      o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), s: () => this.use("sphere"), i: () => view.isolateImage(), v: () => this.toggleVisible(), n: () => this.toggleNames(),
       f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
@@ -200,14 +201,14 @@ class Frame {
       part.style.background = `rgb(${view.inks.one(i, view.theme)})`;
       return part;
     }));
-    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)} ${percent(counts[i] / all)}`).join(", ");
+    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)}: ${percent(counts[i] / all)}`).join(", ");
     this.mixed.replaceChildren(bar, el("span", { class: "quiet" }, words));
   }
 
   // ---- hovering
 
-  showTip(row, at) {
-    const { view } = this, { tip } = view.stage, place = view.places[row], image = Math.floor(place / view.each);
+  showTip(row, at, stage = this.view.stage) {
+    const { view } = this, { tip } = stage, place = view.places[row], image = Math.floor(place / view.each);
     const canvas = el("canvas"), tall = 72, height = tall, width = clamp(tall * view.shape, 48, 128), label = view.labelOf(image);
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
@@ -216,7 +217,7 @@ class Frame {
     tip.replaceChildren(canvas, el("div", {}, el("b", {}, view.meta.names[image]), el("span", {}, where), label === null ? null : el("span", {}, `label ${label}`), this.valueOf(row)));
     tip.dataset.row = String(row);
     tip.hidden = false;
-    this.moveTip(at);
+    this.moveTip(at, stage);
     view.pictures.get(image).then((bitmap) => { if (canvas.isConnected) drawThumb(view, canvas, bitmap, image, { width, height, focus: view.cellOf(place), masked: false }); });
   }
 
@@ -227,8 +228,8 @@ class Frame {
     return own.kind === "classes" && own.name !== "label" && own.name !== "image" ? el("span", {}, `${own.title}: ${own.names[own.codes[row]]}`) : null;
   }
 
-  moveTip(at) {
-    const { tip, width, height } = this.view.stage, wide = tip.offsetWidth, tall = tip.offsetHeight;
+  moveTip(at, stage = this.view.stage) {
+    const { tip, width, height } = stage, wide = tip.offsetWidth, tall = tip.offsetHeight;
     const x = at.x + 18 + wide > width ? at.x - wide - 14 : at.x + 18, y = clamp(at.y + 16, 6, height - tall - 6);
     tip.style.transform = `translate(${Math.max(6, x)}px, ${y}px)`;
   }

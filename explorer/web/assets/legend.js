@@ -3,29 +3,42 @@
 class Legend {
   constructor(view) {
     this.view = view;
-    this.choice = el("select", { class: "choice", "aria-label": "colour by", onchange: () => view.colourBy(this.choice.value) });
+    const told = (promise) => promise.catch((error) => { view.frame.tell(String(error.message || error)); this.options(); });
+    this.choice = el("select", { class: "choice", "aria-label": "colour by", onchange: () => told(view.colourBy(this.choice.value)) });
+    this.sizeChoice = el("select", { class: "choice", "aria-label": "size by", onchange: () => told(view.sizeBy(this.sizeChoice.value || null)) });
+    this.sizeScale = el("div", { class: "size-scale", hidden: true });
     this.title = el("div", { class: "legend-title" });
     this.body = el("div", { class: "legend-body" });
-    this.size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", oninput: () => view.sizePoints(Number(this.size.value)) });
+    this.size = el("input", { type: "range", min: "0.4", max: "2.5", step: "0.1", value: "1", "aria-label": "point size", title: "point size", oninput: () => view.sizePoints(Number(this.size.value)) });
     this.element = el("section", { class: "legend card-like", "aria-label": "legend" },
       el("label", { class: "field" }, el("span", {}, "Colour by"), this.choice), this.title, this.body,
-      el("label", { class: "field point-size" }, el("span", {}, "Point size"), this.size));
+      el("div", { class: "field size-by" }, el("span", {}, "Size by"), this.sizeChoice, this.size), this.sizeScale);
   }
 
   /** List what the points can be coloured by. */
   options() {
-    const { view } = this, groups = new Map();
-    for (const { name, title, group } of view.colours()) {
-      if (!groups.has(group)) groups.set(group, el("optgroup", { label: group }));
-      groups.get(group).append(el("option", { value: name }, title));
-    }
-    this.choice.replaceChildren(...groups.values());
+    const { view } = this;
+    this.choice.replaceChildren(...grouped(view.colours()));
     this.choice.value = view.colour;
+    this.sizeChoice.replaceChildren(el("option", { value: "" }, "alike"), ...grouped(view.sizes()));
+    this.sizeChoice.value = view.sizeName || "";
+  }
+
+  /** What the sizes mean: five discs from small to large, with the numbers at either end. */
+  sizeLegend() {
+    const { sizing, sizeName } = this.view;
+    this.sizeChoice.value = sizeName || "";
+    this.sizeScale.hidden = !sizing;
+    if (!sizing) return;
+    this.sizeScale.title = `size: ${sizing.title}`;
+    const disc = (factor) => { const one = el("i"); one.style.width = one.style.height = `${(6 * factor).toFixed(1)}px`; return one; };
+    this.sizeScale.replaceChildren(el("span", {}, `≤ ${figure(sizing.low)}`), el("span", { class: "discs", role: "img", "aria-label": `size: ${sizing.title}` }, ...SIZES.map(disc)), el("span", {}, `≥ ${figure(sizing.high)}`));
   }
 
   update() {
     const { view } = this, own = view.colouring;
     this.choice.value = view.colour;
+    this.sizeLegend();
     // A class is named beside its colour; what the classes are is said where their heading does not.
     const said = own.kind === "classes" && (own.name === "label" || own.name === "image") ? "" : own.title;
     this.title.textContent = [said, own.note].filter(Boolean).join(" · ");
@@ -39,7 +52,12 @@ class Legend {
     const { low, high, map, clipped } = own.scale, bar = el("div", { class: "bar wide" });
     bar.style.background = this.view.inks.gradient(map, this.view.theme);
     const sign = clipped ? ["≤ ", "≥ "] : ["", ""];
-    this.body.replaceChildren(bar, el("div", { class: "ends" }, el("span", {}, sign[0] + figure(low)), el("span", {}, map === "diverging" ? "0" : figure((low + high) / 2)), el("span", {}, sign[1] + figure(high))));
+    const tables = [["", "fitting colours"], ["viridis", "viridis"], ["cividis", "cividis"], ["magma", "magma"], ["gray", "grey"], ["diverging", "about zero"]];
+    const { view } = this, wish = view.colourMap || "";
+    if (!tables.some(([name]) => name === wish)) tables.push([wish, wish]);
+    const choice = el("select", { class: "choice small tables", "aria-label": "colours of the scale", title: "colours of the scale", onchange: () => view.mapColours(choice.value || null) }, ...tables.map(([value, words]) => el("option", { value, selected: value === wish }, words)));
+    const gone = view.off ? el("button", { type: "button", class: "link", onclick: () => view.showClasses() }, `show all · ${count(view.hiddenCount || view.off.reduce((n, one) => n + one, 0))} hidden`) : null;
+    this.body.replaceChildren(...[bar, el("div", { class: "ends" }, el("span", {}, sign[0] + figure(low)), el("span", {}, map === "diverging" ? "0" : figure((low + high) / 2)), el("span", {}, sign[1] + figure(high))), choice, gone].filter(Boolean));
   }
 
   classes(own) {
@@ -55,7 +73,7 @@ class Legend {
       return el("div", { class: "class-row" }, item, take);
     });
     // Its place is kept while it has nothing to show: the classes must not move under the mouse.
-    const all = el("button", { type: "button", class: "link", disabled: view.hidden.size === 0, onclick: () => view.showClasses() }, view.hidden.size ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
+    const all = el("button", { type: "button", class: "link", disabled: view.off === null, onclick: () => view.showClasses() }, view.off ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
     const scrolled = this.body.querySelector(".classes");
     const list = el("div", { class: "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
     this.body.replaceChildren(...[this.clusters(own), list, all].filter(Boolean));
@@ -89,6 +107,16 @@ class Legend {
     this.last = twice ? null : { code, time: event.timeStamp };
     if (twice) view.isolate(code); else view.toggleClass(code);
   }
+}
+
+/** Choices under their headings. */
+function grouped(list) {
+  const groups = new Map();
+  for (const { name, title, group } of list) {
+    if (!groups.has(group)) groups.set(group, el("optgroup", { label: group }));
+    groups.get(group).append(el("option", { value: name }, title));
+  }
+  return groups.values();
 }
 
 function swatch([r, g, b]) {

@@ -1,6 +1,6 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
-const OF_NO_MAP = new Set(["meta", "show", "picture", "start", "progress", "stop"]);
+const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop"]);
 
 class LiveSource {
   /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */
@@ -82,7 +82,13 @@ class LiveSource {
     for (const key of [...this.kept.keys()]) if (key === "rows cluster") this.kept.delete(key);
     return this.ask("clusters", method, on, n);
   }
+  beside(id) { return this.ask("beside", id); }
   code(view) { return this.ask("code", view); }
+  endings() { return this.once("endings", () => this.ask("endings")); }
+  async written(view, ending) {
+    const { type, bytes, name } = await this.ask("export", view, ending);
+    return [new Blob([plainBytes(bytes)], { type }), name];
+  }
   async selectionFile(ending) {
     const { type, bytes } = await this.ask("selection_file", ending);
     return new Blob([plainBytes(bytes)], { type });
@@ -117,7 +123,26 @@ class Switches {
     this.method = choice("method", () => this.change());
     this.axes = choice("dimensions", () => this.change());
     this.stopButton = el("button", { type: "button", class: "link", hidden: true, onclick: () => view.source.stop() }, "stop here");
-    view.frame.slot.append(this.layer, this.method, this.axes, this.stopButton);
+    this.second = choice("a second map beside this one", () => this.pair());
+    this.beside = new Beside(view);
+    view.frame.slot.append(this.layer, this.method, this.axes, this.second, this.stopButton);
+  }
+
+  /** Open or close the second map. */
+  async pair() {
+    const { view } = this;
+    try {
+      if (this.second.value) await this.beside.open(this.second.value); else this.beside.close();
+    } catch (error) { view.frame.tell(String(error.message || error)); }
+    this.describe();
+  }
+
+  /** Bring back the second map of a saved view. */
+  async restore(wanted) {
+    const same = (one) => wanted && one.layer === wanted.layer && one.method === wanted.method && ordered(one.parameters) === ordered(wanted.parameters);
+    const found = this.view.meta.projections.find(same);
+    if (found) await this.beside.open(found.id); else this.beside.close();
+    this.describe();
   }
 
   /** List what there is. */
@@ -127,6 +152,10 @@ class Switches {
     const kept = (key) => meta.projections.some((one) => one.layer === meta.layer && one.method === key);
     this.layer.replaceChildren(...options(meta.layers.map((name) => [name, name]), meta.layer));
     this.method.replaceChildren(...options([...meta.methods.map(({ key, title }) => [key, kept(key) ? title : `${title} · to be made`]), ...new Map(own)], meta.methodKey));
+    const others = meta.projections.filter((one) => one.id !== meta.shown);
+    this.second.replaceChildren(...options([["", this.beside.id ? "one map" : "compare…"], ...others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`])], this.beside.id || ""));
+    this.second.hidden = !others.length;
+    this.second.classList.toggle("idle", !this.beside.id);
     this.axes.replaceChildren(...options([["2", "2D"], ["3", "3D"]], String(meta.components)));
   }
 

@@ -6,6 +6,8 @@ class Looking {
   async focusPlace(place) {
     this.focus = place;
     this.linked = [];
+    // Asked first, and neighbours only after it: one answer does not wait for the other's reckoning.
+    const asked = (this.nearDue = place === null ? null : this.source.similarity(place).catch(() => null));
     if (place === null) {
       this.similarity = null;
       if (this.colour === "similarity") await this.colourBy(this.meta.colour);
@@ -19,11 +21,30 @@ class Looking {
     this.side.draw();
     this.stage.request(true);
     if (place === null) return;
-    const near = await this.frame.during(this.source.similarity(place), "similarity").catch(() => null);
+    const near = await this.frame.during(asked, "similarity");
     if (this.focus !== place) return;
     this.similarity = near;
     if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
     this.side.draw();
+  }
+
+  /** What a position sees of its picture: {rows, columns: [first, behind last], of: [height, width]} in pixels of the input, or null. */
+  receptiveBox(place) {
+    const own = this.meta.receptive;
+    if (!own || own.of.length !== 2) return null;
+    const at = this.positionOf(place), [rows, columns] = own.spans.map((spans, k) => spans[own.axes[k] === null ? 0 : at[own.axes[k]]]);
+    return rows[1] > rows[0] && columns[1] > columns[0] ? { rows, columns, of: own.of } : null;
+  }
+
+  /** Words for what a position sees. */
+  sees(place) {
+    const own = this.meta.receptive, box = this.receptiveBox(place);
+    if (!own) return "not known for this layer";
+    if (!box) return own.of.length === 2 ? "nothing but padding" : `${own.spans.map((spans, k) => spans[own.axes[k] === null ? 0 : this.positionOf(place)[own.axes[k]]]).map(([a, b]) => `${a} to ${b - 1}`).join(", ")} of ${own.of.join(" × ")}`;
+    const [tall, wide] = [box.rows[1] - box.rows[0], box.columns[1] - box.columns[0]];
+    const how = own.how === "measured" ? ", as measured" : "";
+    if (tall === own.of[0] && wide === own.of[1]) return `the whole picture${how}`;
+    return `rows ${box.rows[0]}–${box.rows[1] - 1}, columns ${box.columns[0]}–${box.columns[1] - 1} of ${own.of[0]} × ${own.of[1]} pixels${how}`;
   }
 
   moveFocus(down, right) {
@@ -43,6 +64,7 @@ class Looking {
     if (image === this.image) return;
     this.image = image;
     this.hovered = null;
+    if (this.isolated) this.paint();
     this.side.update();
     this.strip.mark();
     this.strip.reveal(image);

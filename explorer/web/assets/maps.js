@@ -214,7 +214,14 @@ class MapPanel {
       stroked(context, outlineOf((cell) => view.selection.has(from + cell), wide, tall, x, y), view.ink("--accent"), fine ? 0.9 : 1.5, view.ink("--under"), fine ? 0.9 : 2);
     }
     if (view.hovered && view.hovered.image === view.image) ring(view, context, view.hovered.cell, x, y, 6, "--text");
-    const focus = view.focusCell();
+    const focus = view.focusCell(), seen = this.kind === "picture" && focus !== null ? view.receptiveBox(view.focus) : null;
+    if (seen) {
+      const path = new Path2D(), across = (x * wide) / seen.of[1], down = (y * tall) / seen.of[0];
+      path.rect(seen.columns[0] * across + 1, seen.rows[0] * down + 1, (seen.columns[1] - seen.columns[0]) * across - 2, (seen.rows[1] - seen.rows[0]) * down - 2);
+      context.setLineDash([5, 3]);
+      stroked(context, path, view.ink("--accent"), 1.5, view.ink("--under"));
+      context.setLineDash([]);
+    }
     if (focus !== null) ring(view, context, focus, x, y, 10);
   }
 

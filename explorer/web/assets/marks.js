@@ -3,7 +3,6 @@
 class Marks {
   constructor(stage) { this.stage = stage; }
 
-  /** Draw names, rings, links and the outline being drawn. */
   /** Draw onto the cloud's upper canvas, or onto another with `ratio` pixels for one of the page. */
   draw(canvas = this.stage.over, ratio = null) {
     const { stage } = this, { view } = stage, context = fitted(canvas, stage.width, stage.height, ratio);
@@ -17,6 +16,7 @@ class Marks {
       context.setLineDash([]);
     }
     const { held } = stage;
+    if (held && held.moved && held.kind === "sphere") this.ball(context, held);
     if (held && held.moved && (held.kind === "box" || held.kind === "lasso")) {
       const path = new Path2D();
       held.path.forEach(([x, y], i) => (i ? path.lineTo(x, y) : path.moveTo(x, y)));
@@ -29,6 +29,28 @@ class Marks {
       context.stroke(path);
       context.setLineDash([]);
     }
+  }
+
+  /** The ball that is being drawn, and how many points it holds. */
+  ball(context, held) {
+    const { view } = this.stage, radius = held.radius / held.unit, path = new Path2D();
+    path.arc(held.middleX, held.middleY, radius, 0, 7);
+    const shine = context.createRadialGradient(held.middleX - radius * 0.3, held.middleY - radius * 0.3, radius * 0.1, held.middleX, held.middleY, Math.max(1, radius));
+    shine.addColorStop(0, "transparent");
+    shine.addColorStop(1, view.ink("--accent-wash"));
+    context.fillStyle = shine;
+    context.fill(path);
+    stroked(context, path, view.ink("--accent"), 1.5, view.ink("--under"));
+    context.font = `600 12.5px ${view.font}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    const words = plural(held.rows ? held.rows.length : 0, "point"), wide = context.measureText(words).width + 16;
+    context.fillStyle = view.ink("--label");
+    context.beginPath();
+    context.roundRect(held.middleX - wide / 2, held.middleY + radius + 6, wide, 22, 11);
+    context.fill();
+    context.fillStyle = view.ink("--text");
+    context.fillText(words, held.middleX, held.middleY + radius + 17.5);
   }
 
   spot(row) {
@@ -122,6 +144,6 @@ class Marks {
     context.globalAlpha = 1;
     context.fillStyle = view.ink("--muted");
     context.textAlign = "right";
-    context.fillText(word, width - 12, 14);
+    if (!this.stage.tied) context.fillText(word, width - 12, 14); // two maps have captions
   }
 }

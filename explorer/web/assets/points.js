@@ -4,6 +4,7 @@ const VERTEX = `#version 300 es
 precision highp float;
 layout(location=0) in vec3 place;
 layout(location=1) in vec4 colour;
+layout(location=2) in float bulk;
 uniform mat3 basis; uniform vec3 focus, centre, normal;
 uniform float distance_, tangent, aspect, press, near, far, size, radius;
 flat out vec4 tint; flat out uint who; flat out float haze;
@@ -18,7 +19,7 @@ void main() {
   float z = ((far + near) * depth - 2.0 * far * near) / (far - near);
   gl_Position = vec4(e.x / (tangent * aspect), e.y / tangent, z, depth);
   float grown = colour.a > 0.95 ? 1.35 : (colour.a < 0.6 ? 0.8 : 1.0);
-  gl_PointSize = clamp(size * grown * clamp(distance_ / depth, 0.35, 3.5), 1.0, 64.0);
+  gl_PointSize = clamp(size * grown * bulk / 64.0 * clamp(distance_ / depth, 0.35, 3.5), 1.0, 64.0);
 }`;
 
 const FRAGMENT = `#version 300 es
@@ -90,7 +91,7 @@ class Points {
     this.coarse = 1; // pixels while moving, as a share of the frame's
     this.build();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", () => { this.build(); if (this.places) this.load(this.places); if (this.painted) this.paint(this.painted); });
+    canvas.addEventListener("webglcontextrestored", () => { this.build(); if (this.places) this.load(this.places); if (this.painted) this.paint(this.painted); this.grow(this.grown || null); });
   }
 
   build() {
@@ -100,6 +101,7 @@ class Points {
     this.array = gl.createVertexArray();
     this.where = gl.createBuffer();
     this.tints = gl.createBuffer();
+    this.bulks = gl.createBuffer();
     this.nothing = gl.createVertexArray();
     this.frames = new Map();
   }
@@ -139,6 +141,24 @@ class Points {
     gl.bufferData(gl.ARRAY_BUFFER, 4 * n, gl.DYNAMIC_DRAW);
     gl.enableVertexAttribArray(1);
     gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 0);
+    gl.bindVertexArray(null);
+    this.grow(null);
+  }
+
+  /** Take sizes, a byte a row in 64ths of the usual diameter; null for one size. */
+  grow(sizes) {
+    const { gl } = this;
+    this.grown = sizes;
+    gl.bindVertexArray(this.array);
+    if (sizes) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.bulks);
+      gl.bufferData(gl.ARRAY_BUFFER, Uint8Array.from(this.order, (row) => sizes[row]), gl.DYNAMIC_DRAW);
+      gl.enableVertexAttribArray(2);
+      gl.vertexAttribPointer(2, 1, gl.UNSIGNED_BYTE, false, 0, 0);
+    } else {
+      gl.disableVertexAttribArray(2);
+      gl.vertexAttrib1f(2, 64);
+    }
     gl.bindVertexArray(null);
   }
 

@@ -8,9 +8,11 @@ class Side {
     const step = (by, name, words) => { const b = el("button", { type: "button", class: "icon", title: words, "aria-label": words, onclick: () => view.stepImage(by) }); b.append(icon(name)); return b; };
     this.whole = el("button", { type: "button", class: "icon", title: "select all of this picture", "aria-label": "select all of this picture", onclick: () => view.takeImage() });
     this.whole.append(icon("target"));
+    this.only = el("button", { type: "button", class: "icon", title: "only this picture keeps its colours in the cloud (I)", "aria-label": "only this picture keeps its colours", "aria-pressed": "false", onclick: () => view.isolateImage() });
+    this.only.append(icon("only"));
     this.larger = el("button", { type: "button", class: "icon", title: "larger or smaller maps (M)", "aria-label": "larger or smaller maps", onclick: () => view.enlarge() });
     this.larger.append(icon("fit"));
-    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture ["), el("div", { class: "side-name" }, this.name, this.label), this.larger, this.whole, step(1, "right", "next picture ]"));
+    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture ["), el("div", { class: "side-name" }, this.name, this.label), this.larger, this.only, this.whole, step(1, "right", "next picture ]"));
     this.map = el("select", { class: "choice small", "aria-label": "map", onchange: () => view.showMap(this.map.value) });
     this.slice = el("input", { type: "range", min: "0", value: "0", "aria-label": "slice", oninput: () => view.showSlice(Number(this.slice.value)) });
     this.sliceRow = el("label", { class: "field slice", hidden: true }, el("span", {}, "Slice"), this.slice);
@@ -31,6 +33,8 @@ class Side {
     this.slice.max = String(deep - 1);
   }
 
+  isolate() { this.only.setAttribute("aria-pressed", String(this.view.isolated)); }
+
   /** Draw everything about the picture that is shown. */
   async update() {
     const { view } = this, { meta, image } = view, turn = (this.turn = (this.turn || 0) + 1);
@@ -40,7 +44,7 @@ class Side {
     this.label.hidden = label === null;
     this.label.textContent = label === null ? "" : label;
     this.slice.value = String(view.slice);
-    const [picture, rgb, grid] = await Promise.all([view.pictures.get(image), view.rgbGrid(), view.source.grid(view.map).catch(() => null)]);
+    const [picture, rgb, grid] = await Promise.all([view.pictures.get(image), view.rgbGrid(), view.gridOf(view.map).catch(() => null)]);
     if (turn !== this.turn) return;
     this.held = { picture, rgb, grid };
     this.draw();
@@ -55,13 +59,13 @@ class Side {
     this.panels.picture.draw({ picture: kept ? picture : null, detail: meta.spatial.length ? `${meta.spatial.join(" × ")} positions` : "one position", note: kept ? "" : "no picture was kept with these activations" });
     if (grid) {
       const values = Float32Array.from({ length: n }, (_, i) => grid.at(from + i));
-      this.panels.map.draw({ picture: kept ? picture : null, values, scale: scaleOf(values, { signed: grid.signed }), over: kept && view.overlay < 1 });
+      this.panels.map.draw({ picture: kept ? picture : null, values, scale: view.scaled(scaleOf(values, { signed: grid.signed })), over: kept && view.overlay < 1 });
     }
     if (rgb) this.panels.rgb.draw({ colours: rgb.subarray(3 * from, 3 * (from + n)), detail: "one basis for all" });
     const near = view.similarity;
     if (near) {
       const values = near.values.slice(from, from + n);
-      this.panels.similar.draw({ values, scale: scaleOf(values), detail: near.note || "cosine" });
+      this.panels.similar.draw({ values, scale: view.scaled(scaleOf(values)), detail: near.note || "cosine" });
     } else this.panels.similar.draw({ note: meta.vectors === null ? "the vectors that this needs were left out of this file" : "Click a place in a picture or a point: what resembles it lights up here." });
   }
 
@@ -79,10 +83,11 @@ class Side {
     const label = view.labelOf(Math.floor(place / view.each));
     if (label !== null) items.push(["label", label]);
     for (const [words, value] of await view.figuresOf(place, row).catch(() => [])) items.push([words, value]);
+    items.push(["sees", view.sees(place), "whole"]);
     if (turn !== this.told) return;
     const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
-    const list = el("dl", {}, ...items.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", {}, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);
     const standing = view.focusRow();
     if (row < 0) {
@@ -106,6 +111,8 @@ class Side {
   async neighbours(row, turn) {
     const { view } = this, k = 6;
     this.near.replaceChildren(el("h3", {}, "Nearest neighbours"), el("p", { class: "quiet" }, "…"));
+    await view.nearDue;
+    if (turn !== this.told) return;
     const found = await view.source.neighbours(row, view.places[row]).catch((error) => ({ original: null, why: error.message }));
     const onMap = nearestOnMap(view.points, row, k);
     if (turn !== this.told) return;

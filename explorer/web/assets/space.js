@@ -107,6 +107,18 @@ class Camera {
     return [width / 2 + (dot(p, this.basis[0]) / half) * (height / 2), height / 2 - (dot(p, this.basis[1]) / half) * (height / 2), depth];
   }
 
+  /** The place under a pixel, as far from the eye as the one it looks at. */
+  under(x, y, width, height) {
+    const step = (2 * this.reach) / height;
+    return along(along(this.focus, this.basis[0], (x - width / 2) * step), this.basis[1], (height / 2 - y) * step);
+  }
+
+  /** What a pixel measures at a place, in the projection's units. */
+  unitAt(point, height) {
+    const depth = this.distance - dot(along(this.pressed(point), this.focus, -1), this.basis[2]);
+    return (2 * depth * Math.tan(this.field / 2)) / height;
+  }
+
   /** All points (x, y, z, x, …) at once: two numbers a point, NaN behind the eye. */
   projectAll(points, width, height) {
     const n = points.length / 3, out = new Float32Array(n * 2);

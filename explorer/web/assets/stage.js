@@ -1,7 +1,8 @@
 // The cloud's stage: mouse, touch and keys, the motion of the eye, and what is written over the points.
 
-class Stage {
+class Stage extends Tied {
   constructor(view) {
+    super();
     this.view = view;
     this.canvas = el("canvas", { class: "points" });
     this.over = el("canvas", { class: "over", tabindex: "0", role: "application", "aria-label": "point cloud; arrow keys turn it, plus and minus zoom, ? lists all keys" });
@@ -59,7 +60,7 @@ class Stage {
   framed(basis, flatness) {
     const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
     // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    const taken = Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
+    const taken = this.bare ? 0 : this.tied ? 64 : Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
     return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 
@@ -99,8 +100,9 @@ class Stage {
     this.motion = null;
     const choosing = event.button === 0 && (this.tool !== "turn" || event.shiftKey) && this.fingers.size === 1;
     const panning = event.button === 1 || event.button === 2 || event.ctrlKey || event.metaKey || this.camera.flatness > 0.5;
-    this.held = { x, y, startX: x, startY: y, time: performance.now(), kind: choosing ? (this.tool === "box" ? "box" : "lasso") : panning ? "pan" : "turn", moved: false, path: [[x, y]], speed: [0, 0] };
+    this.held = { x, y, startX: x, startY: y, time: performance.now(), kind: choosing ? (this.tool === "box" || this.tool === "sphere" ? this.tool : "lasso") : panning ? "pan" : "turn", moved: false, path: [[x, y]], speed: [0, 0] };
     this.held.mode = event.altKey ? "remove" : (this.tool !== "turn" && event.shiftKey ? "add" : "replace");
+    if (this.held.kind === "sphere") this.plant(x, y);
     this.view.hover(-1);
   }
 
@@ -125,7 +127,10 @@ class Stage {
       this.camera.pan(dx / this.fingers.size, dy / this.fingers.size, this.height);
       this.touch();
     } else {
-      if (held.kind === "box") held.path = [[held.startX, held.startY], [x, held.startY], [x, y], [held.startX, y]];
+      if (held.kind === "sphere") {
+        held.radius = Math.hypot(x - held.middleX, y - held.middleY) * held.unit;
+        held.rows = rowsWithin(this.points, this.camera, held.centre, held.radius, (row) => this.view.hiddenRow(row));
+      } else if (held.kind === "box") held.path = [[held.startX, held.startY], [x, held.startY], [x, y], [held.startX, y]];
       else if (Math.hypot(x - held.path[held.path.length - 1][0], y - held.path[held.path.length - 1][1]) > 2) held.path.push([x, y]);
       this.request(true);
     }
@@ -145,7 +150,11 @@ class Stage {
     if (!held || this.fingers.size) return;
     this.held = null;
     if (event.type === "pointercancel") { this.request(); return; }
-    if (held.kind === "box" || held.kind === "lasso") {
+    if (held.kind === "sphere") {
+      if (held.moved) this.chooseBall(held);
+      else this.click(held.startX, held.startY, event);
+      this.request();
+    } else if (held.kind === "box" || held.kind === "lasso") {
       if (held.moved && held.path.length > 2) this.choose(held.path, held.mode);
       else this.click(held.startX, held.startY, event);
       this.request();
@@ -222,7 +231,7 @@ class Stage {
   }
 
   settle() {
-    if (this.held && this.held.moved && this.held.kind !== "lasso" && this.held.kind !== "box") { this.rest = setTimeout(() => this.settle(), 120); return; }
+    if (this.held && this.held.moved && !["lasso", "box", "sphere"].includes(this.held.kind)) { this.rest = setTimeout(() => this.settle(), 120); return; }
     if (this.motion) return;
     this.moving = 0;
     this.before = 0;
@@ -280,6 +289,7 @@ class Stage {
 
   request(overOnly = false) {
     if (!overOnly) this.dirty = true;
+    if (overOnly && this.view.twin && this === this.view.twin.first) this.view.twin.request(true);
     if (this.waiting) return;
     this.waiting = requestAnimationFrame((now) => this.tick(now));
   }
@@ -293,6 +303,7 @@ class Stage {
       if (!this.motion) { clearTimeout(this.rest); this.rest = setTimeout(() => this.settle(), 60); }
     }
     const rough = this.moving > 0;
+    this.lead();
     if (this.dirty) {
       this.dirty = false;
       if (rough && this.before) this.cloud.adapt(now - this.before);

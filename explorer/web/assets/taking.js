@@ -12,18 +12,30 @@ class Taking {
   fill(box) {
     const { view, frame } = this, { source, selection } = view, none = selection.size === 0;
     const act = (words, quiet, go, off = false) => el("button", { type: "button", class: "row-button", disabled: off, onclick: () => { box.close(); go(); } }, el("b", {}, words), el("span", {}, quiet));
-    const file = (ending, words) => () => frame.during(source.selectionFile(ending), words).then((blob) => this.give(blob, `selection${ending}`), (error) => frame.tell(error.message));
-    const scale = WIDEST / view.stage.width;
+    const scale = WIDEST / view.stage.width, nothing = "nothing is selected";
+    const written = el("div", { class: "writers" });
     box.body.replaceChildren(
+      el("h3", {}, "From this page"),
       act("Picture of the cloud", `PNG, ${WIDEST} pixels wide, with title, names and legend`, () => this.picture(scale)),
       act("Picture without background", `the same, transparent, for slides`, () => this.picture(scale, true)),
-      act("Selection", none ? "nothing is selected" : `CSV of ${plural(selection.size, "position")}: picture, position, label, coordinates`, () => this.selection(), none),
-      ...(source.live ? [
-        act("Selection for Python", "parquet: one row a position", file(".parquet", "selection"), none),
-        act("Masks", "npz: one mask a picture, on the layer's grid", file(".npz", "masks"), none),
-        act("Lines of Python", "that bring this map, camera and selection back; copied to the clipboard", () => this.code()),
-      ] : []),
-      act("This view", "JSON: camera, colours and selection; drop the file on the page to come back to it", () => this.state()));
+      act("Selection", none ? nothing : `CSV of ${plural(selection.size, "position")}: picture, position, label, coordinates`, () => this.selection(), none),
+      act("This view", "JSON: camera, colours, filters and selection; drop the file on the page, or load it in Python", () => this.state()),
+      ...(source.live ? [act("Lines of Python", "that bring this map, camera and selection back; copied to the clipboard", () => this.code()), written] : []));
+    if (source.live) source.endings().then((endings) => written.replaceChildren(...this.writers(endings, act, none ? nothing : "")), (error) => { written.textContent = error.message; });
+  }
+
+  /** What the server can write of this view, under headings. */
+  writers(endings, act, why) {
+    const { view, frame } = this, rows = [];
+    const go = (ending, words) => async () => {
+      try { this.give(...(await frame.during(view.source.written(view.state(), ending), `writing ${words}`))); } catch (error) { frame.tell(String(error.message || error)); }
+    };
+    let heading = "";
+    for (const { ending, title, words, group, selected } of endings) {
+      if (group !== heading) rows.push(el("h3", {}, (heading = group)));
+      rows.push(act(`${title} · .${ending}`, selected && why ? why : words, go(ending, title), Boolean(selected && why)));
+    }
+    return rows;
   }
 
   give(blob, name) {
@@ -48,10 +60,9 @@ class Taking {
   }
 
   async code() {
-    const { view, frame } = this, { camera } = view.stage;
-    const seen = { position: camera.eye, focal_point: camera.focus, view_up: camera.basis[1], view_angle: (camera.field * 180) / Math.PI };
+    const { view, frame } = this;
     try {
-      const lines = await view.source.code({ colour: view.colour, theme: view.theme, image: view.image, camera: seen });
+      const lines = await view.source.code(view.state());
       await navigator.clipboard.writeText(lines).then(() => frame.say("copied"), () => this.give(new Blob([lines], { type: "text/x-python" }), "view.py"));
     } catch (error) { frame.tell(error.message); }
   }

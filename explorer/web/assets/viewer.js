@@ -1,6 +1,6 @@
 // The viewer: what is shown, chosen and hidden, and who has to be told when that changes.
 
-class Viewer extends Looking {
+class Viewer extends Meaning {
   /** Build the page inside an element. @param {HTMLElement} root @param source where everything is read from */
   constructor(root, source) {
     super();
@@ -9,7 +9,12 @@ class Viewer extends Looking {
     this.font = getComputedStyle(root).fontFamily || "sans-serif";
     this.pointScale = 1;
     this.overlay = 0.62;
-    this.hidden = new Set();
+    this.hidden = new Set(); // codes of the colouring that is shown
+    this.filters = new Map(); // names that are not shown, by the colouring that has those classes
+    this.off = null;
+    this.colourMap = null;
+    this.sizeName = null;
+    this.isolated = false;
     this.linked = [];
     this.hovered = null;
     this.focus = null;
@@ -32,6 +37,7 @@ class Viewer extends Looking {
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
     if (this.source.live) this.switches = new Switches(this);
     await this.load();
+    if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
     if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");
     this.ready = true;
@@ -58,15 +64,20 @@ class Viewer extends Looking {
     this.image = clamp(this.image ?? meta.image ?? 0, 0, meta.nImages - 1);
     this.map = this.maps().some(({ name }) => name === this.map) ? this.map : "norm";
     this.linked = [];
+    this.codesOf = new Map();
+    this.off = null;
     this.stage.load(this.points, meta);
     this.frame.describe();
     this.legend.options();
     this.side.options();
     const wanted = this.colours().some(({ name }) => name === this.colour) ? this.colour : meta.colour;
     await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
+    await this.refilter();
+    await this.sizeBy(this.sizes().some(({ name }) => name === this.sizeName) ? this.sizeName : null);
     await this.side.update();
     this.side.describe();
     this.chosenShown();
+    if (this.twin) await this.twin.match();
     if (this.focus !== null) this.focusPlace(this.focus);
   }
 
@@ -109,88 +120,6 @@ class Viewer extends Looking {
     if (this.focus === null || Math.floor(this.focus / this.each) !== this.image) return null;
     const cell = this.focus - this.placeOf(this.image, 0);
     return cell >= 0 && cell < this.cells[0] * this.cells[1] ? cell : null;
-  }
-
-  // ---- colours
-
-  /** What the points can be coloured by: {name, title, group}. */
-  colours() {
-    const { meta } = this, list = [...meta.colours];
-    if (this.similarity) list.push({ name: "similarity", title: "similarity to the chosen position", group: "Activation" });
-    return list;
-  }
-
-  maps() { return this.meta.maps; }
-
-  async colourBy(name) {
-    const turn = (this.colourTurn = (this.colourTurn || 0) + 1);
-    const made = await this.frame.during(colouringOf(this, name), "colours");
-    if (turn !== this.colourTurn) return;
-    if (this.colour !== name) this.hidden.clear();
-    this.colour = name;
-    this.colouring = made;
-    this.anchor();
-    this.legend.options();
-    this.legend.update();
-    this.paint();
-    this.frame.composition();
-  }
-
-  /** Middles of the classes, for their names. */
-  anchor() {
-    this.stage.anchors = [];
-    if (this.colouring.kind !== "classes" || this.colouring.names.length > 40) return;
-    const rows = this.colouring.names.map(() => []);
-    this.colouring.codes.forEach((code, row) => rows[code].push(row));
-    this.stage.anchors = rows.map((own, code) => ({ code, name: this.colouring.names[code], point: middleOf(this.points, own), weight: own.length })).filter(({ point }) => point);
-  }
-
-  hiddenRow(row) { return this.hidden.size > 0 && this.colouring.kind === "classes" && this.hidden.has(this.colouring.codes[row]); }
-
-  /** Give every point its colour: the class's or the scale's, grey outside a selection, none when hidden. */
-  paint() {
-    const n = this.places.length, faint = this.bytes("--faint"), colours = this.inks.rows(this.colouring, this.theme, faint);
-    const out = new Uint8Array(4 * n), any = this.selection.size > 0;
-    let hidden = 0;
-    for (let i = 0; i < n; i++) {
-      const on = !any || this.selection.mask[this.places[i]] === 1;
-      out[4 * i] = on ? colours[3 * i] : faint[0];
-      out[4 * i + 1] = on ? colours[3 * i + 1] : faint[1];
-      out[4 * i + 2] = on ? colours[3 * i + 2] : faint[2];
-      const off = this.hiddenRow(i);
-      hidden += off ? 1 : 0;
-      out[4 * i + 3] = off ? 0 : any ? (on ? 255 : 128) : 200;
-    }
-    this.hiddenCount = hidden;
-    this.chosenCodes = any && this.colouring.kind === "classes" ? this.codesChosen() : null;
-    this.painted = out;
-    this.stage.cloud.paint(out);
-    this.stage.request();
-  }
-
-  /** Classes of which something is selected: only those are named. */
-  codesChosen() {
-    const out = new Set();
-    this.colouring.codes.forEach((code, row) => { if (this.selection.mask[this.places[row]]) out.add(code); });
-    return out;
-  }
-
-  toggleClass(code) {
-    if (this.hidden.has(code)) this.hidden.delete(code); else this.hidden.add(code);
-    this.legend.update();
-    this.paint();
-  }
-
-  isolate(code) {
-    this.hidden = new Set(this.colouring.names.map((_, i) => i).filter((i) => i !== code));
-    this.legend.update();
-    this.paint();
-  }
-
-  showClasses() {
-    this.hidden.clear();
-    this.legend.update();
-    this.paint();
   }
 
   // ---- the selection

@@ -150,9 +150,10 @@ def check_gradient(case: Case) -> None:
     """Where an adapter gives gradients, they are the slopes of what it captures, also within the model.
 
     Steps in a drawn direction, up and down: where they disagree with each other as well, the layer has a
-    kink there, and says nothing.
+    kink there, and says nothing. Nor does a model that computes in half precision, which tells no small steps
+    apart: it is not checked.
     """
-    if not isinstance(case.adapter, Differentiable):
+    if not isinstance(case.adapter, Differentiable) or case.tolerance > TOLERANCE:
         return
     rng = np.random.default_rng(0)
     floats = [info for info in case.infos if info.dtype == "float32"]

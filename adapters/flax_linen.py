@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,6 +46,7 @@ class FlaxLinen(RandomWeights):
         )
         self._variables: dict[str, Any] | None = None
         self._parameters: dict[WeightPath, int] = {}
+        self._templates: dict[tuple[int, ...], dict[WeightPath, Leaf]] = {}
         self._jit = JitCapture(self._name, self._answers)
 
     @classmethod
@@ -101,6 +103,16 @@ class FlaxLinen(RandomWeights):
             self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def renewed(self, source: object) -> Self | None:
+        """The same module with these variables, in what is compiled already; None for another module."""
+        if _is_linen(type(source)):
+            return None
+        made = copy.copy(self)
+        made._options = replace(self._options, variables=source, checkpoint=None)
+        made._flat, made._variables = made._read()[0], None
+        made.provenance = {name: fact for name, fact in self.provenance.items() if name != "digest"}
+        return made
+
     def _read(self) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""
         from flax import serialization
@@ -138,6 +150,9 @@ class FlaxLinen(RandomWeights):
         import jax
         from flax.core import meta
 
+        if input_shape in self._templates:
+            return self._templates[input_shape]
+
         def init(key: Any, inputs: Any) -> Any:
             with _inference_mode():
                 return meta.unbox(self._module.init(key, inputs, **self._call))
@@ -147,11 +162,13 @@ class FlaxLinen(RandomWeights):
             made = jax.eval_shape(init, jax.random.key(0), inputs)
         # sown values and perturbations are no weights, though `init` returns them
         leaves = flatten({name: made[name] for name in made if name != "perturbations"})
-        return {
+        found = {
             path: Leaf(tuple(leaf.shape), np.dtype(leaf.dtype))
             for path, leaf in leaves.items()
             if hasattr(leaf, "dtype")
         }
+        self._templates[input_shape] = found
+        return found
 
     def _answers(self, variables: Any, inputs: Any) -> list[Answer]:
         """Everything that the module's parts answer; traced, never computed as a whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,24 @@ class FlaxNNX(RandomWeights):
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._jit.gradient(self._state, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
+
+    def renewed(self, source: object) -> Self | None:
+        """The same module after training, in what is compiled already.
+
+        None for one that is built otherwise than the module that was opened, and for weights alone.
+        """
+        from flax import nnx
+
+        if not _is_nnx(type(source)):
+            return None
+        _, state = nnx.split(source)
+        variables = {_strings(path): value for path, value in nnx.to_flat_state(state)}
+        if _shapes(variables) != _shapes({_strings(path): v for path, v in nnx.to_flat_state(self._state)}):
+            return None
+        made = copy.copy(self)
+        made._state = _with_weights(state, _weights(variables, ModelOptions())[0])
+        made.provenance = {name: fact for name, fact in self.provenance.items() if name != "digest"}
+        return made
 
     def _answers(self, state: Any, inputs: Any) -> list[Answer]:
         """Everything that the module's parts answer; traced, never computed as a whole."""
@@ -215,6 +234,11 @@ def _array(value: Any) -> NDArray[Any]:
     from flax import nnx
 
     return np.asarray(value.get_value() if isinstance(value, nnx.Variable) else value)
+
+
+def _shapes(variables: Mapping[WeightPath, Any]) -> dict[WeightPath, Any]:
+    """Shape and type of every array of a state."""
+    return {path: (getattr(v, "shape", None), getattr(v, "dtype", None)) for path, v in variables.items()}
 
 
 def _with_weights(state: Any, weights: Flat) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import types
@@ -108,6 +109,14 @@ class JaxFunction(RandomWeights):
         return self._jit.gradient(
             self._params, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
+
+    def renewed(self, source: object) -> Self | None:
+        """The same function with these params, in what is compiled already; None for another function."""
+        if _is_function(source) or (type(source) is tuple and _is_function(source[0])):
+            return None
+        made = copy.copy(self)
+        made._params = fitted_tree(source, None, "params")
+        return made
 
     @property
     def provenance(self) -> Mapping[str, Any]:

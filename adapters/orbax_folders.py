@@ -24,6 +24,8 @@ from .weights import OPTIMISER, Flat, WeightPath
 
 METADATA = "_METADATA"
 STEP = re.compile(r"(?:.*[_.-])?(\d+)")
+CUT_OFF = "orbax-checkpoint-tmp"
+"""In the name of a step whose saving has not ended; a number may follow."""
 MOST_COMPRESSED = 2000
 """Trained weights hardly compress; what unpacks to more than this many times its size is refused."""
 
@@ -39,7 +41,9 @@ def find_step(folder: Path, step: int | None) -> tuple[Path, int | None]:
             raise ValueError(f"is one checkpoint, not a folder of steps with a step {step}")
         return folder, None
     steps = {
-        int(match[1]): child for child in sorted(folder.iterdir()) if (match := STEP.fullmatch(child.name))
+        int(match[1]): child
+        for child in sorted(folder.iterdir())
+        if (match := STEP.fullmatch(child.name)) and CUT_OFF not in child.name
     }
     if not steps:
         raise ValueError(_why_empty(folder))
@@ -62,7 +66,7 @@ def _items(folder: Path) -> dict[str, Path]:
 def _why_empty(folder: Path) -> str:
     """Say what is wrong with a folder that holds no checkpoint."""
     names = sorted(child.name for child in folder.iterdir())
-    if any("orbax-checkpoint-tmp" in name for name in names):
+    if any(CUT_OFF in name for name in names):
         return "holds only a checkpoint whose saving was cut off"
     if "_CHECKPOINT_METADATA" in names or "manifest.ocdbt" in names:
         return f"is a damaged Orbax checkpoint: {METADATA} is missing"

@@ -79,7 +79,8 @@ class ProgramForward:
                     values.pop(name, None)
             if paths is None or "" in paths:
                 found = tuple(values[output["as_tensor"]["name"]] for output in self._outputs)
-                visit(("", 0), self._whole, found[0] if len(found) == 1 else found)
+                whole = found[0] if len(found) == 1 else found
+                visit(("", 0), self._whole, whole if edit is None else edit(("", 0), whole))
 
     @property
     def weights(self) -> list[Any]:

@@ -8,6 +8,7 @@
 """
 
 from explorer.activations import Activations
+from explorer.atlas import atlas
 from explorer.capture import Model, Run, capture, load_model, open_run
 from explorer.errors import (
     CheckpointError,
@@ -20,8 +21,11 @@ from explorer.errors import (
     RenderError,
     RunError,
 )
+from explorer.evolution import EpochFigures, Evolution, open_evolution
+from explorer.evolve import evolve
 from explorer.explain.saliency import Saliency, saliency
 from explorer.explore import explore
+from explorer.maximize import maximize
 from explorer.parity import Parity, parity
 from explorer.reduce import (
     Comparison,
@@ -37,13 +41,16 @@ from explorer.reduce import (
     rgb,
     saved_projections,
 )
-from explorer.render import grid, saliency_page, scene
+from explorer.render import grid, saliency_page, scene, sheet, why
 from explorer.samples import Samples, flatten
+from explorer.tracking import Watch, log_run, watch
 
 __all__ = [
     "Activations",
     "CheckpointError",
     "Comparison",
+    "EpochFigures",
+    "Evolution",
     "ExplorerError",
     "InputError",
     "LayerError",
@@ -59,16 +66,22 @@ __all__ = [
     "RunError",
     "Saliency",
     "Samples",
+    "Watch",
     "align",
+    "atlas",
     "capture",
     "compare",
+    "evolve",
     "explore",
     "flatten",
     "grid",
     "load_model",
     "load_projection",
     "load_rgb",
+    "log_run",
+    "maximize",
     "movement",
+    "open_evolution",
     "open_run",
     "parity",
     "project",
@@ -78,4 +91,7 @@ __all__ = [
     "saliency_page",
     "saved_projections",
     "scene",
+    "sheet",
+    "watch",
+    "why",
 ]

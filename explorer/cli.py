@@ -9,7 +9,17 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError
 
 from explorer import interrupts
-from explorer.commands import comparing, explaining, making, publishing, showing
+from explorer.commands import (
+    comparing,
+    evolving,
+    explaining,
+    making,
+    maximizing,
+    publishing,
+    reporting,
+    showing,
+    tracking,
+)
 from explorer.errors import ExplorerError
 
 EPILOGUE = """MODEL is a model.toml, or activations that stand alone (.npz, .npy, .parquet, zarr).
@@ -38,9 +48,14 @@ for command in (
     showing.screenshot,
     showing.grid,
     showing.rgb,
+    reporting.why,
     explaining.saliency,
     publishing.export,
+    maximizing.maximize,
+    maximizing.atlas,
+    tracking.log,
     comparing.parity,
+    evolving.evolve,
     making.doctor,
 ):
     app.command(command)

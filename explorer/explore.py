@@ -23,6 +23,7 @@ def explore(
     n_components: int = 3,
     random_state: int | None = 0,
     sample: int | str | None = None,
+    masks: object = None,
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> Scene:
@@ -36,6 +37,7 @@ def explore(
         n_components: 2 or 3.
         random_state: seed of the projection and its sampling.
         sample: most positions to project, or "all"; None for the method's default.
+        masks: what lies where in the images, as `capture` takes it.
         out: the run folder; None for a new one among the system's temporary files.
         overwrite: delete a run of something else that is in the way.
 
@@ -44,7 +46,7 @@ def explore(
     """
     opened = model if isinstance(model, Model) else load_model(model)
     found = find_layers(opened, open_inputs(opened, images), None if layer is None else [layer])[0]
-    run = capture(opened, images, layers=[found.name], out=out, overwrite=overwrite)
+    run = capture(opened, images, layers=[found.name], out=out, masks=masks, overwrite=overwrite)
     projection = project(
         run,
         layer=found.name,
@@ -53,4 +55,6 @@ def explore(
         random_state=random_state,
         sample=sample,
     )
-    return scene(run, projection)
+    shown = scene(run, projection)
+    shown.model = opened  # `scene.why()` asks it
+    return shown

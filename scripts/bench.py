@@ -19,10 +19,14 @@ from pathlib import Path
 from benchmarks import (
     against_forward,
     against_grids,
+    against_loop,
+    against_maximize,
     against_pca,
     against_saliency,
+    against_training,
     against_tsne,
     against_umap,
+    against_viewer,
     processes,
 )
 from benchmarks.results import Result, draw, keep, kept, machine, table
@@ -46,9 +50,13 @@ CONTESTS: dict[str, Contest] = {
     "capture-nnx": against_forward.in_nnx,
     "capture-onnx": against_forward.in_onnx,
     "capture-torch": against_forward.in_torch,
+    "capture-to-disk": against_loop.to_disk,
     "pca": lambda _: against_pca.in_memory(),
     "pca-streamed": against_pca.streamed,
     "grid": against_grids.drawn,
+    "maximize": against_maximize.together,
+    "watch": against_training.watched,
+    "viewer": against_viewer.at_a_million,
     "saliency": against_saliency.explained,
 }
 

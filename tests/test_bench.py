@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import bench  # noqa: E402
-from benchmarks import against_grids, measures  # noqa: E402
+from benchmarks import against_grids, against_viewer, measures  # noqa: E402
 from benchmarks.results import Result, draw, keep, kept, table  # noqa: E402
 
 rng = np.random.default_rng(0)
@@ -88,3 +88,12 @@ def test_maps_are_true_only_where_they_were_drawn(tmp_path: Path) -> None:
     assert against_grids.true_maps(theirs, maps, places) == 1
     assert against_grids.true_maps(ours, maps[::-1], boxes) == 0
     assert against_grids.true_maps(ours, maps, [(x + 96, y, w, h) for x, y, w, h in boxes]) == 0
+
+
+def test_the_viewers_contest_measures_frames_and_picks() -> None:
+    turning, pick = against_viewer.at_a_million(ROOT, n=60_000, size=(640, 480), frames=2)
+    assert turning.scores == (1.0, 1.0)  # the picture at rest is the same after turning
+    assert turning.good
+    assert "60,000" in turning.what
+    assert pick.scores[0] > 0.99
+    assert pick.ours < 0.1

@@ -255,3 +255,17 @@ def test_a_field_that_nobody_told_is_none(toy: Model, folder: Path, tmp_path: Pa
     run = explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run")
     assert run.receptive_field("half") is None
     assert run.receptive_box("half", (0, 0)) is None
+
+
+def test_overwriting_leaves_a_run_of_the_same_capture(folder: Path, tmp_path: Path) -> None:
+    explorer.capture(model(), folder, layers=["half"], out=tmp_path / "run")
+    run = explorer.capture(model(), folder, layers=["flat"], out=tmp_path / "run", overwrite=True)
+    assert run.layers == ("half", "flat")
+    run = explorer.capture(model("other"), folder, layers=["flat"], out=tmp_path / "run", overwrite=True)
+    assert run.layers == ("flat",)
+
+
+def test_a_run_in_place_of_a_model_is_told_apart(toy: Model, folder: Path, tmp_path: Path) -> None:
+    explorer.capture(toy, folder, layers=["half"], out=tmp_path / "run")
+    with pytest.raises(explorer.ModelError, match=r"is a run, captured already; .*view"):
+        explorer.load_model(tmp_path / "run")

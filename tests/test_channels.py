@@ -88,8 +88,8 @@ def test_a_damaged_file_is_measured_again_and_another_capture_leaves_none(
     kept.write_bytes(kept.read_bytes()[:500])
     assert channel_statistics(run).high[0] == noise[..., 0].max()
     assert "measuring again" in capsys.readouterr().err
-    model = explorer.load_model(tmp_path / "layer.npz")
-    explorer.capture(model, out=run.path, overwrite=True)
+    np.savez(tmp_path / "other.npz", layer=noise + 1)
+    explorer.capture(explorer.load_model(tmp_path / "other.npz"), out=run.path, overwrite=True)
     assert not kept.exists()
 
 

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 from explorer.adapters.checkpoints import read_checkpoint
 from explorer.adapters.flax_linen import FlaxLinen
 from explorer.adapters.flax_nnx import FlaxNNX
+from explorer.adapters.orbax_folders import find_step
 from explorer.adapters.weights import Leaf, digest, fit, flatten
 from explorer.capture.protocol import ModelOptions
 from explorer.errors import CheckpointError
@@ -285,3 +286,9 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("archive/data.pkl", b"cos\nsystem\n(S'false'\ntR.")
     refused(tmp_path / "net.pt", r"names 'os\.system', .* neither imported nor called")
+
+
+def test_a_step_whose_saving_was_cut_off_is_not_the_latest(tmp_path: Path) -> None:
+    for name in ("3", "12", "40.orbax-checkpoint-tmp", "40.orbax-checkpoint-tmp-1700000000"):
+        (tmp_path / name).mkdir()
+    assert find_step(tmp_path, None) == (tmp_path / "12", 12)

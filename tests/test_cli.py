@@ -181,7 +181,8 @@ def test_the_module_and_the_command_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "layers", "explore", "capture", "project", "view", "screenshot", "grid", "parity"]
+    "command",
+    ["demo", "layers", "explore", "capture", "evolve", "project", "view", "screenshot", "grid", "parity"],
 )
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0

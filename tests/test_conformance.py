@@ -106,6 +106,61 @@ class TooFew(Faithful):
         return super().capture(inputs[:1], layers)
 
 
+class Sloped(Faithful):
+    """With derivatives, both layers being linear."""
+
+    factor = 1.0
+
+    def gradient(
+        self,
+        inputs: NDArray[Any],
+        layer: str,
+        cotangent: NDArray[Any],
+        *,
+        at: str | None = None,
+        guided: bool = False,
+    ) -> NDArray[Any]:
+        if at == layer:
+            return cotangent
+        n = inputs.shape[1] * inputs.shape[2]
+        of_mean = np.broadcast_to(cotangent[:, None, None] / n, inputs.shape) if layer == "mean" else None
+        return np.asarray(self.factor * (2 * cotangent if of_mean is None else of_mean), np.float32)
+
+
+class Steep(Sloped):
+    factor = 1.1
+
+
+class Turned(Sloped):
+    factor = -1.0
+
+
+class Mixed(Sloped):
+    """Gives every input the mean derivative of its batch."""
+
+    def gradient(
+        self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any], **asked: Any
+    ) -> NDArray[Any]:
+        found = super().gradient(inputs, layer, cotangent, **asked)
+        return found if asked.get("at") else found + found.mean(axis=0)
+
+
+class Whole(Sloped):
+    """Gives the derivative for the inputs where it is asked for an inner layer's."""
+
+    def gradient(
+        self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any], **asked: Any
+    ) -> NDArray[Any]:
+        return super().gradient(inputs, layer, cotangent)
+
+
+class Wide(Sloped):
+    def gradient(
+        self, inputs: NDArray[Any], layer: str, cotangent: NDArray[Any], **asked: Any
+    ) -> NDArray[Any]:
+        return super().gradient(inputs, layer, cotangent, **asked).astype(np.float64)
+
+
 class NoAdapter:
     """An object of another kind."""
 
@@ -115,8 +170,9 @@ def inputs() -> NDArray[Any]:
     return np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)
 
 
-def test_a_faithful_adapter_passes(inputs: NDArray[Any]) -> None:
-    check_adapter(Faithful(), inputs)
+@pytest.mark.parametrize("adapter", [Faithful, Sloped])
+def test_a_faithful_adapter_passes(adapter: Any, inputs: NDArray[Any]) -> None:
+    check_adapter(adapter(), inputs)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +189,11 @@ def test_a_faithful_adapter_passes(inputs: NDArray[Any]) -> None:
         (OtherError, "unknown layer"),
         (Modifies, "inputs"),
         (TooFew, "batch"),
+        (Steep, "gradient"),
+        (Turned, "gradient"),
+        (Mixed, "gradient"),
+        (Whole, "gradient"),
+        (Wide, "gradient"),
         (NoAdapter, "protocol"),
     ],
 )

@@ -299,10 +299,25 @@ def test_the_figure_has_an_axes_a_map_with_its_values_and_limits(tmp_path: Path)
     figure.savefig(tmp_path / "figure.png")
 
 
-@pytest.mark.parametrize("shape", [(1, 4), (1, 4, 4, 4, 2)])
-def test_other_ranks_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="a grid draws 1 or 2"):
-        grid(layer(np.zeros(shape)))
+def test_vectors_are_refused() -> None:
+    with pytest.raises(InputError, match="a grid draws 1 to 3"):
+        grid(layer(np.zeros((1, 4))))
+
+
+def test_of_a_volume_the_middle_slice_or_the_one_asked_for_is_drawn_and_said() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 5, 4, 6, 3))
+    middle, last = grid(layer(values), image=1), grid(layer(values), image=1, slice=4)
+    for drawn, index in ((middle, 2), (last, 4)):
+        for one in drawn.maps:
+            np.testing.assert_array_equal(one.values, values[1, index, ..., one.channel])
+    assert any("slice 2, of 0 to 4, the middle one" in line for line in middle.sheet.words)
+    assert any(line.endswith("slice 4, of 0 to 4") for line in last.sheet.words)
+    whole = grid(layer(values), normalise="data").maps[0].scale
+    assert (whole.low, whole.high) == (values.min(), values.max())
+    with pytest.raises(InputError, match="slices 0 to 4"):
+        grid(layer(values), slice=5)
+    with pytest.raises(InputError, match="no volume"):
+        grid(ramps(2), slice=0)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,15 @@ ROOMS = {
     "samples": {"activations", "errors"},
     "capture": {"activations", "errors", "samples", "progress", "schema"},
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
-    "render": {"activations", "errors", "samples", "reduce", "progress"},
+    "render": {"activations", "errors", "samples", "reduce", "explain", "maximize", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
+    "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "render"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
+    "atlas": {"capture", "errors", "maximize", "reduce", "render"},
+    "maximize": {"capture", "errors", "explain", "progress"},
+    "evolution": {"capture", "errors", "progress", "reduce", "render", "samples", "schema"},
+    "evolve": {"errors", "evolution", "progress", "reduce"},
     "parity": {"activations", "capture", "errors", "progress"},
     "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }
@@ -118,7 +123,7 @@ def test_the_exported_names_are_sorted_and_there() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["capture", "explore", "grid", "parity", "project", "scene"])
+@pytest.mark.parametrize("name", ["capture", "evolve", "explore", "grid", "parity", "project", "scene"])
 def test_verbs_are_functions_whatever_was_imported_first(name: str) -> None:
     importlib.import_module("explorer.explore")
     importlib.import_module("explorer.capture.stream")

@@ -35,6 +35,42 @@ def test_nothing_overlaps_whatever_shape_the_pictures_have(
         assert panel.width / panel.height == pytest.approx(aspect, rel=0.12)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize("alone", [False, True])
+def test_two_clouds_and_a_slider_have_places_of_their_own(
+    size: tuple[int, int], aspect: float, alone: bool
+) -> None:
+    layout = lay_out(size, aspect, bar=True, alone=alone, pair=True, slices=True)
+    assert (layout.slider is None) == alone
+    named = [
+        layout.header,
+        layout.bar,
+        layout.cloud,
+        layout.second,
+        layout.slider,
+        layout.legend,
+        layout.axes,
+    ]
+    places = [one for one in (*named, *layout.panels, layout.info, layout.strip) if one is not None]
+    for index, one in enumerate(places):
+        assert min(one.width, one.height) > 0
+        assert one.right <= size[0]
+        assert one.bottom <= size[1]
+        assert not any(overlap(one, other) for other in places[index + 1 :])
+    assert layout.second is not None
+    assert (layout.cloud.width, layout.cloud.height) == (layout.second.width, layout.second.height)
+    assert layout.cloud.width > 0.2 * size[0]
+    swapped = layout.swapped()
+    assert (swapped.cloud, swapped.second) == (layout.second, layout.cloud)
+
+
+def test_a_caption_has_its_column_and_a_number_on_a_scale_its_place() -> None:
+    layout = lay_out((800, 500), 1.0)
+    assert layout.caption > 1.4 * layout.panels[0].width
+    assert layout.panels[1].left - layout.panels[0].left >= layout.caption
+
+
 def test_wide_pictures_are_as_large_as_the_page_allows() -> None:
     square = lay_out((1600, 900), 1.0).panels[0]
     wide = lay_out((1600, 900), 1.5).panels[0]

@@ -120,3 +120,16 @@ def test_pictures_are_found_by_name_and_label() -> None:
     assert shown.find_images("CAT") == [0, 4, 1]  # the label itself comes before a part of a name
     assert shown.find_images("b") == [3, 2]
     assert shown.find_images("nothing") == []
+
+
+def test_a_long_comparison_is_announced_until_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from explorer.render import near
+
+    shown = made()
+    shown.frame((1600, 900))
+    shown.select(1, 2, 2)
+    assert shown.pending() == ""
+    monkeypatch.setattr(near, "MANY", 10)
+    assert shown.pending() == "comparing 144 positions of block2 …"
+    shown.frame((1600, 900))
+    assert shown.pending() == ""

@@ -17,8 +17,9 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOT
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model.toml with its checkpoint and two pictures of each digit."""
-    shutil.copytree(DIGITS.parent / "checkpoints" / "16", tmp_path / "checkpoints" / "16")
+    """A model.toml with its first and last checkpoint, and two pictures of each digit."""
+    for step in ("0", "16"):
+        shutil.copytree(DIGITS.parent / "checkpoints" / step, tmp_path / "checkpoints" / step)
     shutil.copy(DIGITS, tmp_path / "model.toml")
     for digit in range(10):
         (tmp_path / "images" / str(digit)).mkdir(parents=True)

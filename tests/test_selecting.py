@@ -291,7 +291,10 @@ def test_without_pictures_the_strip_shows_the_norm() -> None:
     assert tuple(drawn[brightest]) == (253, 231, 37)  # the upper end of viridis
     shown.selection = [[4, 0, 0], [4, 0, 1]]
     shown.frame(SMALL)
-    assert picture_of(made(run_of((9,), pictures=False)).state, 0) is None
+    signal = picture_of(made(run_of((9,), pictures=False)).state, 0)
+    assert signal is not None
+    assert signal.shape[1] == 9
+    assert picture_of(made(run_of((), pictures=False)).state, 0) is None
 
 
 def test_similar_positions_are_selected_by_their_cosine() -> None:

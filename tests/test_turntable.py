@@ -115,7 +115,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, name: str, options: Options, 
 
 
 def test_a_flat_map_has_nothing_to_turn(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to turn"):
+    with pytest.raises(InputError, match="does not turn"):
         made(components=2).export(tmp_path / "a.gif")
 
 

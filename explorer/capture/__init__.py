@@ -49,13 +49,14 @@ def capture(
             images are, a .npy or .npz file, or an array (batch, *spatial) of whole numbers; None for
             the column `mask` of a table, or the folder `masks` beside a folder `images`.
         memory: bytes that captured values may take while they wait to be written.
-        overwrite: delete a run that is in the way. Without it, another capture's run is an error.
+        overwrite: delete a run of something else that is in the way, which is an error without it. A run
+            of the very same model and images is never deleted, but added to.
 
     Raises:
         ModelError, InputError, LayerError, RunError: one line saying what is wrong.
     """
     from explorer.capture.masks import open_masks
-    from explorer.capture.resume import remove_run
+    from explorer.capture.resume import holds_other, identity_of, remove_run
     from explorer.capture.stream import capture_to_run
     from explorer.capture.temporary import temporary_folder
 
@@ -65,7 +66,7 @@ def capture(
     found = find_layers(model, inputs, layers)
     where = open_masks(masks, inputs, images=images, rule=model.preprocessing)
     root = temporary_folder() if out is None else Path(out)
-    if overwrite:
+    if overwrite and holds_other(root, identity_of(model, inputs)):
         remove_run(root)
     return capture_to_run(model, inputs, found, root, memory=memory, masks=where)
 
@@ -92,10 +93,14 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
         InputError: none named, none found, or not as many as the activations or labels.
     """
     from explorer.capture.images import RowNumbers, read_inputs
+    from explorer.capture.preprocessing import Preprocessing
 
     if images is None:
         images = model.hints.get("images")
     read = None if images is None else read_inputs(images, model.preprocessing)
+    brought = getattr(model.adapter, "pictures", None)
+    if read is None and brought is not None:
+        read = read_inputs(brought, Preprocessing())
     count = model.n_inputs
     if count is None and read is None:
         raise InputError(f"{model.name}: name the images: a folder, a file, or an array")
@@ -110,4 +115,5 @@ def open_inputs(model: Model, images: object, labels: Sequence[str] | None = Non
     # Activations captured elsewhere: their file may know more of its inputs than the pictures beside them.
     metadata = {**getattr(model.adapter, "metadata", {}), **(read.metadata if read else {})}
     found = given or (read.labels if read else None) or getattr(model.adapter, "labels", None)
-    return RowNumbers(names, found, read, metadata, read.notes if read else ())
+    notes = (*getattr(model.adapter, "notes", ()), *(read.notes if read else ()))
+    return RowNumbers(names, found, read, metadata, notes)

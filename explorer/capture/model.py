@@ -85,6 +85,8 @@ class Model:
             return self.hints["layer"]
         layers = self.layers(input_shape)
         spatial = [info.name for info in layers if (info.positions or 0) > 1]
+        if not spatial and self.n_inputs is not None:  # vectors captured elsewhere are all there is
+            return layers[-1].name
         if not spatial:
             raise LayerError(f"{self.name}: no layer has more than one position; name a layer with --layer")
         return spatial[-1]
@@ -160,7 +162,7 @@ def load_model(
         params=params,
         checkpoint=options.checkpoint if checkpoint is None else Path(checkpoint),
         checkpoint_format=options.checkpoint_format if checkpoint is None else None,
-        step=options.step if step is None else step,
+        step=options.step if step is None and checkpoint is None else step,
         call=options.call if call is None else call,
         layout=layout or options.layout,
     )
@@ -172,7 +174,7 @@ def load_model(
     return Model(
         opened,
         name,
-        file.name if file else _name_of(target),
+        file.name if file else getattr(opened, "title", None) or _name_of(target),
         rule,
         tuple(class_names) if class_names else (file.class_names if file else None),
         tuple(input_shape) if input_shape else (rule.input_shape if rule else None),

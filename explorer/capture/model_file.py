@@ -35,7 +35,7 @@ class ModelFile:
         adapter: the adapter's name, None to find out.
         preprocessing: how pictures become inputs, None when the file does not say.
         class_names: in the order of the model's outputs.
-        name: for titles.
+        name: for titles and folders; the file's own, or for a model.toml its folder's, where none is given.
         hints: the table [explore]: the layer and images worth showing first.
     """
 
@@ -77,7 +77,7 @@ def read_model_file(path: Path) -> ModelFile:
         _typed(model, "adapter", str, path, optional=True),
         read_preprocessing(tables["preprocessing"], str(path)) if "preprocessing" in tables else None,
         None if names is None else tuple(str(name) for name in names),
-        _typed(model, "name", str, path, optional=True) or path.resolve().parent.name,
+        _typed(model, "name", str, path, optional=True) or _own_name(path.resolve()),
         hints,
     )
 
@@ -124,6 +124,11 @@ def _typed(table: Mapping[str, Any], key: str, kind: type, path: Path, *, option
         words = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
         raise ModelError(f"{path}: {key} = {value!r}, expected {words[kind]}")
     return value
+
+
+def _own_name(path: Path) -> str:
+    """The file's name, or that of its folder where all such files are called alike."""
+    return path.parent.name if path.stem == "model" else path.stem
 
 
 def import_factory(file: ModelFile) -> Factory:

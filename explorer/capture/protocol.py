@@ -99,6 +99,8 @@ class Adapter(Protocol):
     none was given; `default_preprocessing`, what its declared input says, as a [preprocessing]
     table; and a method `find_layer(name, input_shape) -> LayerInfo` where layers have more than
     one name.
+    `renewed(source) -> Self | None` is the same model with other weights, without compiling anew, for a
+    model that is watched while it is trained: the model after a step, or its weights.
     An adapter of a framework with derivatives has a method `gradient`, see `Differentiable`.
     """
 

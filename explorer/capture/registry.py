@@ -92,6 +92,10 @@ def open_source(source: object, options: ModelOptions, *, only: str | None = Non
     if isinstance(source, Factory):
         return open_source(_make(source), options, only=only)
     usable = [name for name, adapter in adapters.items() if not isinstance(adapter, str)]
+    if isinstance(source, Path) and (source / "manifest.json").is_file():
+        raise ModelError(
+            f"{source}: is a run, captured already; `activation-explorer view {source}` opens it"
+        )
     what = source if isinstance(source, Path) else f"an object of type {_type_name(source)}"
     raise ModelError(f"{what}: no adapter takes it; installed are {', '.join(usable) or 'none'}")
 

@@ -27,6 +27,8 @@ from explorer.capture.model import Model
 from explorer.capture.store import open_array
 from explorer.errors import RunError
 
+DERIVED = ("projections", "neighbours", "rgb", "channels", "saliency", "maximised")
+"""Folders of a run that were made of what was captured, and go with it."""
 LOCK = "lock"
 """Held while a capture writes, and left: a folder that has it may be written to."""
 
@@ -137,9 +139,17 @@ def existing(root: Path, identity: str) -> dict[str, Any] | None:
     if manifest["identity"] != identity:
         raise RunError(
             f"{root}: holds a capture of another model, other images or other preprocessing; "
-            "choose another folder, or overwrite it"
+            "choose another folder (--out), or overwrite it (--overwrite)"
         )
     return manifest
+
+
+def holds_other(root: Path, identity: str) -> bool:
+    """Whether there is anything but a capture that this one could go on with."""
+    try:
+        return root.exists() and existing(root, identity) is None
+    except RunError:
+        return True
 
 
 def resumed(root: Path, identity: str, layers: list[str]) -> State | None:
@@ -214,7 +224,7 @@ def remove_run(root: Path) -> None:
     (root / LOCK).touch()
     (root / MANIFEST).unlink(missing_ok=True)
     (root / PROGRESS).unlink(missing_ok=True)
-    for folder in ("layers", PICTURES, MASKS, "projections", "neighbours", "rgb", "channels"):
+    for folder in ("layers", PICTURES, MASKS, *DERIVED):
         if (root / folder).is_dir():
             rmtree(root / folder)
 

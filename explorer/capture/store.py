@@ -7,6 +7,7 @@ run/
   pictures/                zarr v3 (batch, height, width, 3) uint8, the inputs as a person sees them
   masks/                   zarr v3 (batch, *spatial) int32, what lies at each place of the inputs
   projections/<name>/      coordinates and their description
+  saliency/, maximised/    maps and pictures that a model was asked for; rgb/, channels/, neighbours/: figures
 """
 
 from __future__ import annotations
@@ -62,7 +63,13 @@ def _spec(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """What TensorStore is told of one array."""
     return {
         "driver": "zarr3",
-        "kvstore": {"driver": "file", "path": str(root.resolve() / entry["folder"]) + "/"},
+        "kvstore": {
+            "driver": "file",
+            "path": str(root.resolve() / entry["folder"]) + "/",
+            # Waiting for the disk at every chunk halves the speed; what a power failure loses is found by
+            # a chunk's size and checksum, and captured again.
+            "file_io_sync": False,
+        },
         "metadata": {
             "shape": list(entry["shape"]),
             "data_type": entry["dtype"],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError
+from explorer.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,7 @@ Layer = Annotated[str | None, Parameter(name=["--layer", "-l"])]
 Layers = Annotated[list[str] | None, Parameter(name=["--layer", "-l"], negative=())]
 Colour = Annotated[str, Parameter(name=["--colour", "--color"])]
 Theme = Literal["light", "dark"]
+Slice = Annotated[int | None, Parameter(name="--slice")]
 Flag = Annotated[bool, Parameter(negative=())]
 
 
@@ -64,6 +65,41 @@ def find_projection(run: Run, layer: str | None, method: str | None, components:
     return project_layer(
         run, layer=layer or run.layers[-1], method=method or "umap", n_components=components or 3
     )
+
+
+def captured(folder: Path) -> Path:
+    """A run folder: the one that is given, or the one in runs/ made of TensorBoard's embeddings."""
+    from explorer.tracking.log_folder import configs_in
+
+    if (folder / "manifest.json").exists() or not configs_in(folder):
+        return folder
+    from explorer.capture import capture, load_model
+
+    model = load_model(folder)
+    made = Path("runs", model.name)
+    names = [info.name for info in model.layers()]
+    try:
+        capture(model, layers=names, out=made)
+        print(f"{folder}: embeddings of TensorBoard, now the run {made}")
+    except RunError:
+        capture(model, layers=names, out=made, overwrite=True)
+        print(f"{folder}: embeddings of TensorBoard that have changed; the run {made} is made anew")
+    return made
+
+
+def find_beside(run: Run, shown: Projection, name: str | None) -> Projection | None:
+    """The map that --beside means: the same layer by another method, or another layer by the same method."""
+    if name is None:
+        return None
+    methods = get_args(Kept)
+    layer, method = (name, shown.method) if name in run.layers else (shown.layer, name)
+    if method not in methods:
+        raise InputError(
+            f"--beside {name}: expected a method ({', '.join(methods)}) or a layer ({', '.join(run.layers)})"
+        )
+    if (layer, method) == (shown.layer, shown.method):
+        raise InputError(f"--beside {name}: that map is shown already; name another method or layer")
+    return find_projection(run, layer, method, shown.n_components)
 
 
 def only_layer(run: Run) -> str:

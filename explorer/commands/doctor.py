@@ -17,6 +17,12 @@ READERS = {
     "parquet": ("pyarrow", "parquet"),
 }
 """Files that are read when a package of an extra is there."""
+TRACKERS = {
+    "TensorBoard": ("tensorboardX", "tensorboard"),
+    "MLflow": ("mlflow-skinny", "mlflow"),
+    "Weights & Biases": ("wandb", "wandb"),
+}
+"""Places to log to when a package of an extra is there."""
 
 
 def examine() -> int:
@@ -32,11 +38,12 @@ def examine() -> int:
         except PackageNotFoundError:
             problems += 1
             _line(package, f"MISSING: pip install {package}")
-    for kind, (package, extra) in READERS.items():
-        try:
-            _line(f"reads {kind}", f"{package} {version(package)}")
-        except PackageNotFoundError:
-            _line(f"reads {kind}", f"no; pip install 'activation-explorer[{extra}]'")
+    for does, optional in (("reads", READERS), ("logs to", TRACKERS)):
+        for kind, (package, extra) in optional.items():
+            try:
+                _line(f"{does} {kind}", f"{package} {version(package)}")
+            except PackageNotFoundError:
+                _line(f"{does} {kind}", f"no; pip install 'activation-explorer[{extra}]'")
     works, detail = can_render()
     problems += not works
     _line("pictures", detail if works else f"CANNOT BE RENDERED: {detail}")

@@ -13,7 +13,9 @@ from explorer.commands.arguments import (
     Flag,
     Kept,
     Layer,
+    Slice,
     Theme,
+    find_beside,
     find_projection,
     image_number,
     picture_size,
@@ -42,6 +44,8 @@ def export(
     channel: int | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
     size: str | None = None,
     transparent: Flag = False,
     alone: Flag = False,
@@ -59,14 +63,15 @@ def export(
     words and maps stay sharp at any size (.svg, .pdf), one full turn that loops without a seam (.mp4, .gif),
     the points with their colours (.glb, .gltf, .ply, .vtp), the selection (.csv, .parquet, .npz of masks),
     the state (.json), lines of Python (.py). Shows the newest projection that fits, or makes one where the
-    run has none. What is left out of a file is said.
+    run has none. Of a folder that `evolve` wrote the last epoch, or the one of --state, and as .mp4 and .gif
+    the way through all epochs. What is left out of a file is said.
 
     Examples: activation-explorer export runs/first --out cloud.html,
     activation-explorer export runs/first --out cloud.png --size 3840x2160 --transparent,
     activation-explorer export runs/first --state state.json --out turn.mp4
 
     Args:
-        run: a run folder.
+        run: a run folder, or one that `evolve` wrote.
         out: the file.
         code: print lines of Python that rebuild the view.
         state: a state that was saved: map, camera, colours and selection are taken from it, and the
@@ -78,11 +83,14 @@ def export(
         channel: the channel its map shows; the norm over all channels by default.
         colour: what the points are coloured by first: label by default, clusters where there are no labels.
         theme: light or dark.
+        beside: a second map side by side in a picture: a method for the same layer, or a layer for the
+            same method.
+        cut: the slice of volumes; the middle one by default.
         size: width and height in pixels of a picture, such as 3840x2160.
         transparent: let what is behind a picture through; not of .jpg, .mp4 and .gif.
         alone: leave the heatmaps out of a picture: the cloud with title and legend.
-        seconds: how long one full turn takes.
-        fps: frames a second of a turn.
+        seconds: how long one full turn takes, or the way through all epochs.
+        fps: frames a second of that.
         megabytes: the most an HTML file may weigh.
         pictures: keep small versions of the images in an HTML file.
         neighbours: keep each point's nearest neighbours in the layer in an HTML file.
@@ -90,16 +98,24 @@ def export(
         channels: keep the maps of at most so many channels in an HTML file; as many as fit by default.
     """
     from explorer.capture import open_run
+    from explorer.commands import evolving
+    from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.exporting import Options, writer_of
 
     if out is None and not code:
         raise InputError("export: name a file with --out, or ask for lines of Python with --code")
     write = None if out is None else writer_of(out)  # an ending that nobody knows is told before any work
-    opened = open_run(run)
-    projection = find_projection(opened, layer, method, components)
-    number, colour = image_number(opened, image), colour or first_colour(opened)
-    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    view: Scene
+    if is_evolution(run):
+        view = evolving.scene_of(run, image, colour=colour, theme=theme)
+        view.channel, write = channel, type(view).export
+    else:
+        opened = open_run(run)
+        projection = find_projection(opened, layer, method, components)
+        number, colour = image_number(opened, image), colour or first_colour(opened)
+        view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
+        view.beside = find_beside(opened, projection, beside)
     if state is not None:
         view.load_state(state)
     if code:

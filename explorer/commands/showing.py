@@ -13,13 +13,17 @@ from explorer.commands.arguments import (
     Flag,
     Kept,
     Layer,
+    Slice,
     Theme,
+    captured,
+    find_beside,
     find_projection,
     image_number,
     only_layer,
     picture_size,
     show,
 )
+from explorer.errors import InputError
 
 
 def view(
@@ -31,7 +35,10 @@ def view(
     components: Components | None = None,
     colour: Colour | None = None,
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
     state: Path | None = None,
+    model: Path | None = None,
     web: Flag = False,
     port: int = 0,
     host: str = "127.0.0.1",
@@ -39,37 +46,56 @@ def view(
     """Open the window, or with --web the page in a browser: the cloud beside the heatmaps, linked both ways.
 
     Shows the newest projection that fits, or makes one where the run has none. Where there is no screen
-    the page is served, and its link printed.
+    the page is served, and its link printed. A folder that `evolve` wrote opens with a slider over the
+    epochs.
 
     Examples: activation-explorer view runs/first --method tsne, activation-explorer view runs/first --web
 
     Args:
-        run: a run folder.
+        run: a run folder, or one that `evolve` wrote; or a log folder of TensorBoard, whose embeddings are
+            first made a run in runs/.
         layer: show a projection of this layer.
         method: show a projection by this method.
         components: show a projection of so many dimensions.
         colour: label, image, row, column, norm, channel, component, rgb, trust, cluster, mask, or
             metadata:NAME for a column of the run's metadata.
         theme: light or dark.
+        beside: show a second map side by side in the window, cameras tied and selection shared: a method for
+            the same layer, or a layer for the same method.
+        cut: the slice of volumes that is shown first; the middle one by default.
         state: a state that was saved: map, camera, colours and selection are taken from it, and the options
             before this one are not.
+        model: the model that the run was captured from, which the page of a selection (key w) asks for the
+            pixels that drive it.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that
             network who has the link read the run, over a connection that is not encrypted.
     """
     from explorer.capture import open_run
+    from explorer.commands import evolving
     from explorer.commands.publishing import check_web, first_colour, serve_page
+    from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.offscreen import has_screen
 
-    opened = open_run(run)
+    if is_evolution(run):
+        asked = {"--layer": layer, "--method": method, "--components": components, "--web": web or None}
+        asked["--beside"] = beside
+        evolving.view(
+            run, state, {name: one for name, one in asked.items() if one}, colour=colour, theme=theme
+        )
+        return
+    opened = open_run(captured(run))
     paged = web or not has_screen()
     usual = first_colour(opened) if paged else "label"
+    if paged and beside is not None:
+        raise InputError("--beside: the page shows one map; the window, `screenshot` and `export` show two")
     if paged:
         check_web(asked=web)  # before a long projection
     projection = find_projection(opened, layer, method, components)
-    shown = scene(opened, projection, colour=colour or usual, theme=theme)
+    shown = scene(opened, projection, colour=colour or usual, theme=theme, slice=cut)
+    shown.beside, shown.model = find_beside(opened, projection, beside), model
     if state is not None:
         shown.load_state(state)
     if paged:
@@ -92,6 +118,8 @@ def screenshot(
     channel: int | None = None,
     colour: Colour = "label",
     theme: Theme = "light",
+    beside: str | None = None,
+    cut: Slice = None,
 ) -> None:
     """Write the picture that the window shows, at any size, without a screen.
 
@@ -109,6 +137,8 @@ def screenshot(
         channel: the channel its map shows; the norm over all channels by default.
         colour: label, image, row, column, norm, channel, component, rgb or trust.
         theme: light or dark.
+        beside: a second map side by side: a method for the same layer, or a layer for the same method.
+        cut: the slice of volumes; the middle one by default.
     """
     from explorer.capture import open_run
     from explorer.render import scene
@@ -116,7 +146,8 @@ def screenshot(
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)
     number = image_number(opened, image)
-    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme)
+    view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
+    view.beside = find_beside(opened, projection, beside)
     if camera is not None:
         view.load_camera(camera)
     print(view.screenshot(out, size=picture_size(size)))
@@ -141,6 +172,7 @@ def grid(
     enlarge: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "nearest",
     strongest: int = 0,
     size: str | None = None,
+    cut: Slice = None,
 ) -> None:
     """Write the feature maps of one layer as a grid, and list its dead and duplicate channels.
 
@@ -165,8 +197,10 @@ def grid(
             stands above that to the data set, or clustered so that look-alikes stand together.
         overlay: lay the maps over their image, so opaque: 0 to 1.
         enlarge: the filter that maps are enlarged with.
-        strongest: so many of the images that a channel answers to most beside its map, cropped.
+        strongest: so many of the images that a channel answers to most beside its map, cropped to the
+            receptive field of the strongest position where it is known.
         size: width and height in pixels, such as 1600x900; as large as the maps need by default.
+        cut: the slice of volumes; the middle one by default.
     """
     from explorer.capture import capture as capture_layers
     from explorer.capture import open_run
@@ -192,6 +226,7 @@ def grid(
         method=enlarge,
         strongest=strongest,
         size=None if size is None else picture_size(size),
+        slice=cut,
     )
     for finding in drawn.findings:
         print(finding.words())
@@ -217,7 +252,7 @@ def rgb(
         run: a run folder.
         out: the picture, .png or .jpg.
         layer: the layer; may be left out when the run has one.
-        images: number or name of an image; may be given several times; the first four by default.
+        images: number or name of an image; may be given several times; four, evenly taken, by default.
         foreground: tell the foreground apart along the first component, and colour it alone.
         basis: colours that --save wrote, of this layer in another run, in place of this run's own.
         save: also keep the colours in this file, .npz.
@@ -230,7 +265,8 @@ def rgb(
 
     opened = open_run(run)
     chosen = layer or only_layer(opened)
-    names = images or [str(number) for number in range(min(4, opened.n_images))]
+    some = min(4, opened.n_images)
+    names = images or [str(number * opened.n_images // some) for number in range(some)]
     numbers = [image_number(opened, name) for name in names]
     colours = fit(opened, chosen, foreground=foreground) if basis is None else load_rgb(basis)
     print(save_picture(rgb_sheet(opened, chosen, numbers, colours), out))

@@ -40,6 +40,7 @@ def run_demo(out: Path, *, window: bool = True) -> list[Path]:
     _clouds(photos, out, written, methods=("pca", "umap"), colour="rgb")
     print(f"{len(written)} pictures in {out.resolve()}")
     print(f"explore them: activation-explorer view {digits.path}")
+    print(f"see it learn: activation-explorer evolve {DIGITS} --out {out / 'runs' / 'training'}")
     if window and has_screen():
         shown.show()
     return written

@@ -70,7 +70,7 @@ def fit_fast_tsne(
         callback: called every 50 iterations, and with the last state before an interruption is passed on.
     """
     start = padded(initial, random_state)
-    order, rank = _near_together(start)
+    order, rank = near_together(start)
     descent = _Descent(
         rank[indices[order]], distances[order], start[order], perplexity=perplexity,
         n_components=initial.shape[1], theta=theta,
@@ -108,7 +108,7 @@ def fit_tied_tsne(
         advance: called every 50 iterations.
     """
     start = padded(initial, random_state)
-    order, rank = _near_together(start)
+    order, rank = near_together(start)
     descents = [
         _Descent(
             rank[indices[order]], distances[order], start[order].copy(), perplexity=perplexity,
@@ -136,7 +136,7 @@ def fit_tied_tsne(
     ]
 
 
-def _near_together(start: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def near_together(start: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The rows in the tree's order, and where each has gone: rows worked on together lie together."""
     from explorer.reduce.barnes_hut import cut
 

@@ -2,72 +2,60 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from functools import partial
 
 from explorer.errors import ExplorerError
-from explorer.render import exports_menu, motion
-from explorer.render.camera import Camera
-from explorer.render.layout import Layout, lay_out
+from explorer.render import exports_menu
+from explorer.render.flying import Flying
+from explorer.render.layout import Layout, slice_at
 from explorer.render.linked_scene import Scene
 from explorer.render.maps import Choice, Making
-from explorer.render.panels import picture_aspect
+from explorer.render.maps_view import MapsView
+from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
 from explorer.render.text import count
 from explorer.render.tools import SAYS
 from explorer.render.words import method_name
 
 PAUSE = 1.0  # seconds between two looks at a map that is still unfolding
-FLIGHT = 0.35  # seconds from one view to another
 
 
-@dataclass(frozen=True)
-class Flight:
-    """On the way from one view to another; `ends_open` where the last is the opening one."""
-
-    before: Camera
-    after: Camera
-    began: float
-    ends_open: bool
-
-
-class Actions:
+class Actions(Flying):
     """What a window does to its scene.
 
     Attributes:
-        scene: what is acted on.
         size: (width, height) of the window in pixels.
-        message: what was last said in passing.
         helping: whether the list of keys is shown.
         done: whether the window should close.
         tool: what a drag over the cloud does: "turn", "box", "lasso", "sphere" or "brush".
         how: what becomes of what was selected before: "replace", "add", "remove" or "keep".
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
-        flight: the way from one view to another, or None at rest.
+        waiting: what takes long and is done once the window has said so, or None.
+        maps: all maps of the picture over the window, or None.
+        tell: shows the message at once, while something long is being done; a window sets it.
     """
 
     def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self.scene = scene
+        super().__init__(scene)
         self.size = size
-        self.message = ""
         self.helping = False
         self.done = False
         self.tool = "turn"
         self.how = "replace"
         self.visible = False
         self.making: Making | None = None
-        self.flight: Flight | None = None
-        self._preset = 0
+        self.waiting: Callable[[], None] | None = None
+        self.tell: Callable[[], None] = lambda: None
+        self.maps: MapsView | None = None
+        self._announced = False
         self._unfolded = (0, 0.0)
 
     @property
     def layout(self) -> Layout:
         """Where everything lies in the window."""
-        return lay_out(self.size, picture_aspect(self.scene.state), bar=True)
+        return self.scene.laid_out(self.scene.part_of(Paper(self.size, interactive=True)))
 
     def use(self, tool: str) -> None:
         """Choose what a drag does."""
@@ -109,11 +97,6 @@ class Actions:
         """Light or dark."""
         self.scene.theme = "light" if self.scene.theme == "dark" else "dark"
 
-    def switch_flat(self) -> None:
-        """See the same map flat, or in space again."""
-        self.scene.flat = not self.scene.flat
-        self._preset = 0
-
     def switch_names(self) -> None:
         """Name classes at their centres, or not."""
         self.scene.named = not self.scene.named
@@ -146,43 +129,59 @@ class Actions:
     def _told(self, n: int) -> None:
         self.message = f"{count(n)} positions selected"
 
-    def reset(self) -> None:
-        """Back to the opening view."""
-        self._preset = 0
-        before = self.scene.view
-        self.scene.view = None
-        self._fly(before, self.scene.view, ends_open=True)
+    def step_slice(self, step: int) -> None:
+        """Show another slice of a volume."""
+        self.scene.state.next_slice(step)
+        if len(self.scene.state.values.spatial) != 3:
+            self.message = "this layer is no volume: it has no slices"
 
-    def _fly(self, before: Camera, after: Camera, *, ends_open: bool = False) -> None:
-        """Go from one view to another in a moment, where frames are asked for meanwhile."""
-        self.flight = Flight(before, after, time.monotonic(), ends_open)
+    def slide(self, x: float) -> bool:
+        """The slider's knob is dragged to a pixel; says whether another slice is shown."""
+        before = self.scene.slice
+        self.scene.slice = slice_at(self.layout, x, self.scene.state.values.spatial[0])
+        return self.scene.slice != before
 
-    def _flown(self) -> bool:
-        """Go on with a flight; says whether there is one."""
-        flight = self.flight
-        if flight is None:
-            return False
-        part = (time.monotonic() - flight.began) / FLIGHT
-        if part >= 1:
-            self.scene.view = None if flight.ends_open else flight.after
-            self.flight = None
-        else:
-            eased = part * part * (3 - 2 * part)
-            self.scene.view = motion.between(flight.before, flight.after, eased)
-        return True
+    def leaf(self, steps: float, x: float, y: float) -> bool:
+        """The wheel over a volume's heatmaps or its slider goes through its slices."""
+        slider, state = self.layout.slider, self.scene.state
+        shown = self.scene.page(self.size, interactive=True).shown
+        over = slider is not None and (
+            slider.contains(x, y) or any(one.place.contains(x, y) for one in shown if one.cells is not None)
+        )
+        if over:
+            state.next_slice(-1 if steps > 0 else 1)
+        return over
 
-    def preset(self) -> None:
-        """Look along the projection's axes in turn."""
-        place = self.layout.cloud
-        if self.scene.cloud.flat or not len(self.scene.cloud.points):
-            self.reset()
+    def stand_alone(self) -> None:
+        """Show no second map."""
+        self.scene.beside = None
+
+    def show_maps(self, order: str = "index") -> None:
+        """Lay all maps of the picture over the window in this order, or take them away again."""
+        if self.maps is not None and self.maps.order == order:
+            self.maps = None
             return
-        basis = np.array(motion.PRESETS[self._preset % 3], float)
-        before, after = self.scene.view, self.scene.views.along(basis, place.width / place.height)
-        self.scene.view = after
-        self._fly(before, after)
-        self.message = ("axes 1 and 2", "axes 1 and 3", "axes 2 and 3")[self._preset % 3]
-        self._preset += 1
+        view = MapsView(self.scene, order)
+
+        def does() -> None:
+            view.channels()
+            self.maps, self.message = view, ""
+
+        # All but the plain order look through the whole data set, the first time.
+        (does if order == "index" else partial(self.begin, "looking through the data set", does))()
+
+    def explain(self, suffix: str = ".html") -> None:
+        """Write why the selection lies together into the current folder."""
+        exports_menu.why(self, suffix)
+
+    def begin(self, words: str, does: Callable[[], None]) -> None:
+        """Do something that takes long, once the window has said so."""
+        self.message, self.waiting, self._announced = f"{words} …", does, False
+
+    def told(self, words: str) -> None:
+        """Say how far something long has come, while it is being done."""
+        self.message = words
+        self.tell()
 
     def toggle_help(self) -> None:
         """Show or hide the list of keys."""
@@ -200,16 +199,22 @@ class Actions:
         """Close the window."""
         self.done = True
 
-    def show_map(self, choice: Choice) -> None:
-        """Show another map; one that the run does not keep is made meanwhile."""
+    def show_map(self, choice: Choice, *, beside: bool = False) -> None:
+        """Show another map, in place of the shown one or beside it; what the run lacks is made meanwhile."""
         if self.making is not None:
             self.message = "another map is being made: Esc takes it as it is"
             return
         self.making, self._unfolded = Making(self.scene.state.run, choice), (0, 0.0)
+        self.making.beside = beside
 
     def poll(self) -> bool:
-        """Look after what goes on by itself, a flight or a map; says whether the picture changes."""
-        flown, making = self._flown(), self.making
+        """Look after what goes on: a flight, a map, a long task; says whether the picture changes."""
+        if self.waiting is not None and self._announced:
+            does, self.waiting = self.waiting, None
+            self.guarded(does)
+            return True
+        self._announced = self.waiting is not None
+        flown, making = self.flown() or self._announced, self.making
         if making is None:
             return flown
         if not making.done:
@@ -223,7 +228,7 @@ class Actions:
         self.making, self.message = None, making.error
         result = making.result
         if result is not None:
-            self.guarded(lambda: setattr(self.scene, "projection", result))
+            self.guarded(lambda: setattr(self.scene, making.where, result))
         return True
 
     def _unfold(self, making: Making) -> bool:
@@ -233,8 +238,9 @@ class Actions:
         now, views = making.so_far(), self.scene.views
         if now is None:
             return False
-        self.guarded(lambda: setattr(self.scene, "projection", now))
-        self.scene.views.follow(views)
+        self.guarded(lambda: setattr(self.scene, making.where, now))
+        if not making.beside:
+            self.scene.views.follow(views)
         self._unfolded = making.iteration, making.seconds
         return True
 

@@ -35,6 +35,15 @@ class Adjusting:
         self.state.map = "norm" if channel is None else "channel"
 
     @property
+    def slice(self) -> int:
+        """Which slice of a volume's heatmaps is shown; 0 where there are none."""
+        return self.state.cut
+
+    @slice.setter  # noqa: A003
+    def slice(self, index: int) -> None:
+        self.state.cut = index
+
+    @property
     def colour(self) -> str:
         """What the points' colours mean."""
         return self.state.colour

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -93,13 +94,8 @@ class Camera:
             raise InputError(f"{path}: not a camera ({error}); `save_camera` writes one") from None
 
     def basis(self) -> NDArray[np.float64]:
-        """Right, up and backwards as rows of a (3, 3) matrix."""
-        back = unit(np.subtract(self.position, self.focal_point))
-        right = np.cross(self.view_up, back)
-        if np.linalg.norm(right) < 1e-9:
-            right = np.cross(np.eye(3)[int(np.argmin(np.abs(back)))], back)
-        right = unit(right)
-        return np.stack([right, np.cross(back, right), back])
+        """Right, up and backwards as rows of a (3, 3) matrix that nobody may change."""
+        return _basis(self.position, self.focal_point, self.view_up)
 
     def project(
         self, points: NDArray[Any], size: tuple[int, int]
@@ -119,6 +115,19 @@ class Camera:
         x = size[0] / 2 + local[:, 0] / half * size[1] / 2
         y = size[1] / 2 - local[:, 1] / half * size[1] / 2
         return np.stack([x, y], axis=1), depth
+
+
+@functools.lru_cache(maxsize=64)
+def _basis(position: Vector, focal_point: Vector, view_up: Vector) -> NDArray[np.float64]:
+    """What `Camera.basis` gives: asked for at every pick and every point that is drawn."""
+    back = unit(np.subtract(position, focal_point))
+    right = np.cross(view_up, back)
+    if np.linalg.norm(right) < 1e-9:
+        right = np.cross(np.eye(3)[int(np.argmin(np.abs(back)))], back)
+    right = unit(right)
+    found = np.stack([right, np.cross(back, right), back])
+    found.setflags(write=False)
+    return found
 
 
 def vector(part: Iterable[float]) -> Vector:

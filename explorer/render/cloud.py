@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from explorer.render.blocks import Blocks
 from explorer.render.camera import Camera, core, spatial
 from explorer.render.colours import Theme
+from explorer.render.fineness import resized, spread, zoom_for
 from explorer.render.onscreen import OnScreen
 from explorer.render.shading import shade
 from explorer.render.stage import LARGEST, NEARER, SMALLEST, Sight, Stage
 
+if TYPE_CHECKING:
+    from explorer.render.pixels import Pixels
+
 MOST_WHILE_MOVING = 60_000
-FINE_PIXELS = 14_000_000
-ROUGH_PIXELS = 640_000
-FEW = 1000  # points that never crowd
+MANY, MOST = 50_000, 2_000_000  # points that are sorted by pixel for picks: fewer need it not, more take long
 SIZES = (
     0.55,
     0.8,
@@ -84,6 +86,8 @@ class Cloud:
         self._factors: dict[tuple[bool, str], float] = {}
         self._seen: tuple[object, OnScreen] | None = None
         self._blocks: Blocks | None = None
+        self._pixels: tuple[tuple[Camera, tuple[int, int]], Pixels] | None = None
+        self._picked: object = None
         self._painted: tuple[object, Look, NDArray[np.uint8]] | None = None
         self._front: tuple[object, Look, NDArray[np.float32]] | None = None
 
@@ -131,6 +135,10 @@ class Cloud:
         if not rough:
             self._painted = key_of, look, done
         return done
+
+    def painted(self, camera: Camera, size: tuple[int, int], look: Look) -> bool:
+        """Whether the fine picture of this is there already."""
+        return self._painted is not None and self._painted[:2] == ((camera, size), look)
 
     def larger(self, camera: Camera, depth: NDArray[Any]) -> NDArray[np.float64]:
         """How much larger than `point_size` points are drawn at some depths, in radii: near ones are."""
@@ -201,8 +209,23 @@ class Cloud:
             self._seen = key, OnScreen.of(self._unit, camera, size, (self._centre, self._radius))
         return self._seen[1]
 
+    def rest(self, camera: Camera, size: tuple[int, int]) -> Pixels | None:
+        """Sort the points by the pixels of this frame, and picks from this camera are looked up.
+
+        A cloud of few points needs none of it, and one of very many waits too long for it: None.
+        """
+        if not MANY <= len(self.points) <= MOST:
+            return None
+        if self._pixels is None or self._pixels[0] != (camera, size):
+            from explorer.render.pixels import Pixels
+
+            pixels, depth = camera.project(self.points, size)
+            radii = self.point_size(size) / 2 * self.larger(camera, depth / self._radius)
+            self._pixels = (camera, size), Pixels(pixels, depth, radii, size)
+        return self._pixels[1]
+
     def prepare(self) -> Blocks:
-        """Sort the points into blocks, which picking needs; done once."""
+        """Sort the points into blocks, by which the first pick of a view is found; done once."""
         if self._blocks is None:
             self._blocks = Blocks(self.points)
         return self._blocks
@@ -216,6 +239,13 @@ class Cloud:
         """
         if not len(self.points):
             return None
+        key = (camera, size)
+        again, self._picked = self._picked == key, key
+        known = self._pixels is not None and self._pixels[0] == key
+        resting = self.rest(camera, size) if known or again else None  # worth it from the second pick on
+        if resting is not None:
+            found = resting.pick(at, reach, look=look, finite=self.finite)
+            return None if found < 0 else int(self.finite[found])
         radius = self.point_size(size) / 2
         rough = self.prepare().near(camera, size, at, max(reach, LARGEST * radius) + 1)
         if look.shown is not None:
@@ -265,35 +295,3 @@ def _ends(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     if not len(points):
         return np.zeros(3), np.zeros(3)
     return points.min(axis=0), points.max(axis=0)
-
-
-def spread(points: NDArray[np.float64], *, flat: bool) -> float:
-    """How evenly points (n, 3) fill a frame: 1 for one round cloud, less for small tight clusters."""
-    if len(points) < FEW:
-        return 1.0
-    some = points[:: -(-len(points) // 50_000)]
-    low, span = some.min(axis=0), np.ptp(some, axis=0)
-    cells = ((some - low) / np.where(span > 0, span, 1.0) * 47.999).astype(np.intp)
-    pairs = ((0, 1),) if flat else ((0, 1), (0, 2), (1, 2))
-    used = np.mean([len(np.unique(cells[:, a] * 48 + cells[:, b])) / 48**2 for a, b in pairs])
-    return float(np.clip(used / 0.3, 0.25, 1.0))
-
-
-def zoom_for(size: tuple[int, int], rough: bool) -> float:
-    """How much finer than the frame the cloud is rendered: twice for smooth edges, less when moving."""
-    pixels = size[0] * size[1]
-    if rough:
-        return min(1.0, math.sqrt(ROUGH_PIXELS / pixels))
-    return 2.0 if 4 * pixels <= FINE_PIXELS else 1.0
-
-
-def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bring a rendered picture to its size in the page."""
-    from PIL import Image
-
-    if picture.shape[:2] == (size[1], size[0]):
-        return picture
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    if picture.shape[1] == 2 * size[0] and picture.shape[0] == 2 * size[1]:
-        return np.asarray(image.reduce(2), np.uint8)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.uint8)

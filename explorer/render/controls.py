@@ -12,13 +12,13 @@ from explorer.render import marks, motion
 from explorer.render.actions import Actions
 from explorer.render.colouring import hide, isolate
 from explorer.render.colours import theme
-from explorer.render.hover import Hover, draw_hover, hovered, named_at
+from explorer.render.hover import Hover, draw_hover, draw_other, hovered, named_at
 from explorer.render.linked_scene import Scene
 from explorer.render.menus import SEARCHES, buttons, menu
 from explorer.render.state import State
 from explorer.render.text import count
 from explorer.render.tools import SAYS, Stroke, begin, draw_stroke, finish
-from explorer.render.widgets import Item, Placed, Popup, draw_buttons, place_buttons
+from explorer.render.widgets import Item, Placed, Popup, draw_buttons, draw_slider, place_buttons
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,10 +59,17 @@ class Controls(Actions):
         """The window's picture."""
         canvas = self.scene.frame(self.size, rough=rough, interactive=True)
         layout, colours = self.layout, theme(self.scene.theme)
+        if self.maps is not None:
+            self.maps.draw(canvas, layout, colours)
         down = "" if self.popup is None else self.popup.name
         draw_buttons(canvas, layout, colours, placed=self.placed(), hot=self._hot_button, down=down)
+        if layout.slider is not None and self.maps is None:
+            n = self.scene.state.values.spatial[0]
+            draw_slider(canvas, layout, colours, at=self.scene.slice, n=n)
         if self.hover is not None and not rough and self.popup is None and self._stroke is None:
-            draw_hover(canvas, layout, colours, scene=self.scene, hover=self.hover)
+            where = self.scene.side(*self.hover.mouse)
+            draw_hover(canvas, layout, colours, scene=where, hover=self.hover)
+            draw_other(canvas, colours, scene=self.scene, where=where, hover=self.hover)
         if self._stroke is not None:
             draw_stroke(canvas, layout, colours, stroke=self._stroke)
         if self.message:
@@ -70,10 +77,14 @@ class Controls(Actions):
         if self.popup is not None:
             self.popup.draw(canvas, layout, colours, hot=self._hot_item)
         if self.helping:
-            from explorer.render.keys import help_lines
-
-            marks.draw_help(canvas, layout, colours, keys=help_lines())
+            marks.draw_help(canvas, layout, colours, keys=self.help_lines())
         return canvas
+
+    def help_lines(self) -> list[tuple[str, str]]:
+        """What the help lists: keys and what they do."""
+        from explorer.render.keys import help_lines
+
+        return help_lines()
 
     def press(self, button: str, x: float, y: float, *, shift: bool = False, control: bool = False) -> None:
         """A mouse button ("left", "middle" or "right") went down at a pixel from the left and top."""
@@ -82,13 +93,21 @@ class Controls(Actions):
         if self.popup is not None or any(one.place.contains(x, y) for one in self.placed()):
             self._drag = "button"
             return
+        if self.maps is not None:
+            self._drag = "none"
+            return
+        if self.layout.slider is not None and self.layout.slider.contains(x, y):
+            self._drag = "slice"
+            self.slide(x)
+            return
         flat = self.scene.view.parallel_scale is not None
-        inside = self.layout.cloud.contains(x, y)
+        where = self.scene.side(x, y)
+        inside = where.layout.cloud.contains(x, y)
         kinds = {"left": "pan" if shift or flat else "orbit", "middle": "pan", "right": "zoom"}
         self._drag = kinds[button] if inside else "none"
         if button == "left":
             how = "add" if shift else ("remove" if control else self.how)
-            stroke = begin(self.scene, self.tool, (x, y), how=how, visible=self.visible)
+            stroke = begin(where, self.tool, (x, y), how=how, visible=self.visible)
             if stroke is not None:
                 self._stroke, self._drag = stroke, "select"
 
@@ -100,6 +119,8 @@ class Controls(Actions):
         if not self._moved and np.hypot(x - self._from[0], y - self._from[1]) < STILL * layout.scale:
             return False
         self._moved = True
+        if self._drag == "slice":
+            return self.slide(x)
         if self._drag == "select" and self._stroke is not None:
             self._stroke.add(x, y)
             return True
@@ -121,8 +142,8 @@ class Controls(Actions):
         self._hot_item = None if self.popup is None else self.popup.item(layout, x, y)
         over = None if self._hot_item is not None else self._button_at(x, y)
         self._hot_button = "" if over is None else over.button.name
-        free = self.popup is None and over is None and not self.helping
-        self.hover = hovered(self.scene, x, y) if free else None
+        free = self.popup is None and over is None and not self.helping and self.maps is None
+        self.hover = hovered(self.scene.side(x, y), x, y) if free else None
         return before != (self._hot_button, self._hot_item, self._over)
 
     @property
@@ -149,7 +170,9 @@ class Controls(Actions):
     def _select(self, stroke: Stroke, at: tuple[float, float]) -> None:
         """Take what was drawn."""
         stroke.add(*at)
-        n = finish(self.scene, stroke)
+        where = self.scene.side(*self._from if stroke.shown is None else (-1, -1))
+        n = finish(where, stroke)
+        where.report()
         if n is not None:
             self._selected(f"{count(n)} positions selected")
 
@@ -163,15 +186,22 @@ class Controls(Actions):
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""
         self.message = ""
+        if self.maps is not None:
+            channel = self.maps.at(x, y)
+            if channel is not None:
+                self.scene.channel, self.maps = channel, None
+            return
         name = self.scene.page(self.size, interactive=True).entry(x, y)
-        title = named_at(self.scene, x, y)
+        where = self.scene.side(x, y)
+        title = named_at(where, x, y)
         if title is not None and button == "left":
             n = len(self.scene.select_class(title, how="add" if shift else self.how))
             self._selected(f"{title}: {count(n)} positions selected")
         elif name is not None:
             (isolate if button == "right" or shift else hide_or_show)(self.scene.state, name)
         elif button == "left":
-            self.scene.click(x, y)
+            where.click(x, y)
+            where.report()
 
     def _click_bar(self, x: float, y: float, *, other: bool) -> None:
         """A click while a list is open, or on a button."""
@@ -225,9 +255,11 @@ class Controls(Actions):
         if self.popup is not None:
             self.popup.scroll(self.layout, -3 if steps > 0 else 3)
             return True
-        place = self.layout.cloud
+        if self.maps is not None:
+            return self.maps.turn(-1 if steps > 0 else 1)
+        place = self.scene.side(x, y).layout.cloud
         if not place.contains(x, y):
-            return False
+            return self.leaf(steps, x, y)
         at = (x - place.left - place.width / 2, y - place.top - place.height / 2)
         middle = (at[0] / place.height, at[1] / place.height)
         self.scene.view = motion.zoom(self.scene.view, 1.15**steps, middle)
@@ -248,6 +280,9 @@ class Controls(Actions):
             return False
         if self.helping and name in ("Escape", "q"):
             self.helping = False
+            return True
+        if self.maps is not None and name in ("Escape", "q"):
+            self.maps = None
             return True
         self.message = ""
         if name not in ("h", "question"):

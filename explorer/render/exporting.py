@@ -46,6 +46,7 @@ class Options:
         alone: leave the heatmaps out of a picture or page.
         seconds: how long one full turn takes.
         fps: how many frames a second a turntable has.
+        tell: called with how many of how many frames of a turntable are drawn.
     """
 
     megabytes: float = 15.0
@@ -58,6 +59,7 @@ class Options:
     alone: bool = False
     seconds: float = 8.0
     fps: float = 25.0
+    tell: Callable[[int, int], None] | None = None
 
 
 def writer_of(path: Path) -> Callable[[Any, Path, Options | None], object]:

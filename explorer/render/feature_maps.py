@@ -145,7 +145,7 @@ class Request:
 def compose(source: Source, asked: Request, *, told: bool) -> Grid:
     """Lay the grid out; `told` asks for dead and duplicate channels in the heading."""
     channels = ordered(source, asked.channels, asked.order, asked.images[0])
-    maps = np.stack([_planes(source.values(image)[..., channels]) for image in asked.images])
+    maps = np.stack([_planes(source.drawn(image)[..., channels]) for image in asked.images])
     pictures = [source.picture(image, place) for place, image in enumerate(asked.images)]
     scales = scales_of(maps, asked.norm, channels, source)
     found = findings(source) if told else ()

@@ -16,6 +16,7 @@ from explorer.reduce.channels import ChannelStatistics, channel_statistics
 from explorer.render.text import count, number, plural
 
 if TYPE_CHECKING:
+    from explorer.capture.receptive_field import ReceptiveField
     from explorer.capture.store import Run
 
 Order = Literal["index", "variance", "response", "cluster"]
@@ -35,10 +36,16 @@ class Source:
         layer: its name.
         shape: (batch, *spatial, channels).
         named: whether the pictures have names.
+        cut: the slice of volumes whose maps are drawn; None where there are none.
     """
 
     def __init__(
-        self, given: Activations | Run, layer: str | None, pictures: Sequence[NDArray[np.uint8]] | None
+        self,
+        given: Activations | Run,
+        layer: str | None,
+        pictures: Sequence[NDArray[np.uint8]] | None,
+        *,
+        cut: int | None = None,
     ) -> None:
         self._given = given
         self._pictures = pictures
@@ -52,11 +59,12 @@ class Source:
             self.layer = layer_of(given, layer)
             self.shape = (*given.grid_shape(self.layer), given.channels(self.layer))
         self.named = not isinstance(given, Activations)
+        self.cut = _cut(self.layer, self.shape[1:-1], cut)
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """Sizes of the spatial axes."""
-        return self.shape[1:-1]
+        """Sizes of the spatial axes that are drawn: of a volume those of a slice."""
+        return self.shape[1:-1] if self.cut is None else self.shape[2:-1]
 
     @property
     def channels(self) -> int:
@@ -68,6 +76,17 @@ class Source:
         if isinstance(self._given, Activations):
             return np.asarray(self._given.values[image])
         return np.asarray(self._given.read(self.layer, image, image + 1)[0])
+
+    def drawn(self, image: int) -> NDArray[Any]:
+        """What of one picture's values is drawn: (*spatial, channels), of a volume one slice."""
+        return self.values(image) if self.cut is None else self.values(image)[self.cut]
+
+    @property
+    def field(self) -> ReceptiveField | None:
+        """What a position sees of the pictures; None where that is not known."""
+        find = getattr(self._given, "receptive_field", None)
+        found: ReceptiveField | None = None if find is None else find(self.layer)
+        return found
 
     def name(self, image: int) -> str:
         """A picture's name, for titles."""
@@ -93,6 +112,17 @@ class Source:
         return self.shape[0] > 1
 
 
+def _cut(layer: str, spatial: tuple[int, ...], index: int | None) -> int | None:
+    """Which slice of a volume is drawn, the middle one where none was asked for; checked."""
+    if len(spatial) != 3:
+        if index is not None:
+            raise InputError(f"slice {index}: layer {layer} is no volume; leave slice out")
+        return None
+    if index is not None and not 0 <= index < spatial[0]:
+        raise InputError(f"slice {index}: layer {layer} has slices 0 to {spatial[0] - 1}")
+    return spatial[0] // 2 if index is None else int(index)
+
+
 def ordered(source: Source, channels: list[int], order: str, image: int) -> list[int]:
     """The channels in the order asked for; `image` is the picture whose answers count."""
     if order == "index":
@@ -110,7 +140,7 @@ def because(source: Source, channels: list[int], order: str, image: int) -> list
     measure = _measure(source, order, image)
     if order == "variance":
         return [f"var {number(float(measure[channel]))}" for channel in channels]
-    return [f"{measure[channel]:+.1f} sd".replace("-", "−") for channel in channels]
+    return [f"{measure[channel]:+.1f} sd".replace("-", "−").replace("−0.0", "+0.0") for channel in channels]
 
 
 def _measure(source: Source, order: str, image: int) -> NDArray[np.float64]:

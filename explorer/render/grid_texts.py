@@ -32,6 +32,9 @@ def heading_lines(source: Source, asked: Request, found: tuple[Finding, ...], ro
     of = "" if shown == source.channels else f" of {count(source.channels)}"
     shape = " × ".join(map(str, source.spatial))
     facts = f"{count(shown)}{of} channel{'' if source.channels == 1 else 's'} · {shape} positions"
+    if source.cut is not None:
+        middle = ", the middle one" if source.cut == source.shape[1] // 2 else ""
+        facts += f" · slice {source.cut}, of 0 to {source.shape[1] - 1}{middle}"
     lines = [asked.title or f"{source.layer} · {what}", facts]
     measure = MEASURES[asked.order].format(n=plural(source.shape[0], "picture"))
     if measure:

@@ -39,12 +39,13 @@ def grid(
     title: str | None = None,
     picture: NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | None = None,
     size: tuple[int, int] | None = None,
+    slice: int | None = None,  # noqa: A002  what it is called everywhere
 ) -> Grid:
     """Draw the maps of one layer for one picture or several as a grid.
 
     Args:
         source: an opened run folder, or activations (batch, *spatial, channels), whose batch is then the
-            data set. One or two spatial axes.
+            data set. One to three spatial axes.
         layer: one of the run's layers; may be left out when it has one.
         image: which picture, or several, each with all its maps.
         channels: which channels, in the order they are drawn; all when left out.
@@ -64,12 +65,15 @@ def grid(
         method: the filter that maps are enlarged with: "nearest", "bilinear", "bicubic" or "lanczos".
         strongest: how many of the data set's pictures that a channel answers to most stand beside its
             map, up to 16, each cropped around its strongest position.
-        crop: the pixels that a position stands for, `(row, column) -> ((top, bottom), (left, right))`,
-            such as its receptive field; left out, three times the position's cell around it, and no less
-            than an eighth of the picture's shorter side.
+        crop: the pixels that a position stands for, `(row, column) -> ((top, bottom), (left, right))`;
+            left out, its receptive field where the run knows that, no more than half of the picture's
+            sides of it, else three times the position's cell; and no less than an eighth of the shorter
+            side. The grid says which.
         title: the heading; layer and picture when left out.
         picture: the input, or the inputs shown or all of them, (height, width, 3) uint8; a run has its own.
         size: (width, height) in pixels; as large as the maps need when left out.
+        slice: which slice of volumes; the middle one when left out. What is said of the data set is said
+            of whole volumes.
 
     Constant maps are drawn grey and say so; values that are not finite are hatched. Where there is more
     than one picture, the heading lists dead channels (constant over the data set) and duplicates (correlation
@@ -84,7 +88,7 @@ def grid(
     from explorer.render.strongest import Strongest
 
     pictures = None if picture is None else [picture] if isinstance(picture, np.ndarray) else list(picture)
-    given = Source(source, layer, pictures)
+    given = Source(source, layer, pictures, cut=slice)
     images = tuple(int(one) for one in ([image] if isinstance(image, int | np.integer) else image))
     chosen = _channels(given, channels)
     _check(given, images, columns=columns, order=order)
@@ -92,7 +96,7 @@ def grid(
     look = _look(given, images, method, overlay)
     beside = None
     if strongest:
-        if not 1 <= strongest <= 16 or len(given.spatial) != 2:
+        if not 1 <= strongest <= 16 or len(given.spatial) != 2 or given.cut is not None:
             raise InputError(f"strongest {strongest}: expected 1 to 16, of a layer with two spatial axes")
         beside = Strongest(given, int(strongest), crop)
     asked = Request(images, chosen, columns, norm, look, order, beside, title, size)
@@ -118,7 +122,7 @@ def _check(source: Source, images: tuple[int, ...], *, columns: int | None, orde
 
     layer, rank = source.layer, len(source.spatial)
     if rank not in (1, 2):
-        raise InputError(f"layer {layer}: {rank} spatial axes; a grid draws 1 or 2")
+        raise InputError(f"layer {layer}: {rank} spatial axes; a grid draws 1 to 3")
     if not images:
         raise InputError("image: name at least one picture")
     for image in images:

@@ -91,6 +91,26 @@ def outline(
         draw.rectangle(edge, outline=colour, width=stroke)
 
 
+def outline_field(
+    draw: ImageDraw.ImageDraw,
+    place: Rect,
+    field: tuple[float, float, float, float],
+    theme: Theme,
+    *,
+    thick: int = 2,
+) -> None:
+    """Frame what a position sees of a picture at a place: left, top, right and bottom from 0 to 1."""
+    left, right = (place.left + part * place.width for part in (field[0], field[2]))
+    top, bottom = (place.top + part * place.height for part in (field[1], field[3]))
+    low = round(left), round(top)
+    high = max(round(right), low[0] + 2) - 1, max(round(bottom), low[1] + 2) - 1
+    thin = max(1, thick // 2)
+    for shrunk, colour in ((0, (10, 12, 14)), (thin, theme.halo), (2 * thin, (10, 12, 14))):
+        inner = (low[0] + shrunk, low[1] + shrunk, high[0] - shrunk, high[1] - shrunk)
+        if inner[2] > inner[0] and inner[3] > inner[1]:
+            draw.rectangle(inner, outline=colour, width=thin)
+
+
 def outline_mask(
     canvas: Image.Image, place: Rect, mask: NDArray[np.bool_], theme: Theme, *, thick: int = 2
 ) -> None:

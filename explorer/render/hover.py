@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer.render.colours import Theme
-from explorer.render.focus import focus_on
+from explorer.render.focus import focus_on, moved
 from explorer.render.layout import Layout, Rect
 from explorer.render.linked_scene import Scene
-from explorer.render.plane import position_at
+from explorer.render.plane import cell_at, position_at
 from explorer.render.strip_drawing import draw_thumb
 from explorer.render.strips import about
 from explorer.render.text import disc, font, number, rounded, width, write
@@ -69,18 +69,37 @@ def draw_hover(canvas: Image.Image, layout: Layout, theme: Theme, *, scene: Scen
         found = focus_on(state.projection, state.rows, hover.at, state.label(hover.at[0]))
         pixel = None if found.nearest is None else scene.pixel(found.nearest)
         if pixel is not None:
-            r = 9 * layout.scale
-            disc(canvas, pixel, r + layout.px(1.5), colour=theme.page, hollow=r - 3 * layout.scale)
-            disc(canvas, pixel, r, colour=theme.text, hollow=r - 2 * layout.scale)
-        if hover.at[0] == scene.image and len(hover.at) == 3:
+            _ring(canvas, layout, theme, pixel)
+        cell = cell_at(state, hover.at)
+        if cell is not None:
             for shown in scene.page(scene.size, interactive=True).shown:
                 if shown.cells is not None:
-                    left, top, right, bottom = shown.box(hover.at[1], hover.at[2])
+                    left, top, right, bottom = shown.box(*cell)
                     draw.rectangle(
                         (left - 1, top - 1, right, bottom), outline=theme.halo, width=layout.px(1.5)
                     )
     if hover.place != "map":
         _card(canvas, layout, theme, scene=scene, hover=hover)
+
+
+def draw_other(canvas: Image.Image, theme: Theme, *, scene: Scene, where: Scene, hover: Hover) -> None:
+    """Ring the hovered place in the other one of two clouds too."""
+    if scene.twin is None or len(hover.at) != len(where.state.values.grid_shape):
+        return
+    other = scene.twin if where is scene else scene
+    at = moved(hover.at, where.state.values.grid_shape, other.state.values.grid_shape)
+    if at is None:
+        return
+    found = focus_on(other.projection, other.state.rows, at, None)
+    pixel = None if found.nearest is None else other.pixel(found.nearest)
+    if pixel is not None:
+        _ring(canvas, other.layout, theme, pixel)
+
+
+def _ring(canvas: Image.Image, layout: Layout, theme: Theme, pixel: tuple[float, float]) -> None:
+    r = 9 * layout.scale
+    disc(canvas, pixel, r + layout.px(1.5), colour=theme.page, hollow=r - 3 * layout.scale)
+    disc(canvas, pixel, r, colour=theme.text, hollow=r - 2 * layout.scale)
 
 
 def _tip(

@@ -12,6 +12,7 @@ import numpy as np
 
 from explorer.errors import ExplorerError, InputError, first_line
 from explorer.reduce.projection import Projection
+from explorer.render.camera import Camera
 from explorer.render.files import save_text
 from explorer.render.quantities import Clustering
 from explorer.render.selection import Selection
@@ -49,6 +50,15 @@ class Keeping:
         raise NotImplementedError
 
     @property
+    def beside(self) -> Projection | None:
+        """What is shown beside it, or None."""
+        raise NotImplementedError
+
+    @beside.setter
+    def beside(self, projection: Projection | None) -> None:
+        raise NotImplementedError
+
+    @property
     def camera(self) -> dict[str, Any]:
         """Where the cloud is seen from."""
         raise NotImplementedError
@@ -62,14 +72,12 @@ class Keeping:
         state, projection = self.state, self.state.projection
         focus = state.focus
         kept: dict[str, Any] = {"format": FORMAT, "run": state.run.name}
-        kept["projection"] = {
-            "layer": projection.layer,
-            "method": projection.method,
-            "parameters": dict(projection.parameters),
-        }
+        kept["projection"] = _named(projection)
+        kept["beside"] = None if self.beside is None else _named(self.beside)
         kept |= {name: getattr(state, name) for name in (*SIMPLE, *SWITCHES)}
-        kept |= {"named": self.named, "flat": self.views.flat}
+        kept |= {"named": self.named, "flat": self.views.flat, "slice": state.set_cut}
         kept["camera"] = None if self.views.chosen is None else self.views.chosen.to_dict()
+        kept["views"] = [view.to_dict() for view in self.views.kept]
         kept["turn"] = None if self.views.turn is None else self.views.turn.tolist()
         kept["looking"] = state.looking
         kept["hidden"] = {mode: sorted(names) for mode, names in state.hidden.items()}
@@ -97,11 +105,11 @@ class Keeping:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: not a saved state ({first_line(error)})") from None
-        before = self.to_dict(), self.projection
+        before = self.to_dict(), self.projection, self.beside
         try:
             self._restore(content)
         except (ExplorerError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            self.projection = before[1]
+            self.projection, self.beside = before[1:]
             self._restore(before[0])
             words = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
             raise InputError(f"{path}: not a state of this run ({words}); `save_state` writes one") from None
@@ -112,14 +120,19 @@ class Keeping:
             raise InputError(f"expected an object with format {FORMAT}")
         state = self.state
         self.projection = _found(state, self.projection, content["projection"])
+        beside = content.get("beside")
+        self.beside = None if beside is None else _found(state, self.beside or self.projection, beside)
         if content["map"] not in MAPS or not 0 <= content["component"] < self.projection.n_components:
             raise InputError(f"map {content['map']!r} with component {content['component']}")
         state.clear()
+        state.set_cut = None
         state.clustering = Clustering(**content["clustering"])
         if content["focus"] is not None:
             state.look(*(int(at) for at in content["focus"]))
         for name in SIMPLE:
             setattr(state, name, content[name])
+        if content.get("slice") is not None:
+            state.cut = content["slice"]
         for name in SWITCHES:
             setattr(state, name, bool(content[name]))
         hidden = content["hidden"].items()
@@ -130,6 +143,8 @@ class Keeping:
         state.looking = state.focus is not None and bool(content.get("looking", not state.wide))
         self.named, self.views.flat = bool(content["named"]), bool(content["flat"]) or self.views.cloud.flat
         self.views.chosen = None
+        if "views" in content:  # kept in place: the scene holds on to the list
+            self.views.kept[:] = [Camera.from_dict(view) for view in content["views"]]
         if "turn" in content:
             self.views.turn = content["turn"]
         if content["camera"] is not None:
@@ -140,6 +155,15 @@ class Keeping:
         from explorer.render.rebuilding import code
 
         return code(self)
+
+
+def _named(projection: Projection) -> dict[str, Any]:
+    """What a projection is found by again."""
+    return {
+        "layer": projection.layer,
+        "method": projection.method,
+        "parameters": dict(projection.parameters),
+    }
 
 
 def _found(state: State, now: Projection, wanted: Mapping[str, Any]) -> Projection:

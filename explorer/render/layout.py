@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explorer.errors import InputError
 
 SMALLEST = (640, 480)
 LARGEST = (16384, 16384)
+COMPACT = 1.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Layout:
         header: title and facts.
         bar: the window's buttons; None on a picture without any.
         cloud: the point cloud's viewport.
+        second: that of another cloud beside it; None where there is none.
+        slider: where slices of a volume are gone through in the window; None where there are none.
         legend: what its colours mean.
         axes: how the projection's axes lie.
         panels: the four places, of the pictures' shape, in which they are fitted; none beside a cloud alone.
@@ -67,10 +71,45 @@ class Layout:
     panels: tuple[Rect, ...]
     info: Rect | None
     strip: Rect | None
+    second: Rect | None = None
+    slider: Rect | None = None
+
+    @property
+    def caption(self) -> int:
+        """How wide a panel's caption may be: as its column, which may be wider than the panel."""
+        lefts = sorted({panel.left for panel in self.panels})
+        if not lefts or self.info is None:
+            return 0
+        if len(lefts) == 1:
+            return max(self.info.width, self.panels[0].width)
+        return max(lefts[1] - lefts[0] - self.px(18), self.panels[0].width)
 
     def px(self, length: float) -> int:
         """A length at 1600 × 900 in this page's pixels."""
         return max(1, round(length * self.scale))
+
+    def halves(self) -> Layout:
+        """The same with two clouds side by side, the left one in place of the cloud."""
+        gap, whole = self.px(2), self.cloud
+        wide = (whole.width - gap) // 2
+        left = Rect(whole.left, whole.top, wide, whole.height)
+        return replace(self, cloud=left, second=Rect(whole.right - wide, whole.top, wide, whole.height))
+
+    def swapped(self) -> Layout:
+        """The same as the right one of two clouds sees it: its own place is the cloud's."""
+        return self if self.second is None else replace(self, cloud=self.second, second=self.cloud)
+
+
+def slice_at(layout: Layout, x: float, n: int) -> int:
+    """Which of n slices the slider's knob stands for at a pixel."""
+    left, right = track(layout)
+    return min(max(round((x - left) / max(1, right - left) * (n - 1)), 0), n - 1)
+
+
+def track(layout: Layout) -> tuple[int, int]:
+    """Where the slider's line begins and ends, from the left."""
+    assert layout.slider is not None  # the caller looked
+    return layout.slider.left + layout.px(58), layout.slider.right - layout.px(86)
 
 
 @dataclass(frozen=True)
@@ -100,7 +139,16 @@ class Shown:
         return left, top, left + wide, top + tall
 
 
-def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False, alone: bool = False) -> Layout:
+@functools.lru_cache(maxsize=32)
+def lay_out(
+    size: tuple[int, int],
+    aspect: float = 1.0,
+    *,
+    bar: bool = False,
+    alone: bool = False,
+    pair: bool = False,
+    slices: bool = False,
+) -> Layout:
     """Place everything for a window of `size` (width, height).
 
     Args:
@@ -108,6 +156,8 @@ def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False, al
         aspect: the pictures' width over their height: the panels have it too.
         bar: whether there is a row of buttons.
         alone: whether the cloud has the whole width, without heatmaps beside it.
+        pair: whether two clouds share the cloud's place.
+        slices: whether a slider stands above the heatmaps.
 
     Raises:
         InputError: too small to read, or larger than a graphics card draws.
@@ -126,14 +176,17 @@ def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False, al
     buttons = Rect(margin, top, width - 2 * margin, px(34)) if bar else None
     top += px(46) if bar else 0
     panels: tuple[Rect, ...] = ()
-    info, strip, left = None, None, width - margin
+    info, strip, slider, left = None, None, None, width - margin
     if not alone:
-        panels, info, strip = _column(size=(width, height), top=top, aspect=aspect, px=px)
+        share = (0.34 if pair else 0.47) if width > 1.3 * height else (0.36 if pair else 0.44)
+        above = px(34) if slices else 0
+        panels, info, strip = _column((width, height), top=top + above, aspect=aspect, share=share, px=px)
         left = min(info.left, *(panel.left for panel in panels))
+        slider = Rect(info.left, top, info.width, px(28)) if slices else None
     legend_height, corner = px(104), px(84)
     wide = left - (1 if alone else 2) * margin - corner - px(8)
     legend = Rect(margin, height - margin - legend_height + px(14), wide, legend_height - px(6))
-    return Layout(
+    laid = Layout(
         size=(width, height),
         scale=scale,
         header=Rect(margin, 0, width - 2 * margin, px(84)),
@@ -144,11 +197,13 @@ def lay_out(size: tuple[int, int], aspect: float = 1.0, *, bar: bool = False, al
         panels=panels,
         info=info,
         strip=strip,
+        slider=slider,
     )
+    return laid.halves() if pair else laid
 
 
 def _column(
-    *, size: tuple[int, int], top: int, aspect: float, px: Callable[[float], int]
+    size: tuple[int, int], *, top: int, aspect: float, share: float, px: Callable[[float], int]
 ) -> tuple[tuple[Rect, Rect, Rect, Rect], Rect, Rect | None]:
     """The right-hand column: panels in the arrangement that shows pictures of this shape largest."""
     (width, height), margin = size, px(28)
@@ -156,20 +211,21 @@ def _column(
     info = px(128)
     strip = px(92) if height - top > px(560) else 0
     tall = height - top - margin - info - strip
-    wide = int(width * (0.47 if width > 1.3 * height else 0.44)) - margin
+    wide = int(width * share) - margin
     shapes = []
     for rows, columns in ((2, 2), (4, 1), (1, 4)):
         most = (wide - (columns - 1) * gap) / columns, tall / rows - caption - foot
         w = max(24.0, min(most[0], most[1] * aspect))
-        shapes.append((w * w / aspect, rows, columns, int(w), max(12, int(w / aspect))))
+        # Two by two leaves the cloud most room: another arrangement must be worth it.
+        worth = w * w / aspect * (COMPACT if rows == columns else 1.0)
+        shapes.append((worth, rows, columns, int(w), max(12, int(w / aspect))))
     _, rows, columns, w, h = max(shapes, key=lambda shape: (shape[0], shape[1] == 2))
     across = max(columns * w + (columns - 1) * gap, min(px(450), wide))
     left = width - margin - across
-    if columns > 1:
-        gap = (across - columns * w) // (columns - 1)
+    pitch = (across + gap) // columns  # in columns of equal width, as the words and pictures below them
     step = h + caption + foot
     places = [
-        Rect(left + column * (w + gap), top + caption + row * step, w, h)
+        Rect(left + column * pitch, top + caption + row * step, w, h)
         for row in range(rows)
         for column in range(columns)
     ]

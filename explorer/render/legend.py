@@ -131,10 +131,18 @@ def bar(
     canvas.paste(smooth, (place.left, place.top))
     if not ticks:
         ticks = (scale.low, (scale.low + scale.high) / 2, scale.high)
-    span = scale.high - scale.low
-    for index, tick in enumerate(ticks):
-        at = (tick - scale.low) / span
-        anchor = "lt" if index == 0 else ("rt" if index == len(ticks) - 1 else "mt")
-        sign = {0: "≤ ", len(ticks) - 1: "≥ "}.get(index, "") if scale.clipped else ""
-        where = (place.left + at * wide, place.top + tall + px(5))
-        write(draw, where, sign + number(tick), face=face, fill=theme.muted, anchor=anchor)
+    span, top, last = scale.high - scale.low, place.top + tall + px(5), len(ticks) - 1
+    signs = {0: "≤ ", last: "≥ "} if scale.clipped else {}
+    figures = [signs.get(index, "") + number(tick) for index, tick in enumerate(ticks)]
+    wides = [width(word, face) for word in figures]
+    # The ends come first; what would touch a number already there is left out.
+    taken: list[tuple[float, float]] = []
+    for index in (0, last, *range(1, last)):
+        x = place.left + (ticks[index] - scale.low) / span * wide
+        left = x - {0: 0.0, last: 1.0}.get(index, 0.5) * wides[index]
+        right = left + wides[index]
+        if any(left < other[1] + px(5) and other[0] - px(5) < right for other in taken):
+            continue
+        taken.append((left, right))
+        anchor = {0: "lt", last: "rt"}.get(index, "mt")
+        write(draw, (x, top), figures[index], face=face, fill=theme.muted, anchor=anchor)

@@ -9,27 +9,29 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
-from explorer.render import marks
+from explorer.render import marks, near
 from explorer.render.adjusting import Adjusting
-from explorer.render.camera import Camera, spatial
+from explorer.render.camera import Camera
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import Colouring, colouring, takes_long, with_size
 from explorer.render.colours import Colour
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
-from explorer.render.focus import Focus
 from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
+from explorer.render.pairing import Paired
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.paper import SIZE, Paper
-from explorer.render.plane import cell_of, plane, position_at
+from explorer.render.plane import cell_of, field_part, plane
+from explorer.render.pointing import Pointing
 from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
 from explorer.render.strip_drawing import room
 from explorer.render.strips import strips
+from explorer.render.telling import Telling
 from explorer.render.values import RunLike
 from explorer.render.views import Viewed, Views
 from explorer.render.words import header, info, method_name
@@ -38,11 +40,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.reduce.rgb_basis import RgbBasis
+    from explorer.render.beside import Twin
+    from explorer.render.controls import Controls
 
-REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
-
-class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
+class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -50,6 +52,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         cloud: the points.
         views: the cameras.
         named: whether classes are named at their centres in the cloud.
+        twin: the cloud of another map beside this one, or None; `beside` is its map.
         sheet: what the last picture was drawn on.
         borrowed: the layer for which `use_rgb` took another run's colours, or None.
     """
@@ -69,13 +72,22 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self.named = True
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
+        self._albums: dict[tuple[str, str, int], list[Camera]] = {_album(projection): self.views.kept}
         self._basis: tuple[str, Any] | None = None
         self.borrowed: str | None = None
         self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
         self._look: tuple[tuple[Any, ...], Look] | None = None
         self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
+        self.twin: Twin | None = None
         self.sheet = Paper(SIZE)
+
+    def __repr__(self) -> str:
+        shown = self.projection
+        return (
+            f"Scene({self.state.run.name}, {shown.layer}: {shown.method} {shown.n_components}D of "
+            f"{shown.n_samples:,} positions; show() opens it, screenshot(path) draws it)"
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,13 +107,26 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         self.cloud.close()
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
+        self.views.kept = self._albums.setdefault(_album(projection), [])
         self._colouring = self._look = self._centres = self._page = None
 
     @property
     def layout(self) -> Layout:
         """Where everything lies on the last picture."""
-        sheet = self.sheet
-        return lay_out(sheet.size, picture_aspect(self.state), bar=sheet.interactive, alone=sheet.alone)
+        return self.laid_out(self.sheet)
+
+    def laid_out(self, sheet: Paper) -> Layout:
+        """Where everything lies on a sheet."""
+        state, slices = self.state, sheet.interactive and len(self.state.values.spatial) == 3
+        found = lay_out(
+            sheet.size,
+            picture_aspect(state),
+            bar=sheet.interactive,
+            alone=sheet.alone,
+            pair=bool(sheet.part),
+            slices=slices,
+        )
+        return found.swapped() if sheet.part == 2 else found
 
     @property
     def view(self) -> Camera:
@@ -151,7 +176,7 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     def pending(self) -> str:
         """What takes long and is to be computed before the next picture, in words; empty for nothing."""
         if self._colouring is not None and self._colouring[0] == self._colouring_key():
-            return ""
+            return near.takes_long(self.state) if self.state.looking or not self.state.wide else ""
         return takes_long(self.state)
 
     def colouring(self) -> Colouring:
@@ -164,35 +189,35 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     def look(self) -> Look:
         """What the points look like; the same object until something changes."""
         state, found = self.state, self.colouring()
-        many = state.wide
-        chosen = state.selection if many else None
+        chosen = state.selection if state.wide else None
         isolated = state.image if state.isolated else None
         scaled = None if state.size is None else state.quantity(state.size)
         paper = self.sheet.paper
         key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled, paper)
         if self._look is None or any(a is not b and a != b for a, b in zip(self._look[0], key, strict=True)):
-            shown, emphasised = state.shown, None
-            if many or state.isolated:
-                emphasised = np.ones(len(state.rows), bool) if not many else state.selected.copy()
-                if state.isolated:
-                    emphasised &= state.image_of_row == state.image
+            shown = state.shown
             sizes = None if scaled is None else steps_of(scaled.values)
             seen = None if shown.all() else shown
-            self._look = key, Look(found.colours, self.sheet.theme(state), seen, emphasised, sizes)
+            self._look = key, Look(found.colours, self.sheet.theme(state), seen, emphasised(state), sizes)
         return self._look[1]
 
     def page(self, size: tuple[int, int], *, interactive: bool = False) -> Page:
         """Everything but the points, composed for a window of `size`; kept until something changes."""
-        return self._composed(Paper(size, interactive))
+        return self._composed(self.part_of(Paper(size, interactive)))
+
+    def last_page(self) -> Page:
+        """The last picture's page."""
+        return self._composed(self.sheet)
 
     def _composed(self, sheet: Paper) -> Page:
         """The page on a sheet; kept until something changes."""
         state, found = self.state, self.colouring()
-        shapes = (sheet, state.theme, state.image, state.channel, state.map, state.component)
+        shapes = (sheet, state.theme, state.image, state.channel, state.map, state.component, state.cut)
         marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
-        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found)
+        paired = None if self.twin is None else self.twin.projection
+        key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found, paired)
         if self._page is None or self._page[0] != key:
-            layout = lay_out(sheet.size, picture_aspect(state), bar=sheet.interactive, alone=sheet.alone)
+            layout = self.laid_out(sheet)
             self._page = key, compose(self.content(layout), layout, sheet.theme(state))
         return self._page[1]
 
@@ -201,12 +226,13 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         state, interactive = self.state, layout.bar is not None
         mask = state.selection.mask(state.image) if state.wide else None
         return Content(
-            header=header(state),
+            header=header(state, self.beside),
             panels=panels(state, theme_named(state.theme), self.basis) if layout.panels else (),
             legend=with_size(self.colouring().legend, state),
             info=info(state, interactive=interactive),
             cell=cell_of(state),
             mask=None if mask is None else plane(state, mask),
+            field=field_part(state),
             strips=strips(state, most=room(layout, 1), half=room(layout, 2)),
         )
 
@@ -230,24 +256,26 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         """
         from PIL import Image
 
-        self.sheet = Paper(size, interactive, alone, paper)
+        self.sheet = self.part_of(Paper(size, interactive, alone, paper))
         page = self._composed(self.sheet)
         place = page.layout.cloud
         picture = self.cloud.paint(self.view, (place.width, place.height), look=self.look(), rough=rough)
         canvas = Image.fromarray(page.canvas)
         canvas.paste(Image.fromarray(np.ascontiguousarray(picture)), (place.left, place.top))
         self.draw_marks(canvas, rough=rough)
+        self.paint_beside(canvas, rough=rough)
         return canvas
 
     def draw_marks(self, canvas: Image.Image, *, rough: bool = False) -> None:
         """Draw names, axes, the ring and what the picture leaves out over the last picture's cloud."""
         layout, state, colours = self.layout, self.state, self.sheet.theme(self.state)
-        marks.draw_names(canvas, layout, colours, placed=self.names())
         name, n = method_name(state.projection.method), state.projection.n_components
-        marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
+        if self.sheet.part != 2:
+            marks.draw_axes(canvas, layout, colours, camera=self.view, name=name, n=n)
         at = None if state.focus is None or state.focus.nearest is None else self.pixel(state.focus.nearest)
         if state.focus is not None and at is not None:
             marks.draw_ring(canvas, layout, colours, at=at, exact=state.focus.row is not None)
+        marks.draw_names(canvas, layout, colours, placed=self.names())
         marks.draw_note(canvas, layout, colours, words=self.caveat(rough=rough))
 
     def caveat(self, *, rough: bool = False) -> str:
@@ -275,42 +303,11 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
         """Where classes are named in the cloud on the last picture."""
         return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
 
-    def pixel(self, row: int) -> tuple[float, float] | None:
-        """Where a row of the projection is on the last picture, from left and top; None out of sight."""
-        place = self.layout.cloud
-        point: NDArray[np.float64] = spatial(self.state.projection.coordinates[row : row + 1])
-        pixels, depth = self.view.project(point, (place.width, place.height))
-        if not np.isfinite(pixels).all() or depth[0] <= 0:
-            return None
-        x, y = float(pixels[0, 0]) + place.left, float(pixels[0, 1]) + place.top
-        return (x, y) if place.contains(x, y) else None
+    def controls(self, size: tuple[int, int]) -> Controls:
+        """What mouse and keys do in a window of (width, height) pixels over this scene."""
+        from explorer.render.controls import Controls
 
-    def pick(self, x: float, y: float) -> int | None:
-        """The row of the projection that is seen at a pixel of the last picture, or None."""
-        layout = self.layout
-        place = layout.cloud
-        if not place.contains(x, y):
-            return None
-        at, size = (x - place.left, y - place.top), (place.width, place.height)
-        return self.cloud.pick(self.view, size, at=at, reach=REACH * layout.scale, look=self.look())
-
-    def click(self, x: float, y: float) -> Focus | None:
-        """Look at what lies at a pixel of the last picture: a point, a position on a heatmap, a neighbour.
-
-        It is selected too, unless more than one position is: a wider selection stays.
-        """
-        row = self.pick(x, y)
-        at = None if row is None else self.state.position_of(row)
-        if at is None:
-            page = self._composed(self.sheet)
-            cell = page.cell(x, y)
-            at = page.link(x, y) if cell is None else (self.image, *position_at(self.state, *cell))
-        if at is None:
-            return None
-        if len(at) == 1 and self.state.values.spatial:  # a picture of the strip, and no position in it
-            self.image = at[0]
-            return None
-        return self.inspect(*at) if self.state.wide else self.select(*at)
+        return Controls(self, size)
 
     def show(self) -> None:
         """Open the window; returns when it is closed.
@@ -325,3 +322,20 @@ class Scene(Viewed, Selecting, Keeping, Adjusting, Exporting):
     def close(self) -> None:
         """Give graphics memory back; a later picture takes it again."""
         self.cloud.close()
+        if self.twin is not None:
+            self.twin.close()
+
+
+def _album(projection: Projection) -> tuple[str, str, int]:
+    """Which views go with a map: those of the same coordinates, or of such as unfold towards them."""
+    return projection.layer, projection.method, projection.n_components
+
+
+def emphasised(state: State) -> NDArray[np.bool_] | None:
+    """Which rows keep their colour while others fade, (n_samples,); None for all."""
+    if not state.wide and not state.isolated:
+        return None
+    found = state.selected.copy() if state.wide else np.ones(len(state.rows), bool)
+    if state.isolated:
+        found &= state.image_of_row == state.image
+    return found

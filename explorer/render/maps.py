@@ -86,6 +86,7 @@ class Making:
         result: the finished map; None until then, and where it failed.
         error: what went wrong, in one line; "" for nothing.
         done: whether it ended.
+        beside: whether it is to be shown beside another one, and not in its place.
     """
 
     def __init__(self, run: RunLike, choice: Choice) -> None:
@@ -93,6 +94,7 @@ class Making:
         self.result: Projection | None = None
         self.error = ""
         self.done = False
+        self.beside = False
         self._run: Any = run
         self._began = time.monotonic()
         self._stop = threading.Event()
@@ -110,6 +112,11 @@ class Making:
     def iteration(self) -> int:
         """How many iterations are behind it; 0 before the first."""
         return 0 if self._latest is None else self._latest[0]
+
+    @property
+    def where(self) -> str:
+        """What of a scene it becomes."""
+        return "beside" if self.beside else "projection"
 
     def stop(self) -> None:
         """End it with what is there: the map so far is its result, and is not kept."""

@@ -170,6 +170,24 @@ def _name(
     draw.text(at, name, font=face, fill=fill, anchor="lm", stroke_width=halo, stroke_fill=theme.page)
 
 
+def draw_halves(canvas: Image.Image, layout: Layout, theme: Theme, *, words: tuple[str, str]) -> None:
+    """Say which of two clouds is which at the top of each, and draw the line between them."""
+    from PIL import ImageDraw
+
+    draw, px, face = ImageDraw.Draw(canvas), layout.px, font(layout.px(13), "Bold")
+    if layout.second is None:
+        return
+    draw.rectangle(
+        (layout.cloud.right, layout.cloud.top, layout.second.left - 1, layout.cloud.bottom - 1),
+        fill=theme.rule,
+    )
+    for place, line in zip((layout.cloud, layout.second), words, strict=True):
+        left, room = place.left + px(28), place.width - px(44)
+        wide = min(width(line, face), room)
+        draw.rectangle((left - px(4), place.top, left + wide + px(4), place.top + px(22)), fill=theme.page)
+        write(draw, (left, place.top + px(11)), line, face=face, fill=theme.text, anchor="lm", limit=room)
+
+
 def draw_note(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
     """Say what the picture leaves out, at the bottom of the cloud."""
     from PIL import ImageDraw
@@ -191,7 +209,7 @@ def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: st
     draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
     face = font(px(13))
     room = min(width(words, face), place.width - px(80))
-    left, top = place.left + px(28), place.top + px(6)
+    left, top = place.left + px(28), place.top + px(6 if layout.second is None else 28)
     rounded(canvas, (left, top, room + px(28), px(32)), px(6), fill=theme.text)
     write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
 

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
-from explorer.render import colour_menus, exports_menu
+from explorer.render import colour_menus, exports_menu, views_menu
 from explorer.render.maps import Choice, choices, layers_of
+from explorer.render.maps_view import ORDERS
 from explorer.render.near import find_images, typical
 from explorer.render.selection import HOWS
 from explorer.render.text import count, number
@@ -36,6 +37,8 @@ def buttons(controls: Controls) -> tuple[Button, ...]:
     ]
     if len(layers_of(state.run)) > 1:
         found.append(Button("layer", state.values.layer, opens=True))
+    found.append(Button("beside", "Beside", opens=True, lit=scene.twin is not None))
+    found.append(Button("maps", "Maps", opens=True, lit=controls.maps is not None))
     found.append(Button("colour", f"Colour: {colour_menus.shown(state.colour)}", opens=True))
     if scene.colouring().names:
         found.append(Button("classes", "Classes", opens=True, lit=bool(state.hidden.get(state.colour))))
@@ -47,6 +50,7 @@ def buttons(controls: Controls) -> tuple[Button, ...]:
     found.append(Button("visible", "Only seen", lit=controls.visible))
     found.append(Button("clear", "Clear"))
     found.append(Button("find", "Find", opens=True, gap=True))
+    found.append(Button("views", "Views", opens=True))
     found.append(Button("export", "Export", opens=True))
     found.append(Button("flat", "3D" if scene.flat and not scene.cloud.flat else "2D", gap=True))
     found.append(Button("theme", "Light" if scene.theme == "dark" else "Dark"))
@@ -75,6 +79,18 @@ def _map(controls: Controls) -> list[Item]:
     ] or [Item("this run keeps no other map", None)]
 
 
+def _maps(controls: Controls) -> list[Item]:
+    """All maps of the picture at once, in one order or another."""
+    shown = None if controls.maps is None else controls.maps.order
+    return [
+        Item("All maps of this image", None),
+        *(
+            Item(words, partial(controls.show_maps, order), chosen=order == shown)
+            for order, words in ORDERS.items()
+        ),
+    ]
+
+
 def _layer(controls: Controls) -> list[Item]:
     state, found = controls.scene.state, []
     key = (state.projection.method, state.projection.n_components)
@@ -86,6 +102,33 @@ def _layer(controls: Controls) -> list[Item]:
         here = layer == state.values.layer
         found.append(Item(layer, partial(controls.show_map, choice), chosen=here, detail=words))
     return found
+
+
+def _beside(controls: Controls) -> list[Item]:
+    """Maps for the other half of the window: of this layer by other methods, and of other layers."""
+    scene, state = controls.scene, controls.scene.state
+    shown, other = state.projection, scene.beside
+    found = [Item("One map alone", controls.stand_alone, chosen=other is None)]
+    for layer in layers_of(state.run) or (shown.layer,):
+        kept = [
+            choice
+            for choice in choices(state.run, layer)
+            if (choice.layer, choice.method, choice.n_components)
+            != (shown.layer, shown.method, shown.n_components)
+        ]
+        found += [Item(layer, None)] if kept else []
+        for choice in kept:
+            key = (choice.layer, choice.method, choice.n_components)
+            now = other is not None and key == (other.layer, other.method, other.n_components)
+            found.append(
+                Item(
+                    f"{method_name(choice.method)} {choice.n_components}D",
+                    partial(controls.show_map, choice, beside=True),
+                    chosen=now,
+                    detail="" if choice.folder is not None else "to be made",
+                )
+            )
+    return found if len(found) > 1 else [*found, Item("this run keeps no other map", None)]
 
 
 def _how(controls: Controls) -> list[Item]:
@@ -166,11 +209,14 @@ def _more(controls: Controls) -> list[Item]:
 
 SEARCHES = {
     "find": (found_images, "type a name or a label"),
+    "views": (views_menu.found_views, "type a file's name or path"),
     "channel": (colour_menus.found_channels, "type a number"),
 }
 MENUS: dict[str, Callable[[Controls], list[Item]]] = {
     "map": _map,
+    "maps": _maps,
     "layer": _layer,
+    "beside": _beside,
     "colour": colour_menus.colour_items,
     "channel": colour_menus.channel_items,
     "classes": colour_menus.class_items,
@@ -178,6 +224,7 @@ MENUS: dict[str, Callable[[Controls], list[Item]]] = {
     "size": colour_menus.size_items,
     "how": _how,
     "find": _find,
+    "views": views_menu.items,
     "export": exports_menu.items,
     "more": _more,
 }

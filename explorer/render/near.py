@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError, suggest
 from explorer.render.state import State
+from explorer.render.text import count
 from explorer.render.values import similarity
+
+MANY = 10_000_000  # values that are compared in more than a moment
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,18 @@ def neighbourhood(state: State, k: int = 8) -> Neighbourhood:
         shared = len(np.intersect1d(truth.rows, shown.rows))
         state.near = key, Neighbourhood(truth, shown, metric, shared)
     return state.near[1]
+
+
+def takes_long(state: State) -> str:
+    """What the neighbours that are not known yet need that takes more than a moment; empty for nothing."""
+    at = state.focus
+    if at is None or (state.near is not None and state.near[0][:2] == (id(state.projection), at)):
+        return ""
+    n = len(state.rows)
+    compared = math.prod(state.values.grid_shape) * state.values.channels
+    if compared <= MANY or (at.row is not None and state.graph() is not None):
+        return ""
+    return f"comparing {count(n)} positions of {state.values.layer} …"
 
 
 def _in_truth(state: State, k: int, metric: str) -> Near:

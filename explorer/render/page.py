@@ -12,12 +12,14 @@ from explorer.render import legend as legends
 from explorer.render.colouring import Legend
 from explorer.render.colours import Theme
 from explorer.render.drawing import Box, Cells, Raster, Shape, drawing_of
-from explorer.render.heatmap import drawn, heatmap, outline, outline_mask, overlay, resize
+from explorer.render.heatmap import drawn, heatmap, outline, outline_field, outline_mask, overlay, resize
+from explorer.render.info_box import draw_info
 from explorer.render.layout import Layout, Rect, Shown
 from explorer.render.panels import Panel
+from explorer.render.signals import draw_curve
 from explorer.render.strip_drawing import draw_strips
 from explorer.render.strips import Strip
-from explorer.render.text import disc, font, rounded, width, write
+from explorer.render.text import font, width, write
 from explorer.render.words import Header, Info
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Content:
         info: the selected position.
         cell: (row, column) to outline in the heatmaps, or None.
         mask: (rows, columns) of the heatmaps that are selected, or None.
+        field: what of the input the position looked at depends on: left, top, right and bottom from 0 to 1.
         strips: small pictures in the strip.
     """
 
@@ -47,6 +50,7 @@ class Content:
     info: Info
     cell: tuple[int, int] | None
     mask: NDArray[np.bool_] | None = None
+    field: tuple[float, float, float, float] | None = None
     strips: tuple[Strip, ...] = ()
 
 
@@ -107,12 +111,18 @@ def draw_page(canvas: Image.Image, layout: Layout, theme: Theme, *, content: Con
             outline_mask(canvas, picture.place, content.mask, theme, thick=layout.px(2))
         if content.cell is not None:
             outline(draw, picture.box(*content.cell), theme, thick=layout.px(2))
+    if content.field is not None and content.panels:
+        # Over the picture; where there is none over the first map, which covers the same.
+        first = content.panels[0]
+        index = 1 if first.note or first.level is not None else 0
+        if not content.panels[index].note:
+            outline_field(draw, shown[index].place, content.field, theme, thick=layout.px(2))
     entries = legends.draw_legend(canvas, layout, theme, legend=content.legend)
     links: tuple[tuple[Rect, tuple[int, ...]], ...] = ()
     if layout.strip is not None and content.strips:
         links = draw_strips(canvas, layout, theme, strips=content.strips)
     if layout.info is not None:
-        _info(canvas, layout, theme, info=content.info, place=layout.info)
+        draw_info(canvas, layout, theme, info=content.info, place=layout.info)
     return Page(np.zeros((0, 0, 3), np.uint8), layout, shown, links, entries)
 
 
@@ -135,6 +145,10 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
         _note(draw, layout, theme, words=panel.note, square=square)
         return Shown(square, None)
     place = _fit(panel, square)
+    if panel.curve and panel.values is not None and panel.scale is not None:
+        draw_curve(canvas, layout, theme, values=panel.values[0], scale=panel.scale, place=place)
+        _below(canvas, layout, theme, panel=panel, square=square)
+        return Shown(place, panel.cells)
     if place != square:
         edge = (square.left, square.top, square.right - 1, square.bottom - 1)
         draw.rectangle(edge, fill=theme.panel)
@@ -144,12 +158,21 @@ def _panel(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, s
     else:
         picture = _picture(panel, (place.width, place.height), theme)
         canvas.paste(Image.fromarray(picture), (place.left, place.top))
+    if panel.level is not None:
+        y, thick = place.top + panel.level * place.height, layout.px(1)
+        draw.rectangle((place.left, y - 2 * thick, place.right - 1, y + 2 * thick), fill=(10, 12, 14))
+        draw.rectangle((place.left, y - thick, place.right - 1, y + thick), fill=theme.accent)
+    _below(canvas, layout, theme, panel=panel, square=square)
+    return Shown(place, panel.cells)
+
+
+def _below(canvas: Image.Image, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> None:
+    """The colour bar or the named colours below a picture."""
     below = Rect(square.left, square.bottom + layout.px(7), square.width, layout.px(30))
     if panel.scale is not None:
         legends.bar(canvas, layout, theme, scale=panel.scale, place=below)
     elif panel.swatches:
         legends.swatch_line(canvas, layout, theme, swatches=panel.swatches, place=below)
-    return Shown(place, panel.cells)
 
 
 def _caption(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, panel: Panel, square: Rect) -> None:
@@ -158,16 +181,27 @@ def _caption(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, panel: 
     base = square.top - layout.px(8)
     gap = layout.px(10)
     # The title comes first; details take what is left, or go.
-    taken = min(width(panel.title, strong), square.width)
-    room = square.width - taken - gap
+    wide = square.width
+    if width(panel.title, strong) + (width(panel.detail, plain) + gap if panel.detail else 0) > wide:
+        wide = layout.caption  # the column beside the picture
+    taken = min(width(panel.title, strong), wide)
+    room = wide - taken - gap
     if panel.detail and room < min(width(panel.detail, plain), layout.px(40)):
-        taken = square.width - gap - min(width(panel.detail, plain), square.width // 2)
-        room = square.width - taken - gap
+        taken = wide - gap - min(width(panel.detail, plain), wide // 2)
+        room = wide - taken - gap
     fits = panel.detail and (room >= width(panel.detail, plain) or room > layout.px(60))
-    title_room = square.width - (min(room, width(panel.detail, plain)) + gap if fits else 0)
+    title_room = wide - (min(room, width(panel.detail, plain)) + gap if fits else 0)
     write(draw, (square.left, base), panel.title, face=strong, fill=theme.text, limit=title_room)
     if fits:
-        write(draw, (square.right, base), panel.detail, face=plain, fill=theme.muted, anchor="rs", limit=room)
+        write(
+            draw,
+            (square.left + wide, base),
+            panel.detail,
+            face=plain,
+            fill=theme.muted,
+            anchor="rs",
+            limit=room,
+        )
 
 
 def _note(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, words: str, square: Rect) -> None:
@@ -192,16 +226,16 @@ def _note(draw: ImageDraw.ImageDraw, layout: Layout, theme: Theme, *, words: str
 
 
 def _fit(panel: Panel, square: Rect) -> Rect:
-    """The largest place of the picture's shape inside a square; signals become a strip."""
+    """The largest place of the picture's shape inside a square; signals fill it."""
     source = panel.under if panel.under is not None else panel.colours
     source = panel.values if source is None else source
     assert source is not None
+    if panel.cells is not None and panel.cells[0] == 1 < panel.cells[1]:
+        return square  # a signal: its length and its height are of different kinds
     tall, wide = source.shape[:2]
     if panel.aspect is not None:
         # A position stands for its share of the picture, whatever shape the grid has.
         tall, wide = 1000, round(1000 * panel.aspect)
-    if panel.cells is not None and panel.cells[0] == 1 and panel.cells[1] > 1 and tall == 1:
-        tall, wide = 1, 4
     zoom = min(square.width / wide, square.height / tall)
     size = max(1, round(wide * zoom)), max(1, round(tall * zoom))
     left = square.left + (square.width - size[0]) // 2
@@ -242,32 +276,3 @@ def _sharp(panel: Panel, place: Rect, theme: Theme) -> Shape:
         return Cells(box, grid)
     larger = grid.shape[0] > place.height or grid.shape[1] > place.width
     return Raster(box, grid, smooth=larger)
-
-
-def _info(canvas: Image.Image, layout: Layout, theme: Theme, *, info: Info, place: Rect) -> None:
-    """Draw the box that says what is selected: a heading, then names and values in two columns."""
-    from PIL import ImageDraw
-
-    draw, px = ImageDraw.Draw(canvas), layout.px
-    rounded(canvas, (place.left, place.top, place.width, place.height), px(8), fill=theme.panel)
-    inner, step = place.left + px(16), px(21)
-    room = place.width - px(32)
-    strong, plain = font(px(14), "Bold"), font(px(12))
-    y = place.top + px(27)
-    if info.marked:
-        r = 6 * layout.scale
-        disc(canvas, (inner + r, y - px(5)), r, colour=theme.accent, hollow=r - 2.2 * layout.scale)
-    shift = px(20) if info.marked else 0
-    write(draw, (inner + shift, y), info.heading, face=strong, fill=theme.text, limit=room - shift)
-    lines = max(0, (place.bottom - y - px(10)) // step - bool(info.foot))
-    half = room // 2
-    names = max((width(name, plain) for name, _ in info.rows), default=0) + px(12)
-    for index, (name, value) in enumerate(info.rows[: 2 * lines]):
-        x = inner + (half + px(8)) * (index % 2)
-        base = y + step * (1 + index // 2) + px(3)
-        write(draw, (x, base), name, face=plain, fill=theme.muted)
-        write(draw, (x + names, base), value, face=plain, fill=theme.text, limit=half - names - px(8))
-    if info.foot:
-        colour = theme.warning if info.warns else theme.muted
-        at = (inner, place.bottom - px(14))
-        write(draw, at, info.foot, face=plain, fill=colour, limit=room)

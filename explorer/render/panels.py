@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError
+from explorer.explain.beside_run import sought
 from explorer.render.colouring import Swatch, rgb_swatches
 from explorer.render.colours import Scale, Theme, scale_of, scale_with
-from explorer.render.plane import cells, plane, slice_of
+from explorer.render.plane import cells, plane
 from explorer.render.state import State
 from explorer.render.text import plural
 from explorer.render.values import length, similarity
@@ -32,6 +33,8 @@ class Panel:
         under: a picture to lay the map over, (height, width, 3), or None.
         note: words shown in place of a picture.
         aspect: width over height of what the grid is laid over; None for as many pixels as positions.
+        curve: whether the values, (1, n), are drawn as a curve.
+        level: how far down a line lies across the picture, from 0 to 1; None for none.
     """
 
     title: str
@@ -44,10 +47,12 @@ class Panel:
     under: NDArray[np.uint8] | None = None
     note: str = ""
     aspect: float | None = None
+    curve: bool = False
+    level: float | None = None
 
 
 def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel, Panel]:
-    """The image, the map, its PCA→RGB, and the similarity to the selection (or a second map)."""
+    """The image, the map, its PCA→RGB, and the similarity to the selection (or what else tells something)."""
     values = state.values.image(state.image)
     picture = state.run.picture(state.image)
     if not state.values.spatial:
@@ -55,9 +60,16 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
         empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
         return _image(state, picture), empty[0], empty[1], empty[2]
     last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
+    last = _sought(state) or last
     maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
+    if len(state.values.spatial) == 1:
+        curves = tuple(replace(one, curve=one.values is not None, under=None) for one in maps)
+        first = _channels(state, theme, values) if picture is None else _image(state, picture)
+        return first, curves[0], curves[1], curves[2]
+    if len(state.values.spatial) == 3 and picture is None:
+        return _across(state, theme, values), maps[0], maps[1], maps[2]
     aspect = None if picture is None else picture.shape[1] / picture.shape[0]
-    laid = [one if one.note else replace(one, aspect=aspect) for one in maps]
+    laid = [one if one.note or one.cells is None else replace(one, aspect=aspect) for one in maps]
     return _image(state, picture), laid[0], laid[1], laid[2]
 
 
@@ -70,11 +82,33 @@ def _image(state: State, picture: NDArray[np.uint8] | None) -> Panel:
     return Panel(title, detail, cells=cells(state), colours=picture)
 
 
+def _channels(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """A signal's channels below one another, in place of a picture."""
+    label = state.label(state.image)
+    return Panel(
+        state.run.image_names[state.image],
+        f"{plural(state.values.channels, 'channel')}" + ("" if label is None else f" · label {label}"),
+        cells=cells(state),
+        values=values.T,
+        scale=scale_with(scale_of(values.T, theme.name), state.colour_map, theme.name),
+    )
+
+
+def _across(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """A volume cut across its slices, in place of a picture: its norm, and where the shown slice lies."""
+    (deep, rows, _), at = state.values.spatial, state.focus
+    row = rows // 2 if at is None or at.image != state.image else at.position[1]
+    cut = length(values[:, row])
+    title = state.run.image_names[state.image]
+    level = (state.cut + 0.5) / deep
+    return Panel(title, f"slices at row {row}", values=cut, scale=scale_of(cut, theme.name), level=level)
+
+
 def _slice(state: State) -> str:
     """Which slice of a volume a map shows."""
     if len(state.values.spatial) != 3:
         return ""
-    return f"slice {slice_of(state)} of {state.values.spatial[0]}"
+    return f"slice {state.cut}"
 
 
 def _map(state: State, theme: Theme, *, values: NDArray[Any], picture: NDArray[np.uint8] | None) -> Panel:
@@ -117,6 +151,19 @@ def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
 
 
+def _sought(state: State) -> Panel | None:
+    """The picture that the shown channel answers to most, where the run keeps one and nothing is selected."""
+    if state.map != "channel" or state.focus is not None:
+        return None
+    kept = sought(state.run, state.values.layer, state.channel)
+    if kept is None:
+        return None
+    detail = f"reached {kept.reached:.3g}"
+    if kept.strongest is not None:  # in few words: there is little room
+        detail = f"{kept.reached:.3g} · real {kept.strongest:.3g}"
+    return Panel("maximised", detail, colours=kept.picture)
+
+
 def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     """Until something is selected: the channel that varies most over this image."""
     numbers = values.reshape(-1, values.shape[-1]).astype(np.float64)
@@ -137,5 +184,5 @@ def picture_aspect(state: State) -> float:
     if state.aspect is None:
         picture = state.run.picture(0)
         tall, wide = (cells(state) or (1, 1)) if picture is None else picture.shape[:2]
-        state.aspect = 4.0 if tall == 1 < wide else min(max(wide / tall, 0.25), 4.0)
+        state.aspect = 2.4 if tall == 1 < wide else min(max(wide / tall, 0.25), 4.0)
     return state.aspect

@@ -29,12 +29,14 @@ class Paper:
         interactive: whether there is room for buttons.
         alone: whether the cloud has it for itself, without heatmaps.
         paper: the page's colour; None for the theme's.
+        part: 1 for the left one of two clouds side by side, 2 for the right one, 0 for one alone.
     """
 
     size: tuple[int, int]
     interactive: bool = False
     alone: bool = False
     paper: Colour | None = None
+    part: int = 0
 
     def theme(self, state: State) -> Theme:
         """The colours around the data on this sheet."""

@@ -9,13 +9,6 @@ from numpy.typing import NDArray
 from explorer.render.state import State
 
 
-def slice_of(state: State) -> int:
-    """Which slice of a volume is shown: that of the position looked at, or the middle."""
-    if state.focus is not None and len(state.focus.position) == 3:
-        return state.focus.position[0]
-    return state.values.spatial[0] // 2 if len(state.values.spatial) == 3 else 0
-
-
 def plane(state: State, grid: NDArray[Any]) -> NDArray[Any] | None:
     """What of (*spatial, …) can be drawn, as (rows, columns, …); None when there are no positions.
 
@@ -26,7 +19,7 @@ def plane(state: State, grid: NDArray[Any]) -> NDArray[Any] | None:
         return None
     if rank == 1:
         return grid[None]
-    return grid[slice_of(state)] if rank == 3 else grid
+    return grid[state.cut] if rank == 3 else grid
 
 
 def cells(state: State) -> tuple[int, int] | None:
@@ -40,12 +33,53 @@ def cells(state: State) -> tuple[int, int] | None:
 def position_at(state: State, row: int, column: int) -> tuple[int, ...]:
     """The grid position drawn at a row and column of the plane."""
     rank = len(state.values.spatial)
-    return {1: (column,), 2: (row, column), 3: (slice_of(state), row, column)}[rank]
+    return {1: (column,), 2: (row, column), 3: (state.cut, row, column)}[rank]
 
 
 def cell_of(state: State) -> tuple[int, int] | None:
-    """Row and column of the position looked at, when its image is shown."""
+    """Row and column of the position looked at, when its image and its slice are shown."""
     at = state.focus
-    if at is None or at.image != state.image or not at.position:
+    return None if at is None else cell_at(state, (at.image, *at.position))
+
+
+def cell_at(state: State, at: tuple[int, ...]) -> tuple[int, int] | None:
+    """Row and column of (image, *position) on the plane that is drawn; None where it is not on it."""
+    image, *position = at
+    if image != state.image or not position or len(position) != len(state.values.spatial):
         return None
-    return (at.position[-2] if len(at.position) > 1 else 0), at.position[-1]
+    if len(position) == 3 and position[0] != state.cut:
+        return None
+    return (position[-2] if len(position) > 1 else 0), position[-1]
+
+
+def field_box(state: State) -> tuple[tuple[int, int], ...] | None:
+    """What of its input the position looked at depends on: (first, behind last) pixel of each axis.
+
+    None where nothing is looked at, or where the run does not know.
+    """
+    ask = getattr(state.run, "receptive_box", None)
+    if state.focus is None or ask is None:
+        return None
+    found: tuple[tuple[int, int], ...] | None = ask(state.values.layer, state.focus.position)
+    return found
+
+
+def field_part(state: State) -> tuple[float, float, float, float] | None:
+    """`field_box` as left, top, right and bottom of what is drawn, from 0 to 1.
+
+    None where it is not known, where it is empty or all there is, or where another picture or slice is shown.
+    """
+    spans, at = field_box(state), state.focus
+    if not spans or at is None or at.image != state.image or any(low >= high for low, high in spans):
+        return None
+    run: Any = state.run
+    shape = run.manifest["layers"][state.values.layer]["receptive_field"]["input"][:-1]
+    parts = [(low / whole, high / whole) for (low, high), whole in zip(spans, shape, strict=True)]
+    if len(parts) == 3 and len(state.values.spatial) == 3:
+        deep = state.values.spatial[0]
+        if state.cut + 1 <= parts[0][0] * deep or state.cut >= parts[0][1] * deep:
+            return None
+    if all(part == (0.0, 1.0) for part in parts):
+        return None  # all of it: a frame about the whole picture tells nothing
+    (top, bottom), (left, right) = ((0.0, 1.0), *parts)[-2:]
+    return left, top, right, bottom

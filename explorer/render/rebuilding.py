@@ -20,6 +20,8 @@ SHORT = 100
 def code(scene: Keeping) -> str:
     """The lines; only what differs from a new scene is set."""
     body = [*_looks(scene.state), *_chosen(scene.state), *_seen(scene)]
+    if scene.beside is not None:
+        body.append(f"scene.beside = {_projection(scene.state.run, scene.beside)}")
     if scene.borrowed == scene.state.values.layer:
         body.append("# PCA→RGB colours of another run are not in these lines: scene.use_rgb takes them")
     imports = ["import explorer"]
@@ -28,16 +30,18 @@ def code(scene: Keeping) -> str:
     if any("Selection." in line for line in body):
         imports.append("from explorer.render.selection import Selection")
     run = str(getattr(scene.state.run, "path", "RUN"))
-    opened = [f"run = explorer.open_run({run!r})", f"projection = {_projection(scene.state)}"]
+    opened = [
+        f"run = explorer.open_run({run!r})",
+        f"projection = {_projection(scene.state.run, scene.projection)}",
+    ]
     return "\n".join([*imports, "", *opened, *body]) + "\n"
 
 
-def _projection(state: State) -> str:
-    """What makes or opens the projection."""
-    shown = state.projection
+def _projection(run: Any, shown: Projection) -> str:
+    """What makes or opens a projection."""
     own = shown.method == "precomputed" or shown.method not in METHODS
     if own or shown.parameters.get("random_state") is None:
-        return _saved(state.run, shown)
+        return _saved(run, shown)
     from explorer.reduce.project import project
 
     usual = {name: one.default for name, one in inspect.signature(project).parameters.items()}
@@ -83,6 +87,8 @@ def _looks(state: State) -> list[str]:
         value = getattr(state, name)
         if value != usual:
             lines.append(f"scene.state.{name} = {value!r}")
+    if state.set_cut is not None:
+        lines.append(f"scene.slice = {state.set_cut}")
     hidden = {mode: names for mode, names in state.hidden.items() if names}
     if hidden:
         each = ", ".join(f"{mode!r}: frozenset({sorted(names)!r})" for mode, names in hidden.items())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.render.colours import THEMES, Scale, table
-from explorer.render.curves import fidelity_curves
+from explorer.render.fidelity_curves import fidelity_curves
 from explorer.render.heatmap import resize
 from explorer.render.sheet import Sheet
 from explorer.render.text import number, plural

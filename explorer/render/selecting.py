@@ -17,7 +17,7 @@ from explorer.render.focus import Focus
 from explorer.render.layout import Layout
 from explorer.render.near import Neighbourhood, find_images, neighbourhood, typical
 from explorer.render.onscreen import OnScreen
-from explorer.render.plane import cells, slice_of
+from explorer.render.plane import cells
 from explorer.render.selection import Selection
 from explorer.render.selection_files import save_selection
 from explorer.render.state import State
@@ -176,7 +176,7 @@ class Selecting:
         if marked.shape == grid[1:]:
             whole = marked
         elif marked.shape == cells(state) and len(grid) == 4:
-            whole[slice_of(state)] = marked
+            whole[state.cut] = marked
         elif marked.shape == cells(state) and len(grid) == 2:
             whole = marked[0]
         else:

@@ -107,6 +107,12 @@ class Stage:
             actor.mapper.SetRelativeCoincidentTopologyPointOffsetParameter(-OFFSET)
         self.parts[key] = Part(rows, mesh, actor)
 
+    def move(self, points: NDArray[np.float32]) -> None:
+        """Put all points elsewhere; parts, colours and sizes stay."""
+        self._points = points
+        for part in self.parts.values():
+            part.mesh.points = points[part.rows]
+
     def drop(self, key: tuple[bool, str]) -> None:
         """Take a part out."""
         self._window().remove_actor(self.parts.pop(key).actor, render=False)

@@ -84,7 +84,9 @@ class State(Steps):
         self.rows = projection.samples.grid_rows()
         self._quantities = Quantities(self)
         self._marked: tuple[Selection, NDArray[np.bool_]] | None = None
-        self.near: tuple[object, Any] | None = None
+        self.near: tuple[tuple[Any, ...], Any] | None = None
+        same = held is not None and held.layer == projection.layer
+        self.set_cut: int | None = self.set_cut if same else None
         self._graph: tuple[Neighbours | None] | None = None
 
     def show(self, projection: Projection) -> None:
@@ -308,7 +310,7 @@ class State(Steps):
             self.focus = focus_on(self.projection, self.rows, (image, *position), self._label_of(image))
         except InputError as error:
             raise InputError(f"layer {self.values.layer}: {error}") from None
-        self.image, self.looking = image, True
+        self.image, self.looking, self.set_cut = image, True, None
         self._looked = (image, *position), self.values.grid_shape
         return self.focus
 
@@ -321,6 +323,8 @@ class State(Steps):
 
     def clear(self) -> None:
         """Select nothing and look at nothing."""
+        if len(self.values.spatial) == 3:
+            self.set_cut = self.cut  # it stays in sight
         self.focus = self._looked = None
         self._selection = Selection(self.values.grid_shape)
         if self._colour == "similarity":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from explorer.errors import InputError
 from explorer.reduce.projection import Projection
+from explorer.render.focus import Focus
 from explorer.render.values import LayerValues, RunLike
 
 MAPS = ("norm", "channel", "component")
@@ -20,6 +22,8 @@ class Steps:
         image: the input whose maps are shown.
         channel: the channel that maps and colours show.
         colour: what the points' colours mean.
+        focus: the position that is looked at, or None.
+        set_cut: the slice that was asked for; None for the one that is looked at, or the middle one.
     """
 
     run: RunLike
@@ -30,11 +34,40 @@ class Steps:
     image: int
     channel: int
     colour: str
+    focus: Focus | None
+    set_cut: int | None
 
     @property
     def colours(self) -> tuple[str, ...]:
         """What the points can be coloured by just now."""
         raise NotImplementedError
+
+    @property
+    def cut(self) -> int:
+        """Which slice of a volume is shown; 0 of a layer without slices.
+
+        Until one is set it is that of the position looked at, or the middle one.
+        """
+        spatial = self.values.spatial
+        if len(spatial) != 3:
+            return 0
+        if self.set_cut is not None:
+            return self.set_cut
+        return spatial[0] // 2 if self.focus is None else self.focus.position[0]
+
+    @cut.setter
+    def cut(self, index: int) -> None:
+        spatial = self.values.spatial
+        if len(spatial) != 3:
+            raise InputError(f"slice {index}: layer {self.values.layer} is no volume; it has no slices")
+        if not 0 <= index < spatial[0]:
+            raise InputError(f"slice {index}: layer {self.values.layer} has slices 0 to {spatial[0] - 1}")
+        self.set_cut = int(index)
+
+    def next_slice(self, step: int = 1) -> None:
+        """Show another slice of a volume; the first and the last one are its ends."""
+        if len(self.values.spatial) == 3:
+            self.cut = min(max(self.cut + step, 0), self.values.spatial[0] - 1)
 
     def next_image(self, step: int = 1) -> None:
         """Show another image; after the last comes the first."""

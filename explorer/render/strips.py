@@ -73,19 +73,20 @@ def _near(state: State, near: Near) -> tuple[Thumb, ...]:
 
 def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
     """What surrounds a position in its picture, and the position in it; (image,) gives the whole."""
-    picture, spatial = picture_of(state, at[0]), state.values.spatial
-    if picture is None or len(spatial) != 2 or len(at) != 3:
+    spatial = state.values.spatial
+    picture = picture_of(state, at[0], at[1] if len(spatial) == 3 and len(at) == 4 else None)
+    if picture is None or len(spatial) < 2 or len(at) != 1 + len(spatial):
         return Thumb(at, caption, picture)
     tall, wide = picture.shape[:2]
-    cell = tall / spatial[0], wide / spatial[1]
+    cell, (row, column) = (tall / spatial[-2], wide / spatial[-1]), at[-2:]
     side = max(2, round(min(min(tall, wide), max(min(tall, wide) / 2, 5 * max(cell)))))
-    top = int(np.clip(round((at[1] + 0.5) * cell[0] - side / 2), 0, tall - side))
-    left = int(np.clip(round((at[2] + 0.5) * cell[1] - side / 2), 0, wide - side))
+    top = int(np.clip(round((row + 0.5) * cell[0] - side / 2), 0, tall - side))
+    left = int(np.clip(round((column + 0.5) * cell[1] - side / 2), 0, wide - side))
     box = (
-        (at[2] * cell[1] - left) / side,
-        (at[1] * cell[0] - top) / side,
-        ((at[2] + 1) * cell[1] - left) / side,
-        ((at[1] + 1) * cell[0] - top) / side,
+        (column * cell[1] - left) / side,
+        (row * cell[0] - top) / side,
+        ((column + 1) * cell[1] - left) / side,
+        ((row + 1) * cell[0] - top) / side,
     )
     return Thumb(at, caption, picture[top : top + side, left : left + side], box)
 
@@ -98,12 +99,19 @@ def _ranked(state: State, most: int) -> Strip:
     return Strip(f"most selected first · {images}", tuple(thumbs))
 
 
-def picture_of(state: State, image: int) -> NDArray[np.uint8] | None:
-    """An input as a person sees it; where none was kept, the norm of its positions as a map."""
-    picture = state.run.picture(image)
-    if picture is not None or len(state.values.spatial) != 2:
+def picture_of(state: State, image: int, deep: int | None = None) -> NDArray[np.uint8] | None:
+    """An input as a person sees it; where none was kept, the norm of its positions as a map.
+
+    Of a volume it is the slice `deep`, or the one that is shown.
+    """
+    picture, rank = state.run.picture(image), len(state.values.spatial)
+    if picture is not None or not rank:
         return picture
     norms = length(state.values.image(image))
+    if rank == 1:
+        norms = np.repeat(norms[None], max(1, norms.size // 3), axis=0)
+    elif rank == 3:
+        norms = norms[state.cut if deep is None else deep]
     return scale_of(norms, state.theme).colours(norms, (128, 128, 128))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
+from explorer.explain.crops import Crops, cut
 from explorer.render.colours import THEMES
 from explorer.render.grid_source import Source
 from explorer.render.heatmap import resize
@@ -17,8 +18,6 @@ from explorer.render.heatmap import resize
 Spans = tuple[tuple[int, int], ...]
 Crop = Callable[[tuple[int, ...]], Spans]
 """The pixels of the picture that a position stands for: ((top, bottom), (left, right)), ends excluded."""
-CELLS = 3
-LEAST_SHARE = 8
 SEAM = 2  # pixels between crops
 THEME = THEMES["light"]
 
@@ -36,33 +35,16 @@ class Strongest:
         if first is None:
             raise InputError(f"layer {source.layer}: no pictures to show the strongest of")
         self.n = min(n, source.shape[0], source.statistics.top_pictures.shape[1])
-        self._source, self._shape = source, (int(first.shape[0]), int(first.shape[1]))
+        self._source = source
         self._dead = set(source.statistics.dead())
         self._held: dict[int, NDArray[np.uint8]] = {}
-        self._crop = crop or self._around
-        how = "to what the position sees"
-        if crop is None:
-            tall, wide = self._size()
-            times = tall / (self._shape[0] / source.spatial[0])
-            how = f"to {wide} × {tall} pixels around it ({times:.3g} times its cell)"
+        shape, spatial = (int(first.shape[0]), int(first.shape[1])), (source.spatial[0], source.spatial[1])
+        usual = Crops(shape, spatial, source.field)
+        self._crop: Crop = crop or usual.spans
+        how = usual.words if crop is None else "to what the position sees"
         which = "the strongest picture" if self.n == 1 else f"the {self.n} strongest pictures"
         where = "its strongest position" if self.n == 1 else "the strongest position of each"
         self.words = f"beside each map: {which} of {source.shape[0]:,}, {where} cropped {how}"
-
-    def _size(self) -> tuple[int, int]:
-        """Height and width of a crop: 3 cells, and no less than an eighth of the picture's shorter side."""
-        cells = [size / steps for size, steps in zip(self._shape, self._source.spatial, strict=True)]
-        times = max(CELLS, min(self._shape) / LEAST_SHARE / min(cells))
-        return math.ceil(cells[0] * times), math.ceil(cells[1] * times)
-
-    def _around(self, position: tuple[int, ...]) -> Spans:
-        spans = []
-        for size, steps, at, reach in zip(
-            self._shape, self._source.spatial, position, self._size(), strict=True
-        ):
-            first = round((at + 0.5) * size / steps - reach / 2)
-            spans.append((first, first + reach))
-        return tuple(spans)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -98,14 +80,8 @@ class Strongest:
             read = self._source.picture(image)
             assert read is not None
             self._held[image] = read
-        picture, (rows, columns) = self._held[image], self._crop(position)
-        out = np.empty((max(rows[1] - rows[0], 1), max(columns[1] - columns[0], 1), 3), np.uint8)
-        out[:] = THEME.rule
-        top, left = max(rows[0], 0), max(columns[0], 0)
-        seen = picture[top : max(rows[1], 0), left : max(columns[1], 0)]
-        y, x = top - rows[0], left - columns[0]
-        out[y : y + seen.shape[0], x : x + seen.shape[1]] = seen
-        return out
+        rows, columns = self._crop(position)
+        return cut(self._held[image], (rows, columns), THEME.rule)
 
 
 def fitted(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -81,18 +81,32 @@ def export_turntable(scene: Scene, path: Path, options: Options | None = None) -
     suffix = path.suffix.lower()
     size = options.size or SIZES[suffix]
     if scene.projection.n_components != 3:
-        raise InputError(f"{path}: a map of two components has nothing to turn; project to 3, or write .png")
+        raise InputError(f"{path}: a map of two components does not turn; take one of three (--components 3)")
     if suffix == ".mp4" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{path}: size {size[0]} × {size[1]}; an MP4's width and height are even")
-    fps = _rate(path, options.fps)
+    fps = rate_of(path, options.fps)
     n = _frames(path, options.seconds, fps)
-    encode = _mp4 if suffix == ".mp4" else _gif
+    encode = write_mp4 if suffix == ".mp4" else write_gif
     with scene.aside(), progress(path.name, n, "frames") as advance, written(path) as beside:
-        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, advance))
+        encode(beside, _drawing(scene, size, n), Coding(n, fps, size, _telling(advance, n, options)))
     return Turned(path, n, fps, size)
 
 
-def _rate(path: Path, fps: float) -> float:
+def _telling(advance: Advance, n: int, options: Options) -> Advance:
+    """What is called with the number of frames just drawn: the terminal's bar, and who else asked."""
+    done = 0
+
+    def both(frames: int) -> None:
+        nonlocal done
+        advance(frames)
+        done += frames
+        if options.tell is not None:
+            options.tell(done, n)
+
+    return both
+
+
+def rate_of(path: Path, fps: float) -> float:
     """The frames a second that the file can have: a GIF counts in hundredths of a second."""
     if not 1 <= fps <= 100:
         raise InputError(f"{path}: {fps:g} frames a second; expected 1 to 100")
@@ -178,7 +192,7 @@ class Coding:
     advance: Advance
 
 
-def _mp4(path: Path, draw: Draw, coding: Coding) -> None:
+def write_mp4(path: Path, draw: Draw, coding: Coding) -> None:
     """Hand frames to ffmpeg as they are drawn: H.264, as browsers and slides play it."""
     try:
         import imageio_ffmpeg
@@ -234,7 +248,7 @@ def _ffmpeg(library: Any, path: Path, coding: Coding) -> Iterator[Any]:
             raise RenderError(f"{path}: ffmpeg wrote no video ({words[:160]})")
 
 
-def _gif(path: Path, draw: Draw, coding: Coding) -> None:
+def write_gif(path: Path, draw: Draw, coding: Coding) -> None:
     """One palette for all frames, so that nothing flickers, and no dither, so that flat stays flat."""
     colours = palette([draw(k) for k in range(0, coding.n, -(-coding.n // PALETTE_OF))])
 

@@ -56,7 +56,7 @@ def export_page(scene: Scene, path: Path, options: Options | None = None) -> Non
 
 def drawn_page(scene: Scene, sheet: Paper, transparent: bool) -> Drawing:
     """The page on a sheet as shapes; the scene's last picture is this one then."""
-    scene.sheet = sheet
+    scene.sheet = sheet = scene.part_of(sheet)
     layout, theme = scene.layout, sheet.theme(scene.state)
     drawing = Drawing(sheet.size)
     if not transparent:
@@ -69,7 +69,26 @@ def drawn_page(scene: Scene, sheet: Paper, transparent: bool) -> Drawing:
     drawing.shapes.append(Raster(box, np.asarray(cloud)))
     scene.sheet = sheet
     scene.draw_marks(drawing)  # type: ignore[arg-type]
+    if scene.twin is not None:
+        _beside(drawing, scene, sheet, transparent)
     return drawing
+
+
+def _beside(drawing: Drawing, scene: Scene, sheet: Paper, transparent: bool) -> None:
+    """The second cloud in its half, with its marks."""
+    from explorer.render.beside import draw_captions
+
+    twin = scene.twin
+    assert twin is not None  # the caller looked
+    twin.mirror()
+    place = twin.layout.cloud
+    draw = partial(_cloud, twin, replace(sheet, part=2))
+    cloud = see_through(draw) if transparent else draw(paper=None)
+    box = (place.left, place.top, place.width, place.height)
+    drawing.shapes.append(Raster(box, np.asarray(cloud)))
+    twin.sheet = replace(sheet, part=2)
+    twin.draw_marks(drawing)  # type: ignore[arg-type]
+    draw_captions(drawing, scene.layout, scene, twin)  # type: ignore[arg-type]
 
 
 def _cloud(scene: Scene, sheet: Paper, *, paper: Colour | None) -> Image.Image:

@@ -20,11 +20,13 @@ class Views:
     Attributes:
         cloud: the points.
         flat: whether the cloud is seen flat: parallel, along the direction in which it spreads least.
+        kept: views that were kept, in their order; those of parallel frames are flat ones.
     """
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.flat: bool = cloud.flat
+        self.kept: list[Camera] = []
         self._set: dict[bool, Camera | None] = {}
         self._turn: NDArray[np.float64] | None = None
         self._kept: dict[tuple[bool, float], Camera] = {}
@@ -76,8 +78,10 @@ class Views:
             groups: gives (n,) integers, what the colours of the cloud's points tell apart.
         """
         chosen = self.chosen
-        if chosen is not None:
-            return chosen
+        return self.home(aspect, groups) if chosen is None else chosen
+
+    def home(self, aspect: float, groups: Callable[[], NDArray[Any]]) -> Camera:
+        """The camera that shows most, whichever is set; `at` explains the arguments."""
         key = (self.flat, aspect)
         if key not in self._kept:
             self._kept = {key: self._opening(aspect, groups)}
@@ -135,6 +139,28 @@ class Viewed:
     @camera.setter
     def camera(self, content: Mapping[str, Any]) -> None:
         self.views.chosen = Camera.from_dict(content)
+
+    @property
+    def kept_views(self) -> tuple[Camera, ...]:
+        """The views of the shown map that were kept, in their order."""
+        return tuple(self.views.kept)
+
+    def keep_view(self) -> int:
+        """Keep the view as it is now; returns its number, from 0."""
+        self.views.kept.append(self.view)
+        return len(self.views.kept) - 1
+
+    def go_to_view(self, index: int) -> None:
+        """Look from where a kept view did.
+
+        Raises:
+            InputError: there is no such view.
+        """
+        kept = self.views.kept
+        if not 0 <= index < len(kept):
+            raise InputError(f"view {index}: {len(kept)} were kept; keep_view() keeps one")
+        self.flat = kept[index].parallel_scale is not None
+        self.views.chosen = kept[index]
 
     def save_camera(self, path: str | Path) -> Path:
         """Write the camera as JSON."""

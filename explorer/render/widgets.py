@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer.render.colours import Colour, Theme
-from explorer.render.layout import Layout, Rect
+from explorer.render.layout import Layout, Rect, track
 from explorer.render.text import disc, font, rounded, width, write
 
 if TYPE_CHECKING:
@@ -128,6 +128,27 @@ def arrow(draw: ImageDraw.ImageDraw, at: tuple[float, float], half: float, fill:
     """A small triangle that points down."""
     x, y = at
     draw.polygon([(x - half, y - half / 2), (x + half, y - half / 2), (x, y + half * 0.8)], fill=fill)
+
+
+def draw_slider(canvas: Image.Image, layout: Layout, theme: Theme, *, at: int, n: int) -> None:
+    """Draw the slider that goes through n slices, its knob at one of them."""
+    from PIL import ImageDraw
+
+    place = layout.slider
+    if place is None:
+        return
+    draw, px, middle = ImageDraw.Draw(canvas), layout.px, place.top + place.height / 2
+    left, right = track(layout)
+    x = left + (right - left) * at / max(1, n - 1)
+    face = font(px(12))
+    write(draw, (place.left, middle), "Slice", face=face, fill=theme.text, anchor="lm")
+    line, done = (left, middle - px(2), right, middle + px(1)), (left, middle - px(2), x, middle + px(1))
+    draw.rounded_rectangle(line, px(1), fill=theme.rule)
+    draw.rounded_rectangle(done, px(1), fill=theme.muted)
+    disc(canvas, (x, middle), px(8), colour=theme.page)
+    disc(canvas, (x, middle), px(7), colour=theme.accent)
+    words = f"{at} of 0 to {n - 1}"
+    write(draw, (place.right, middle), words, face=face, fill=theme.muted, anchor="rm", limit=px(84))
 
 
 @dataclass

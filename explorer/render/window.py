@@ -12,11 +12,11 @@ from explorer.errors import RenderError
 from explorer.render import marks
 from explorer.render.cloud import Cloud
 from explorer.render.colours import theme
-from explorer.render.controls import Controls
 from explorer.render.layout import SMALLEST
 from explorer.render.linked_scene import Scene
 from explorer.render.offscreen import NEEDS, has_screen
 from explorer.render.paper import SIZE
+from explorer.render.text import plural
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +27,7 @@ NO_SCREEN = (
 )
 TICK = 15  # milliseconds between looks at whether to draw
 LATE, SETTLED = 0.05, 0.18  # seconds until a busy window draws anyway, and until a fine picture
+LONG = 0.5  # seconds from which on a picture is announced, and a coarse one comes before it
 
 
 class Window:
@@ -42,7 +43,7 @@ class Window:
         from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkRenderWindowInteractor
 
         self._window = vtkRenderWindow()
-        self._window.SetWindowName(f"{scene.state.run.name} · {scene.state.values.layer}")
+        self._window.SetWindowName(_title(scene))
         limit = self._window.GetScreenSize()
         fits = [min(want, have) if have > 0 else want for want, have in zip(size, limit, strict=True)]
         self._window.SetSize(*fits)
@@ -54,13 +55,15 @@ class Window:
         # No style: VTK's own keys (w, s, p, e, f, 3 …) and mouse habits all live there.
         self._interactor.SetInteractorStyle(None)  # type: ignore[arg-type]
         self._picture = _picture_actor(self._renderer)
-        self.controls = Controls(scene, tuple(self._window.GetSize()))
+        self.controls = scene.controls(tuple(self._window.GetSize()))
         self._stale = False
         self._coarse = False
         self._prepared: Cloud | None = None
         self._last: Image.Image | None = None
         self._drawn = 0.0
         self._rough_until = 0.0
+        self._took = 0.0  # seconds that the last fine picture of the points took
+        self.controls.tell = self._say
         self._listen()
 
     def _listen(self) -> None:
@@ -143,6 +146,8 @@ class Window:
             self._stale = True
         if self._stale:
             rough = self.controls.moving or now < self._rough_until
+            # Where all points take long, some of them show at once what was asked for.
+            rough = rough or (self._took > LONG and bool(self._unpainted()))
             self._draw(rough=rough)
             self._stale, self._drawn = False, time.monotonic()
             self._coarse = rough
@@ -153,16 +158,55 @@ class Window:
             # Nothing else to do: what the first click needs is made before it comes.
             self._prepared = self.controls.scene.cloud
             self._prepared.prepare()
+        elif now - self._drawn > SETTLED:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing has moved for a while: what picks from here need is made before they come."""
+        scene = self.controls.scene
+        for one in (scene, scene.twin):
+            if one is not None and len(one.cloud.points):
+                place = one.layout.cloud
+                one.cloud.rest(one.view, (place.width, place.height))
 
     def _draw(self, *, rough: bool) -> None:
         """Put the scene's picture on the screen; before what takes long, say so on the last one."""
         words = self.controls.scene.pending()
-        if words and self._last is not None:
-            layout, colours = self.controls.layout, theme(self.controls.scene.theme)
-            marks.draw_message(self._last, layout, colours, words=words)
-            self._blit(self._last)
+        points = 0 if rough else self._unpainted()
+        if points and self._took > LONG:
+            words = words or f"drawing {plural(points, 'point')} …"
+        if words:
+            self._say(words)
+        began = time.monotonic()
         self._last = self.controls.picture(rough=rough)
+        if points:
+            self._took = time.monotonic() - began
+        if self._window.GetWindowName() != (title := _title(self.controls.scene)):
+            self._window.SetWindowName(title)
         self._blit(self._last)
+
+    def _unpainted(self) -> int:
+        """How many points a fine picture has to draw: none where it is there from the last time."""
+        scene, n = self.controls.scene, 0
+        if self._last is None or scene.pending():
+            return len(scene.cloud.points)
+        if scene.twin is not None:
+            scene.twin.mirror()
+        for one in (scene, scene.twin):
+            if one is not None:
+                place = one.layout.cloud
+                found = one.cloud.painted(one.view, (place.width, place.height), one.look())
+                n += 0 if found else len(one.cloud.points)
+        return n
+
+    def _say(self, words: str = "") -> None:
+        """Show a message, or the one that there is, over the last picture at once."""
+        if self._last is None:
+            return
+        layout, colours = self.controls.layout, theme(self.controls.scene.theme)
+        said = self._last.copy()
+        marks.draw_message(said, layout, colours, words=words or self.controls.message)
+        self._blit(said)
 
     def _blit(self, picture: Image.Image) -> None:
         """Fill the window with a picture."""
@@ -175,6 +219,11 @@ class Window:
         image.GetPointData().SetScalars(numpy_to_vtk(pixels.reshape(-1, 3), deep=True))
         self._picture.SetInputData(image)
         self._window.Render()
+
+
+def _title(scene: Scene) -> str:
+    """What the window is called."""
+    return f"{scene.state.run.name} · {scene.state.values.layer}"
 
 
 def _picture_actor(renderer: Any) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.render.plane import field_box
 from explorer.render.state import State
 from explorer.render.text import count, number, plural
 from explorer.render.values import length
@@ -57,10 +58,13 @@ def method_name(method: str) -> str:
     return METHODS.get(method, method)
 
 
-def header(state: State) -> Header:
-    """What was projected, how, and how far it can be trusted."""
+def header(state: State, beside: Projection | None = None) -> Header:
+    """What was projected, how, and how far it can be trusted; and which map stands beside it."""
     projection = state.projection
     title = " · ".join([state.run.name, projection.layer, method_name(projection.method)])
+    if beside is not None:
+        other = [beside.layer] if beside.layer != projection.layer else []
+        title += f"  |  {' · '.join([*other, method_name(beside.method)])}"
     images = plural(state.run.n_images, "image")
     if projection.n_samples < projection.n_positions:
         of = f"{count(projection.n_samples)} of {count(projection.n_positions)} positions"
@@ -128,6 +132,7 @@ def _position(state: State) -> Info:
     strongest = int(np.argmax(finite))
     rows = [("image", state.run.image_names[chosen.image])]
     rows += [] if chosen.label is None else [("label", chosen.label)]
+    rows += sees(state)
     rows.append(("norm", number(float(np.sqrt((vector**2).sum())))))
     rows.append((f"channel {state.channel}", number(float(vector[state.channel]))))
     rows.append(("strongest", f"channel {strongest}: {number(float(vector[strongest]))}"))
@@ -150,6 +155,25 @@ def _position(state: State) -> Info:
         warns=chosen.row is None,
         marked=chosen.nearest is not None,
     )
+
+
+def sees(state: State) -> list[tuple[str, str]]:
+    """What of its input the position looked at depends on; nothing of a run that cannot tell of any layer."""
+    if not hasattr(state.run, "receptive_box"):
+        return []
+    spans = field_box(state)
+    if spans is None:
+        return [("sees", "not known of this layer")]
+    run: Any = state.run
+    layer = state.values.layer
+    shape = run.manifest["layers"][layer]["receptive_field"]["input"][:-1]
+    end = ", measured" if run.receptive_field(layer).how == "measured" else ""
+    if all(span == (0, whole) for span, whole in zip(spans, shape, strict=True)):
+        return [("sees", f"the whole input{end}")]
+    if any(low >= high for low, high in spans):
+        return [("sees", f"only padding{end}")]
+    axes = (f"{axis}s {low}–{high - 1}" for axis, (low, high) in zip(AXES[len(spans)], spans, strict=True))
+    return [("sees", ", ".join(axes) + end)]
 
 
 def where(position: tuple[int, ...]) -> str:

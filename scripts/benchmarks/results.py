@@ -91,7 +91,9 @@ def table(results: list[Result]) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds with two or three digits."""
+    """Seconds with two or three digits, microseconds where there are few."""
+    if value < 0.002:
+        return f"{value * 1e6:.0f} µs"
     return f"{value:.0f} s" if value >= 100 else f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
 
 

@@ -1,0 +1,130 @@
+"""Maximised pictures that lie in a run, so that a viewer shows them beside the channel they are of.
+
+run/
+  maximised/<layer> <number>.npz   what one `maximize` made, as `Maximised.save` writes it
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import ExplorerError, InputError
+from explorer.explain.maximised import Maximised, load_maximised
+
+if TYPE_CHECKING:
+    from explorer.capture.store import Run
+
+FOLDER = "maximised"
+LARGEST = 2**29
+"""Bytes that a file may unpack to: 64 channels of 512 × 512 pixels in colour are 200 million."""
+CHANNEL = re.compile(r"channel (\d+)")
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What one channel answers to most.
+
+    Attributes:
+        picture: the best of its variants, (height, width, 3) uint8.
+        reached: the channel's mean over all positions there.
+        strongest: the same of the strongest real picture; None where none was looked at.
+    """
+
+    picture: NDArray[np.uint8]
+    reached: float
+    strongest: float | None
+
+
+def keep_maximised(run: Run, found: Maximised) -> Path:
+    """Write maximised pictures into a run; nothing that it keeps already is overwritten.
+
+    Args:
+        run: the opened run of the same model.
+        found: what `explorer.maximize` made.
+
+    Returns:
+        The new file.
+
+    Raises:
+        InputError: pictures of another model or layer than the run's, or a folder that cannot be written.
+    """
+    if found.model != run.name:
+        raise InputError(f"{run.path}: is a run of {run.name}, and the pictures are of {found.model}")
+    if found.layer not in run.layers:
+        raise InputError(f"{run.path}: has no layer {found.layer}, which the pictures are of")
+    folder, layer = run.path / FOLDER, quote(found.layer, safe=" ")
+    number = 1 + max((_number(path) for path in folder.glob("*.npz")), default=0)
+    partial, target = folder / f".{os.getpid()}.npz", folder / f"{layer} {number}.npz"
+    try:
+        folder.mkdir(exist_ok=True)
+        found.save(partial).replace(target)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def sought(run: object, layer: str, channel: int) -> Sought | None:
+    """What a run keeps of a channel, the newest first; None for nothing.
+
+    Args:
+        run: an opened run; one that lives in memory keeps nothing.
+        layer: the layer.
+        channel: the channel's number.
+    """
+    path = getattr(run, "path", None)
+    if path is None:
+        return None
+    files = sorted((path / FOLDER).glob("[!.]*.npz"), key=_number)
+    state = tuple((file, file.stat().st_mtime_ns) for file in files)
+    return _all(state, layer, str(getattr(run, "name", ""))).get(channel)
+
+
+@lru_cache(maxsize=8)
+def _all(files: tuple[tuple[Path, int], ...], layer: str, model: str) -> dict[int, Sought]:
+    """What these files hold of a layer's channels; damaged ones are passed over."""
+    found: dict[int, Sought] = {}
+    for file, _ in files:
+        if not file.name.startswith(f"{quote(layer, safe=' ')} "):
+            continue
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                    continue
+            one = load_maximised(file)
+            if (one.layer, one.model) == (layer, model):
+                found |= _channels(one)
+        except (ExplorerError, OSError, zipfile.BadZipFile, ValueError, IndexError):
+            continue
+    return found
+
+
+def _channels(one: Maximised) -> dict[int, Sought]:
+    """The channels among the objectives, by number; those that were not climbed for are left out."""
+    found = {}
+    shown = one.shown()
+    for number, name in enumerate(one.names):
+        channel = CHANNEL.fullmatch(name)
+        if channel is None or not np.isfinite(one.reached[number]).any():
+            continue
+        best = int(np.nanargmax(one.reached[number]))
+        strongest = None if one.real is None else float(one.real.values[number, 0])
+        found[int(channel[1])] = Sought(shown[number, best], float(one.reached[number, best]), strongest)
+    return found
+
+
+def _number(path: Path) -> int:
+    """How late a file was written among the run's: the number at its name's end."""
+    last = path.stem.rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0

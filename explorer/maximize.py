@@ -1,0 +1,244 @@
+"""maximize(): pictures that a channel, a class or a direction answers to most, beside real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from explorer.capture import Model, Run, load_model
+from explorer.capture import capture as capture_run
+from explorer.capture.protocol import Differentiable, LayerInfo
+from explorer.errors import InputError, LayerError, ModelError
+from explorer.explain.maximised import Maximised, Real
+from explorer.explain.moving import Robustness
+from explorer.progress import progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from explorer.explain.canvas import Canvas, Kind
+    from explorer.explain.objectives import Objective
+
+PIXELS = 3_000_000
+"""Pixels of inputs in one batch, about."""
+LARGEST_BATCH = 64
+SIDE = 128
+"""Pixels a side, for a model that takes pictures of any size."""
+STRONGEST = 4
+
+
+def maximize(
+    model: object,
+    *,
+    layer: str | None = None,
+    channels: Sequence[int] | None = None,
+    position: Sequence[int] | None = None,
+    classes: Sequence[str | int] | None = None,
+    directions: dict[str, NDArray[np.floating]] | None = None,
+    whole: bool = False,
+    images: object = None,
+    size: tuple[int, int] | None = None,
+    variants: int = 1,
+    steps: int = 128,
+    rate: float = 0.05,
+    decay: float = 1.0,
+    parametrisation: Kind = "fourier",
+    robustness: Robustness = Robustness(),  # noqa: B008
+    diversity: float = 0.5,
+    bounds: tuple[float, float] | None = None,
+    seed: int = 0,
+    watch: Callable[[Maximised], None] | None = None,
+) -> Maximised:
+    """Climb to pictures that parts of a layer answer to most.
+
+    Of `channels` the mean over all positions counts, or the value at `position`; of `classes` the score; of
+    `directions` the mean over all positions of the part along them; with `whole` the mean of all squares of
+    the layer. Several of them are climbed for together, in shared batches; each comes out as it would alone.
+
+    Args:
+        model: a `Model` or anything `load_model` opens, of an adapter with gradients.
+        layer: the layer; None for the last vector (classes), else the model's default.
+        channels: numbers of channels; None, without any other objective, for the first 16 of the layer.
+        position: index on the layer's grid, to ask for single neurons.
+        classes: names or numbers.
+        directions: vectors (channels,) by name, such as `{"cluster": run[layer].values[mask].mean(0)}`.
+        whole: the whole layer.
+        images: what `capture` takes, or a `Run` with this layer, to show the strongest real pictures beside.
+        size: (height, width) of the pictures, for a model that takes more than one.
+        variants: pictures for each objective, pushed apart.
+        steps: of gradient ascent (Adam).
+        rate: its learning rate.
+        decay: how strongly pictures are drawn to gray, so that only what is needed stands out.
+        parametrisation: "fourier", as photographs have their frequencies, or "pixels"; colours decorrelated
+            in both.
+        robustness: how far pictures are shifted, turned and scaled at each step.
+        diversity: how much variants push each other apart, against the objective's own slope.
+        bounds: what black and white are for a model without preprocessing.
+        seed: the same seed gives the same pictures.
+        watch: called now and then with what there is.
+
+    Raises:
+        ModelError: the adapter has no gradients, or the inputs are no pictures.
+        LayerError, InputError: no such layer, channel, class, or a number out of its range.
+    """
+    from explorer.explain.climbing import Climb, climb_all
+
+    model = model if isinstance(model, Model) else load_model(model)
+    if not isinstance(model.adapter, Differentiable):
+        raise ModelError(
+            f"{model.name}: the adapter {model.adapter_name} has no gradients, which maximising needs; open "
+            "the network in JAX, Flax, Equinox, Haiku, Keras or PyTorch"
+        )
+    _check(steps=steps, variants=variants, rate=rate, decay=decay, diversity=diversity)
+    canvas = _canvas(model, size, bounds, parametrisation)
+    info = _layer(model, layer, canvas.shape, scores=classes is not None)
+    objectives = _objectives(
+        model, info, channels=channels, position=position, classes=classes, directions=directions, whole=whole
+    )
+    batch = max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
+    climb = Climb(
+        model.adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
+    )
+    settings = {
+        "steps": steps,
+        "rate": rate,
+        "decay": decay,
+        "parametrisation": parametrisation,
+        "size": list(canvas.shape[:2]),
+        "black and white": [canvas.low.tolist(), canvas.high.tolist()],
+        "diversity": diversity if variants > 1 else None,
+        "robustness": vars(robustness),
+        "seed": seed,
+    }
+    real = _real(model, info, objectives, images=images, fits=size is None)
+    names, order = tuple(one.name for one in objectives), _as_seen(model)
+
+    def result(pictures: Any, reached: Any, finished: int) -> Maximised:
+        return Maximised(
+            model.name, info.name, names, pictures[..., order], reached, real, settings, finished
+        )
+
+    told = None
+    if watch is not None:
+        import numpy as np
+
+        none = np.full((len(objectives), variants), np.nan)
+        told = _now_and_then(steps, lambda pictures: watch(result(pictures, none, 0)))
+    with progress(f"maximise {info.name}", steps * len(objectives), "steps") as advance:
+        pictures, reached, finished = climb_all(climb, objectives, told, advance)
+    return result(pictures, reached, finished)
+
+
+def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float) -> None:
+    if steps < 1 or variants < 1:
+        raise InputError(f"steps = {steps}, variants = {variants}: expected at least 1")
+    if not 0 < rate <= 10:
+        raise InputError(f"rate = {rate:g}, expected more than 0, and 10 at most")
+    for name, value, most in (("decay", decay, 1 / rate), ("diversity", diversity, 1e3)):
+        if not 0 <= value <= most:
+            raise InputError(f"{name} = {value:g}, expected 0 to {most:g}")
+
+
+def _canvas(
+    model: Model, size: tuple[int, int] | None, bounds: tuple[float, float] | None, kind: Kind
+) -> Canvas:
+    """The canvas of this model's inputs."""
+    from explorer.explain.canvas import canvas_of
+
+    rule = model.preprocessing
+    shape = model.input_shape
+    if shape is None and rule is not None:
+        shape = (SIDE, SIDE, {"gray": 1}.get(rule.channels, 3))
+    if shape is None:
+        raise ModelError(f"{model.name}: the shape of an input is not known; give size under [preprocessing]")
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise ModelError(
+            f"{model.name}: takes inputs {shape}; pictures (height, width, 1 or 3) are maximised"
+        )
+    if bounds is None and rule is None:
+        raise ModelError(
+            f"{model.name}: no preprocessing says what black and white are; give bounds=(low, high)"
+        )
+    if bounds is not None and not bounds[0] < bounds[1]:
+        raise InputError(f"bounds = {bounds}: expected (low, high)")
+    if kind not in ("fourier", "pixels"):
+        raise InputError(f"parametrisation {kind!r}: expected fourier or pixels")
+    if size is not None:
+        if min(size) < 4:
+            raise InputError(f"size {size}: expected at least 4 × 4 pixels")
+        shape = (*size, shape[2])
+    return canvas_of((shape[0], shape[1], shape[2]), rule, bounds=bounds, kind=kind)
+
+
+def _layer(model: Model, name: str | None, shape: tuple[int, ...], *, scores: bool) -> LayerInfo:
+    """The layer that is asked for, for inputs of this shape."""
+    if name is None and scores:
+        vectors = [info for info in model.layers(shape) if info.positions == 1]
+        if not vectors:
+            raise LayerError(f"{model.name}: no layer is a vector of scores; name it with layer")
+        return vectors[-1]
+    return model.find_layers(None if name is None else [name], shape)[0]
+
+
+def _objectives(
+    model: Model,
+    info: LayerInfo,
+    *,
+    channels: Sequence[int] | None,
+    position: Sequence[int] | None,
+    classes: Sequence[str | int] | None,
+    directions: dict[str, NDArray[np.floating]] | None,
+    whole: bool,
+) -> list[Objective]:
+    """Everything asked for, in the order of the arguments."""
+    from explorer.explain import objectives as make
+
+    if channels is None and not (classes or directions or whole):
+        channels = range(min(16, info.channels or 0))
+    if position is not None and not channels:
+        raise InputError(f"position {list(position)}: of which channels?")
+    made = (
+        make.channels(info, list(channels or ()))
+        if position is None
+        else [make.neuron(info, channel, position) for channel in channels or ()]
+    )
+    made += make.classes(model, info, list(classes)) if classes else []
+    made += [make.direction(info, vector, name) for name, vector in (directions or {}).items()]
+    made += [make.whole(info)] if whole else []
+    if not made:
+        raise InputError(f"{info.name}: nothing to maximise; name channels, classes or directions")
+    return made
+
+
+def _real(
+    model: Model, info: LayerInfo, objectives: Sequence[Objective], *, images: object, fits: bool
+) -> Real | None:
+    """The strongest real pictures, where there are any."""
+    from explorer.explain.real import strongest
+
+    if images is None:
+        return None
+    if not fits:
+        raise InputError("real images are of the model's own size; leave out size, or images")
+    run = images if isinstance(images, Run) else capture_run(model, images, layers=[info.name])
+    return strongest(run, info.name, objectives, STRONGEST)
+
+
+def _as_seen(model: Model) -> list[int]:
+    """The order of channels in which a person sees an input."""
+    rule = model.preprocessing
+    if rule is not None and rule.channels == "bgr":
+        return [2, 1, 0]
+    return list(range(1 if rule is not None and rule.channels == "gray" else (model.input_shape or (3,))[-1]))
+
+
+def _now_and_then(steps: int, told: Callable[[Any], None]) -> Callable[[int, Any], None]:
+    """Tell after some of the steps only: each telling may draw a sheet."""
+    every = max(1, steps // 8)
+
+    def watch(step: int, pictures: Any) -> None:
+        if step % every == 0:
+            told(pictures)
+
+    return watch

@@ -37,6 +37,7 @@ class EquinoxModule(RandomWeights):
     """
 
     requires: ClassVar[tuple[str, ...]] = ("equinox", "jax")
+    outermost: ClassVar[int] = 1
 
     def __init__(self, module: Any, state: Any, options: ModelOptions) -> None:
         import equinox as eqx

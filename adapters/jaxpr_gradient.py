@@ -15,6 +15,9 @@ from explorer.errors import LayerError
 
 from .jaxpr_program import INNER, OWN_DERIVATIVE, Operation, Program, flattened, run_operation, trace
 
+MOVES = frozenset({"transpose", "reshape", "squeeze", "copy", "convert_element_type"})
+"""Operations whose answer holds the very values of their operand, elsewhere."""
+
 
 def inner_derivative(
     forward: Callable[[Any, Any], list[Any]], names: tuple[str, str, str | None], *, guided: bool
@@ -37,7 +40,9 @@ def inner_derivative(
 
         program = trace(forward, weights, inputs, whole=OWN_DERIVATIVE)[0]
         arguments = jax.tree.leaves((weights, inputs))
-        start = program.arguments[-1] if names[2] is None else program.results[1]
+        start, moves = program.arguments[-1], list[Operation]()
+        if names[2] is not None:
+            start, moves = _source(program, program.results[1], program.results[0])
         between = _between(program, start, names, guided=guided)
         shape = program.shapes[start]
 
@@ -45,9 +50,28 @@ def inner_derivative(
             return _moved(program, arguments, (start, delta), between)[program.results[0]]
 
         values, back = jax.vjp(answer, jnp.zeros(shape.shape, shape.dtype))
-        return back(cotangent.astype(values.dtype))[0]
+        found = back(cotangent.astype(values.dtype))[0]
+        for move in moves:
+            (found,) = run_operation(move, [found])
+        return found
 
     return derived
+
+
+def _source(program: Program, shown: int, result: int) -> tuple[int, list[Operation]]:
+    """The value on the way to a result that a shown one was made from by moving its axes, and those moves.
+
+    A layer whose channels come first in the model is shown as a copy that nothing in the model reads.
+    """
+    makers = {number: operation for operation in program.operations for number in operation.outputs}
+    number, moves = shown, list[Operation]()
+    while result not in program.reached_from({number}):
+        maker = makers.get(number)
+        if maker is None or maker.primitive not in MOVES:
+            return shown, []
+        number = maker.inputs[0]
+        moves.insert(0, maker)
+    return number, moves
 
 
 def _between(program: Program, start: int, names: tuple[str, str, str | None], *, guided: bool) -> set[int]:

@@ -121,7 +121,8 @@ class KerasModel(RandomWeights):
         """The path of every weight, the weights, and what puts them together again."""
         import jax
 
-        paths = [tuple(variable.path.split("/")) for variable in self._variables]
+        named = (variable.path.removeprefix(f"{self._model.name}/") for variable in self._variables)
+        paths = [tuple(name.split("/")) for name in named]
         return paths, list(self._weights), jax.tree.structure(self._weights)
 
     def _own_shape(self) -> tuple[int, ...] | None:

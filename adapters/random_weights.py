@@ -46,6 +46,8 @@ class RandomWeights:
 
     held: ClassVar[str] = "_weights"
     """The attribute."""
+    outermost: ClassVar[int] = 0
+    """How many steps of a weight's path stand before the names that layers have."""
 
     def weight_groups(self) -> tuple[str, ...]:
         """Parts of the model with weights of two or more axes, in the order of the weights."""
@@ -73,7 +75,7 @@ class RandomWeights:
         import jax
 
         found, tree = jax.tree_util.tree_flatten_with_path(getattr(self, self.held))
-        paths = [tuple(_step(step) for step in path) for path, _ in found]
+        paths = [tuple(_step(step) for step in path[self.outermost :]) for path, _ in found]
         return paths, [leaf for _, leaf in found], tree
 
 

@@ -180,3 +180,15 @@ def test_what_has_no_gradient_is_one_line() -> None:
         explorer.InputError, match=r"cotangent has shape \(1, 3, 3\), expected \(1, 3, 4, 3\)"
     ):
         adapter.gradient(inputs, "conv", np.zeros((1, 3, 3)))
+
+
+def test_a_layer_shown_with_its_channels_last_is_found_where_it_is_used() -> None:
+    def first(params: Any, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        maps = jnp.einsum("bhwc,ck->bkhw", x, params["w"])  # channels first
+        return jnp.tanh(maps).sum(axis=(2, 3)), {"maps": jnp.transpose(maps, (0, 2, 3, 1))}
+
+    rng = np.random.default_rng(6)
+    weights, inputs = rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=(2, 4, 5, 2))
+    adapter: Any = explorer.load_model(first, params={"w": weights}, input_shape=(4, 5, 2)).adapter
+    found = adapter.gradient(inputs, "output", np.ones((2, 3), np.float32), at="maps")
+    assert np.allclose(found, 1 - np.tanh(inputs @ weights) ** 2, atol=1e-5)

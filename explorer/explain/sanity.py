@@ -52,6 +52,7 @@ class Sanity:
         first, last = self.means[0], self.means[-1]
         alike = np.isfinite(last) and last >= ALIKE
         verdict = "hardly depends on what was learned" if alike else "depends on what was learned"
+        verdict = verdict if np.isfinite(last) else "the maps are constant, so nothing is told"
         return (
             f"{self.method}: rank correlation {first:.2f} with {self.stages[0]} random, {last:.2f} with all "
             f"{self.parts} parts random: {verdict}"

@@ -27,7 +27,7 @@ How = Literal[
 ]  # fmt: skip
 MUCH = 0.05
 """Completeness error from which more steps are advised."""
-FIRST = 4
+FEW = 4
 """Pictures that are explained where none is named."""
 
 
@@ -67,7 +67,7 @@ def saliency(
         out: the page (.png, .jpg, .svg, .pdf), or the values alone (.npz, of one method);
             may be left out with --run
         method: how; may be given several times; gradient by default. Occlusion works in every framework.
-        image: name or number of a picture; may be given several times; the first four by default, all with
+        image: name or number of a picture; may be given several times; four evenly taken by default, all with
             an .npz.
         target: a class by name or number; by default the one each picture is answered with.
         channel: a channel of the layer.
@@ -123,9 +123,9 @@ def saliency(
     if out is not None and is_values:
         print(results[0].save(out))
     elif out is not None:
-        shown = range(min(FIRST, len(given.names))) if keeping is not None else None
-        if shown is not None and len(given.names) > FIRST:
-            say(f"the page shows the first {FIRST} of {len(given.names)} pictures")
+        shown = _some(list(range(len(given.names)))) if keeping is not None else None
+        if shown is not None and len(given.names) > FEW:
+            say(f"the page shows {FEW} of {len(given.names)} pictures, evenly taken")
         print(saliency_page(results, images=shown, fidelity=curves).save(out))
 
 
@@ -149,10 +149,16 @@ def _picked(given: Given, asked: Asked, image: list[str] | None, *, everything: 
         say(f"{len(rows)} of {n} pictures have selected positions")
     if image is not None:
         rows = [_number(given.names, one, rows) for one in image]
-    elif len(rows) > FIRST and not everything:
-        say(f"the first {FIRST} of {len(rows)} pictures; name others with --image")
-        rows = rows[:FIRST]
+    elif len(rows) > FEW and not everything:
+        say(f"{FEW} of {len(rows)} pictures, evenly taken; name others with --image")
+        rows = _some(rows)
     return given.only(rows), asked if masks is None else replace(asked, selection=masks[rows])
+
+
+def _some(rows: list[int]) -> list[int]:
+    """A few pictures, evenly taken: the first ones are often of one label."""
+    few = min(FEW, len(rows))
+    return [rows[place * len(rows) // few] for place in range(few)]
 
 
 def _number(names: Sequence[str], image: str, among: Sequence[int]) -> int:

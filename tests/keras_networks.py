@@ -23,6 +23,7 @@ def residual(features: int, name: str) -> Any:
 
 
 def network() -> Any:
+    keras.utils.set_random_seed(0)
     given = keras.Input((HEIGHT, WIDTH, 2))
     x = layers.Conv2D(4, 3, 2, padding="same", name="stem")(given)
     x = residual(4, "block1")(x)

@@ -21,6 +21,7 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "kept"
 
 
+@pytest.mark.slow
 def test_evolve_writes_figures_pictures_and_a_film(
     kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

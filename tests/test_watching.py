@@ -257,6 +257,7 @@ def test_a_wrong_layer_is_told_when_the_weights_are_known(tmp_path: Path) -> Non
         explorer.watch(Conv(), IMAGES, to=Notes()).on_epoch(0)
 
 
+@pytest.mark.slow
 def test_the_script_to_copy_runs(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     script = ROOT / "scripts" / "watch_training.py"

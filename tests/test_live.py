@@ -80,9 +80,11 @@ def test_the_live_page_opens_and_keeps_the_selection_through_layers_and_dimensio
 def test_live_similarity_is_the_runs(browser: Any, live: Live, run: explorer.Run) -> None:
     page = Page(browser, live.link)
     page.page.locator(".slot select").first.select_option("fine")
+    page.page.wait_for_function("() => explorerViewer.meta.layer === 'fine'", timeout=30_000)
     page.page.wait_for_selector(".slot select:not([disabled])")
+    page.rest()
     page.js("v.focusPlace(300)")
-    page.page.wait_for_function("() => explorerViewer.similarity !== null", timeout=30_000)
+    page.page.wait_for_function("() => explorerViewer.similarity?.values[300] > 0.999", timeout=30_000)
     rows = run.read("fine").reshape(-1, 4).astype(float)
     true = rows @ rows[300] / np.linalg.norm(rows, axis=1) / np.linalg.norm(rows[300])
     np.testing.assert_allclose(page.js("[...v.similarity.values]"), true, atol=1e-5)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from explorer.render.panels import Panel
     from explorer.render.state import State
 
+ANSWERED = " (answered)"
+SHORT = {
+    "gradient-x-input": "grad × input",
+    "integrated-gradients": "integrated",
+    "guided-backprop": "guided",
+}
+"""Names of methods where there is little room."""
+
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
@@ -46,12 +54,15 @@ class Mapped:
         scale = scale_of_map(values, signed=found.signed)
         scale = replace(scale, colour_map=f"diverging-{theme.name}" if found.signed else SEQUENTIAL)
         missed = completeness(found, self.at)
-        detail = " · ".join([_short(found, self.at), *([f"off {missed}"] if missed else [])])
+        words = _short(found, self.at)
+        detail = f"{words.removesuffix(ANSWERED)} · off {missed}" if missed else words
         under = state.run.picture(state.image) if state.overlaid and values.ndim == 2 else None
         curve = len(values) == 1 < values.shape[1]
         grid = cells(state)
         grid = None if grid is not None and grid[0] == 1 and not curve else grid
-        return Panel(found.method, detail, grid, values, scale=scale, under=under, curve=curve)
+        return Panel(
+            SHORT.get(found.method, found.method), detail, grid, values, scale=scale, under=under, curve=curve
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +89,14 @@ class Grown:
 
         reached, real = self.found.reached[0], self.found.real
         best = int(np.nanargmax(reached)) if np.isfinite(reached).any() else 0
-        detail = f"reached {reached[best]:.3g}" if np.isfinite(reached[best]) else "growing"
-        if real is not None and np.isfinite(reached[best]):  # in few words: there is little room
-            detail = f"{reached[best]:.3g} · real {real.values[0, 0]:.3g}"
-        title = "maximised" if not self.direction else "selection, maximised"
-        return Panel(title, detail, colours=self.found.shown()[0, best])
+        detail = f"{reached[best]:.3g}"  # in few words: there is little room
+        if not np.isfinite(reached[best]):
+            detail = "growing"
+        elif self.direction:
+            detail = f"selection {detail}"
+        elif real is not None:
+            detail += f" · real {real.values[0, 0]:.3g}"
+        return Panel("maximised", detail, colours=self.found.shown()[0, best])
 
 
 Answer = Mapped | Grown

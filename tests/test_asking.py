@@ -134,6 +134,9 @@ def test_maps_of_all_pictures_are_kept_as_a_colour(scene: Scene, model: explorer
     np.testing.assert_allclose(
         scene.state.quantity(scene.colour).values, cells.reshape(-1)[scene.state.rows], rtol=1e-4, atol=1e-6
     )
+    for image in (2, 9):  # each picture's own map is shown
+        scene.image = image
+        np.testing.assert_array_equal(last(scene).values, found.values[image])
     before = scene.colouring()
     assert scene.saliency("gradient", target=3, every=True).keep(scene.state.run, "gradient-answered")
     scene.forget("saliency:gradient-answered")
@@ -244,6 +247,11 @@ def test_a_picture_grows_in_the_panel_and_escape_stops_it(scene: Scene) -> None:
     assert at.message.endswith("stopped before the end, and not kept")
     assert last(scene).title == "maximised"
     assert sought(scene.state.run, LAYER, 2) is None
+    choose(at, "saliency, this picture …", "gradient")
+    scene.select(0, 1, 1)
+    finish(at)
+    assert at.message.endswith("not shown: something else is looked at now")
+    assert last(scene).title == "similarity"
     choose(at, "saliency, all pictures …", "occlusion")
     at.key("Escape")
     finish(at)

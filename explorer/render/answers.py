@@ -29,32 +29,33 @@ SHORT = {
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """A saliency map of the shown picture.
+    """Saliency maps of one picture, or of all.
 
     Attributes:
         found: the maps.
-        at: which of its inputs is shown.
-        since: what was shown and selected when it was asked for, as `moment` tells.
+        images: the pictures that they are of.
+        since: what was shown and selected when they were asked for, as `moment` tells.
     """
 
     found: Saliency
-    at: int
+    images: tuple[int, ...]
     since: tuple[Any, ...]
 
     def holds(self, state: State) -> bool:
-        """Whether it is still about what is shown."""
-        return _same(self.since, moment(state, image=True))
+        """Whether they are still about what is shown."""
+        return state.image in self.images and _same(self.since, moment(state))
 
     def panel(self, state: State, theme: Theme) -> Panel:
-        """The map over the picture, with what it explains and how complete it is."""
+        """The shown picture's map over it, with what it explains and how complete it is."""
         from explorer.render.panels import Panel
         from explorer.render.saliency_page import scale_of_map
 
-        found, values = self.found, _flat(state, self.found.values[self.at])
+        found, at = self.found, self.images.index(state.image)
+        values = _flat(state, found.values[at])
         scale = scale_of_map(values, signed=found.signed)
         scale = replace(scale, colour_map=f"diverging-{theme.name}" if found.signed else SEQUENTIAL)
-        missed = completeness(found, self.at)
-        words = _short(found, self.at)
+        missed = completeness(found, at)
+        words = _short(found, at)
         detail = f"{words.removesuffix(ANSWERED)} · off {missed}" if missed else words
         under = state.run.picture(state.image) if state.overlaid and values.ndim == 2 else None
         curve = len(values) == 1 < values.shape[1]
@@ -102,12 +103,11 @@ class Grown:
 Answer = Mapped | Grown
 
 
-def moment(state: State, *, image: bool = False, channel: bool = False) -> tuple[Any, ...]:
+def moment(state: State, *, channel: bool = False) -> tuple[Any, ...]:
     """What an answer is about: it gives way once anything of this changes."""
     at = state.focus
     looked = None if at is None else (at.image, *at.position)
-    shown = (state.image if image else None, state.channel if channel else None)
-    return (state.values.layer, *shown, looked, state.kept_selection)
+    return (state.values.layer, state.channel if channel else None, looked, state.kept_selection)
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import InputError, suggest
 from explorer.explain.targets import Asked
-from explorer.render.answers import Grown, Mapped, moment
+from explorer.render.answers import Answer, Grown, Mapped, moment
 from explorer.render.saliency_files import SALIENCY
 from explorer.render.state import State
 from explorer.render.text import plural
@@ -31,6 +31,7 @@ class Salient:
         images: which pictures.
         asked: what is to be explained.
         method: how.
+        since: what was shown and selected when it was asked.
         source: where the run's inputs are; None where model or run tell.
     """
 
@@ -40,6 +41,7 @@ class Salient:
     images: tuple[int, ...]
     asked: Asked
     method: str
+    since: tuple[Any, ...]
     source: object = None
 
     def answer(self, watch: Callable[[int, int], None] | None = None) -> Saliency:
@@ -65,6 +67,7 @@ class Climbing:
         channel: what is climbed for; None for the selection's direction.
         places: the selection, where that is what is climbed for.
         settings: steps, variants, seed.
+        since: what was shown and selected when it was asked.
         source: where the run's inputs are; None where model or run tell.
     """
 
@@ -75,6 +78,7 @@ class Climbing:
     channel: int | None
     places: Any
     settings: dict[str, int]
+    since: tuple[Any, ...]
     source: object = None
 
     def answer(
@@ -173,7 +177,7 @@ class Asking:
         state, known = self.state, self._known(model)
         shown = tuple(range(state.run.n_images)) if every else (state.image,)
         asked = what_is_asked(state, shown, target)
-        return Salient(state.run, known, state.values.layer, shown, asked, method, images)
+        return Salient(state.run, known, state.values.layer, shown, asked, method, moment(state), images)
 
     def take_saliency(self, asked: Salient, found: Saliency) -> str:
         """Show what was found; of all pictures, keep it as a colour. Says what it is, in one line."""
@@ -186,10 +190,12 @@ class Asking:
             self.forget(SALIENCY + name)
             state.colour = SALIENCY + name
             words = f"{found.method} of {plural(len(found.names), 'picture')}, kept as {name}"
-        if state.image in asked.images and asked.layer == state.values.layer:
-            at = asked.images.index(state.image)
-            state.answer = Mapped(found, at, moment(state, image=True))
-        return words
+        return words + self._answered(Mapped(found, asked.images, asked.since))
+
+    def _answered(self, answer: Answer) -> str:
+        """Show an answer; says so where something else has been shown or selected meanwhile."""
+        self.state.answer = answer
+        return "" if answer.holds(self.state) else " · not shown: something else is looked at now"
 
     def maximize(
         self,
@@ -250,17 +256,13 @@ class Asking:
         usual = {"variants": 1, "steps": 128, "seed": 0}
         return Climbing(
             *(state.run, known, state.values.layer, state.image, channel, places),
-            *({**usual, **(settings or {})}, images),
+            *({**usual, **(settings or {})}, moment(state, channel=not selection), images),
         )
 
     def take_maximised(self, asked: Climbing, found: Maximised, *, keep: bool) -> str:
         """Show a picture, whole or growing, and keep a channel's in the run. Says what it is, in one line."""
-        state, direction = self.state, asked.channel is None
-        here = asked.layer == state.values.layer
-        still = asked.places is state.selection if direction else asked.channel == state.channel
-        if here and still:
-            state.answer = Grown(found, moment(state, channel=not direction), direction)
-        words = f"{asked.layer}: {found.title(0)}"
+        direction = asked.channel is None
+        words = f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, direction))
         if keep and not direction and found.finished:
             from explorer.explain.beside_run import keep_maximised
 

@@ -49,6 +49,7 @@ def maximize(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     watch: Callable[[Maximised], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Maximised:
     """Climb to pictures that parts of a layer answer to most.
 
@@ -77,6 +78,7 @@ def maximize(
         bounds: what black and white are for a model without preprocessing.
         seed: the same seed gives the same pictures.
         watch: called now and then with what there is.
+        stop: asked after every step; True ends the climb with what there is, as an interrupt does.
 
     Raises:
         ModelError: the adapter has no gradients, or the inputs are no pictures.
@@ -126,8 +128,19 @@ def maximize(
         none = np.full((len(objectives), variants), np.nan)
         told = _now_and_then(steps, lambda pictures: watch(result(pictures, none, 0)))
     with progress(f"maximise {info.name}", steps * len(objectives), "steps") as advance:
-        pictures, reached, finished = climb_all(climb, objectives, told, advance)
+        pictures, reached, finished = climb_all(climb, objectives, told, _until(stop, advance))
     return result(pictures, reached, finished)
+
+
+def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Count steps on, and end the climb where that is asked for."""
+
+    def counted(count: int) -> None:
+        advance(count)
+        if stop is not None and stop():
+            raise KeyboardInterrupt
+
+    return counted
 
 
 def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float) -> None:

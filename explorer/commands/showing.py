@@ -65,8 +65,8 @@ def view(
         cut: the slice of volumes that is shown first; the middle one by default.
         state: a state that was saved: map, camera, colours and selection are taken from it, and the options
             before this one are not.
-        model: the model that the run was captured from, which the page of a selection (key w) asks for the
-            pixels that drive it.
+        model: the model that the run was captured from, for saliency and maximised pictures (in the list
+            Maps) and for the page of a selection (key w).
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that

@@ -229,9 +229,16 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
     return Question(model, inputs, infos, target, batch)
 
 
-def explain(given: Given, question: Question, *, method: str, settings: Settings) -> Saliency:
-    """One method's answer to a question."""
-    found = find(question, method, settings)
+def explain(
+    given: Given,
+    question: Question,
+    *,
+    method: str,
+    settings: Settings,
+    watch: Callable[[int, int], None] | None = None,
+) -> Saliency:
+    """One method's answer to a question; `watch` is told how many passes of how many are done."""
+    found = find(question, method, settings, watch)
     if not np.isfinite(found.values).all():
         raise ExplorerError(
             f"{given.model.name}: {method} gave values that are not finite; is the model whole?"
@@ -243,11 +250,21 @@ def explain(given: Given, question: Question, *, method: str, settings: Settings
     )
 
 
-def find(question: Question, method: str, settings: Settings) -> Found:
-    """A method's maps, with a bar that shows how far it is."""
-    total = len(question.inputs) * _each(question, method, settings)
+def find(
+    question: Question, method: str, settings: Settings, watch: Callable[[int, int], None] | None = None
+) -> Found:
+    """A method's maps, with a bar that shows how far it is; what `watch` raises ends it."""
+    total, done = len(question.inputs) * _each(question, method, settings), 0
     with progress(method, total, "passes") as advance:
-        return METHODS[method](question, settings, advance)
+
+        def told(count: int) -> None:
+            nonlocal done
+            done += count
+            advance(count)
+            if watch is not None:
+                watch(done, total)
+
+        return METHODS[method](question, settings, told)
 
 
 def _each(question: Question, method: str, settings: Settings) -> int:

@@ -205,7 +205,7 @@ def _masks(asked: Asked, shape: tuple[int, ...], names: Sequence[str]) -> NDArra
 
 def _where(asked: Asked, masks: NDArray[np.bool_] | None) -> str:
     if asked.position is not None:
-        return f"at {', '.join(str(int(part)) for part in asked.position)}"
+        return f"at {', '.join(str(int(part)) for part in asked.position)}" if len(asked.position) else ""
     if masks is None:
         return ""
     return f"at the {int(masks.sum())} selected positions"

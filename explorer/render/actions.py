@@ -14,6 +14,7 @@ from explorer.render.maps import Choice, Making
 from explorer.render.maps_view import MapsView
 from explorer.render.paper import Paper
 from explorer.render.quantities import Clustering
+from explorer.render.tasks import Task, attend
 from explorer.render.text import count
 from explorer.render.tools import SAYS
 from explorer.render.words import method_name
@@ -32,6 +33,7 @@ class Actions(Flying):
         how: what becomes of what was selected before: "replace", "add", "remove" or "keep".
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
+        task: a question to the model that is being answered, or None.
         waiting: what takes long and is done once the window has said so, or None.
         maps: all maps of the picture over the window, or None.
         tell: shows the message at once, while something long is being done; a window sets it.
@@ -46,6 +48,7 @@ class Actions(Flying):
         self.how = "replace"
         self.visible = False
         self.making: Making | None = None
+        self.task: Task | None = None
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
         self.maps: MapsView | None = None
@@ -174,6 +177,10 @@ class Actions(Flying):
         """Write why the selection lies together into the current folder."""
         exports_menu.why(self, suffix)
 
+    def push(self, name: str) -> None:
+        """Push a button by its name."""
+        raise NotImplementedError
+
     def begin(self, words: str, does: Callable[[], None]) -> None:
         """Do something that takes long, once the window has said so."""
         self.message, self.waiting, self._announced = f"{words} …", does, False
@@ -197,12 +204,15 @@ class Actions(Flying):
 
     def quit(self) -> None:
         """Close the window."""
+        if self.task is not None:
+            self.task.stop()
         self.done = True
 
     def show_map(self, choice: Choice, *, beside: bool = False) -> None:
         """Show another map, in place of the shown one or beside it; what the run lacks is made meanwhile."""
-        if self.making is not None:
-            self.message = "another map is being made: Esc takes it as it is"
+        if self.making is not None or self.task is not None:
+            taken = "another map is being made: Esc takes it as it is"
+            self.message = taken if self.task is None else "the model is being asked: Esc stops it"
             return
         self.making, self._unfolded = Making(self.scene.state.run, choice), (0, 0.0)
         self.making.beside = beside
@@ -214,7 +224,7 @@ class Actions(Flying):
             self.guarded(does)
             return True
         self._announced = self.waiting is not None
-        flown, making = self.flown() or self._announced, self.making
+        flown, making = attend(self) | self.flown() or self._announced, self.making
         if making is None:
             return flown
         if not making.done:

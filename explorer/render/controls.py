@@ -235,7 +235,7 @@ class Controls(Actions):
         """Push a button by its name."""
         items = menu(self, name)
         if items:
-            owner = {"channel": "colour"}.get(name, name)
+            owner = {"channel": "colour", "saliency": "maps", "saliency-all": "maps"}.get(name, name)
             anchor = next((one.place for one in self.placed() if one.button.name == owner), None)
             more = next((one.place for one in self.placed() if one.button.name == "more"), None)
             place = anchor or more
@@ -273,6 +273,9 @@ class Controls(Actions):
             return self._type(self.popup, name, text)
         if self.making is not None and name == "Escape":
             self.making.stop()
+            return True
+        if self.task is not None and name == "Escape":
+            self.task.stop()
             return True
         self.hover = None
         found = next((key for key in KEYS if name in key.names), None)

@@ -143,7 +143,7 @@ def _with_grown(found: Reasons, model: Model) -> Reasons:
         return replace(
             found, grown_note="The selection has no direction of its own: its mean is that of all."
         )
-    size = _smaller(model, found.layer)
+    size = smaller(model, found.layer)
     large = size is None and math.prod((model.input_shape or (0,))[:2]) > SIDE**2
     grown = maximize(
         model,
@@ -156,7 +156,7 @@ def _with_grown(found: Reasons, model: Model) -> Reasons:
     return replace(found, grown=grown, grown_note=grown_words(grown))
 
 
-def _smaller(model: Model, layer: str) -> tuple[int, int] | None:
+def smaller(model: Model, layer: str) -> tuple[int, int] | None:
     """A smaller size than the model's own, where it takes one: each step takes as long as it has pixels."""
     shape = model.input_shape
     if shape is None or math.prod(shape[:2]) <= SIDE**2:

@@ -11,6 +11,7 @@ from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import marks, near
 from explorer.render.adjusting import Adjusting
+from explorer.render.asking import Asking
 from explorer.render.camera import Camera
 from explorer.render.centres import Centre, centres
 from explorer.render.cloud import Cloud, Look
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from explorer.render.controls import Controls
 
 
-class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Exporting):
+class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -161,6 +162,11 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Ex
             self._basis = layer, rgb(run, layer)
         return self._basis[1]
 
+    def forget(self, name: str) -> None:
+        """A colouring has changed in the run: it is read again."""
+        self.state.forget(name)
+        self._colouring = self._look = self._page = None
+
     def _colouring_key(self) -> tuple[Any, ...]:
         """What the colouring depends on."""
         state = self.state
@@ -213,7 +219,7 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Keeping, Adjusting, Ex
         """The page on a sheet; kept until something changes."""
         state, found = self.state, self.colouring()
         shapes = (sheet, state.theme, state.image, state.channel, state.map, state.component, state.cut)
-        marked = (state.overlaid, state.focus, state.selection, state.looking, state.size)
+        marked = (state.overlaid, state.focus, state.selection, state.looking, state.size, state.answer)
         paired = None if self.twin is None else self.twin.projection
         key = (*shapes, *marked, tuple(sorted(state.hidden.items())), found, paired)
         if self._page is None or self._page[0] != key:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
-from explorer.render import colour_menus, exports_menu, views_menu
+from explorer.render import colour_menus, exports_menu, tasks, views_menu
 from explorer.render.maps import Choice, choices, layers_of
 from explorer.render.maps_view import ORDERS
 from explorer.render.near import find_images, typical
@@ -88,6 +88,7 @@ def _maps(controls: Controls) -> list[Item]:
             Item(words, partial(controls.show_maps, order), chosen=order == shown)
             for order, words in ORDERS.items()
         ),
+        *tasks.asking_items(controls),
     ]
 
 
@@ -215,6 +216,8 @@ SEARCHES = {
 MENUS: dict[str, Callable[[Controls], list[Item]]] = {
     "map": _map,
     "maps": _maps,
+    "saliency": tasks.saliency_items,
+    "saliency-all": partial(tasks.saliency_items, every=True),
     "layer": _layer,
     "beside": _beside,
     "colour": colour_menus.colour_items,

@@ -58,12 +58,15 @@ def panels(state: State, theme: Theme, basis: Any) -> tuple[Panel, Panel, Panel,
     if not state.values.spatial:
         words = f"{state.values.layer} has no positions: one vector an image"
         empty = [Panel(title, note=words) for title in ("map", "PCA→RGB", "similarity")]
-        return _image(state, picture), empty[0], empty[1], empty[2]
+        return _image(state, picture), empty[0], empty[1], _answered(state, theme) or empty[2]
     last = _similar(state, theme, values) if state.focus is not None else _varied(state, theme, values)
-    last = _sought(state) or last
+    last = _answered(state, theme) or _sought(state) or last
     maps = (_map(state, theme, values=values, picture=picture), _rgb(state, values, basis), last)
     if len(state.values.spatial) == 1:
-        curves = tuple(replace(one, curve=one.values is not None, under=None) for one in maps)
+        curves = tuple(
+            replace(one, curve=True, under=None) if one.values is not None and len(one.values) == 1 else one
+            for one in maps
+        )
         first = _channels(state, theme, values) if picture is None else _image(state, picture)
         return first, curves[0], curves[1], curves[2]
     if len(state.values.spatial) == 3 and picture is None:
@@ -149,6 +152,13 @@ def _similar(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
     flat = np.asarray(plane(state, similarity(values, one)))
     scale = Scale(min(0.0, float(np.nanmin(flat, initial=0.0))), 1.0, "viridis")
     return Panel("similarity", "cosine, to the ring", cells=cells(state), values=flat, scale=scale)
+
+
+def _answered(state: State, theme: Theme) -> Panel | None:
+    """What the model answered last, while it is about what is shown."""
+    return (
+        state.answer.panel(state, theme) if state.answer is not None and state.answer.holds(state) else None
+    )
 
 
 def _sought(state: State) -> Panel | None:

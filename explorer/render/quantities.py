@@ -118,6 +118,10 @@ class Quantities:
             self._kept[name] = held = depends, quantity
         return held[1]
 
+    def forget(self, name: str) -> None:
+        """Compute one again when it is asked for: what it is read from has changed."""
+        self._kept.pop(name, None)
+
 
 def natural(name: str) -> tuple[int, float, str]:
     """A key that sorts 2 before 10, and numbers before words."""

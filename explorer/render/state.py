@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from explorer.render.saliency_files import SALIENCY
 from explorer.render.selection import Selection
 from explorer.render.steps import MAPS, Steps
 from explorer.render.values import LayerValues, RunLike, kept_graph
+
+if TYPE_CHECKING:
+    from explorer.render.answers import Answer
 
 __all__ = ["COLOURS", "MAPS", "State"]
 
@@ -37,6 +40,7 @@ class State(Steps):
         overlaid: whether the map is laid over the picture.
         focus: the position that is looked at, or None.
         looking: whether the focus was set after the selection: what was done last is told about.
+        answer: what a model was asked last, shown while it is about what is shown.
         hidden: class names that are not shown, by the colouring that has those classes.
         near: the neighbourhood that was asked for last; `neighbourhood` gives it.
         clustering: how the colouring "cluster" finds its groups.
@@ -54,6 +58,7 @@ class State(Steps):
         self.focus: Focus | None = None
         self._looked: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self.looking = False
+        self.answer: Answer | None = None
         self.hidden: dict[str, frozenset[str]] = {}
         self.clustering = Clustering()
         self._selection = Selection(projection.grid_shape)
@@ -209,6 +214,10 @@ class State(Steps):
     def quantity(self, name: str) -> Quantity:
         """What a colouring shows of every projected position."""
         return self._quantities.get(name)
+
+    def forget(self, name: str) -> None:
+        """Read a colouring's numbers again when they are asked for."""
+        self._quantities.forget(name)
 
     @property
     def theme(self) -> str:

@@ -1,0 +1,50 @@
+"""A model and the inputs of a run that was captured from it, held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer.capture import Model, load_model
+from explorer.errors import InputError
+from explorer.explain.drivers import check_same, inputs_of
+from explorer.explain.given import Given
+
+if TYPE_CHECKING:
+    from explorer.capture import Run
+
+CHECKED = 4
+"""Pictures whose kept values are held against the model's."""
+
+
+def given_of_run(
+    model: object, run: Run, images: Sequence[int], *, layer: str, source: object = None
+) -> Given:
+    """Open a run's model with the inputs of some of the run's pictures.
+
+    Args:
+        model: the model that the run was captured from, or anything `load_model` opens.
+        run: the run.
+        images: which pictures.
+        layer: the layer in which the model's answers are held against the run's, in up to 4 of them.
+        source: where the run's inputs are, as `explorer.capture` takes them; left out, where the model says,
+            or made anew from the pictures that the run keeps.
+
+    Raises:
+        InputError: the model answers otherwise than the run holds, or the inputs are not to be had.
+        LayerError: the model has no such layer.
+    """
+    if not hasattr(run, "manifest") or not hasattr(run, "path"):
+        raise InputError("activations in memory: a model is asked about a run; open one with open_run")
+    opened = model if isinstance(model, Model) else load_model(model)
+    inputs = inputs_of(opened, run, images, source)
+    some = np.unique(np.linspace(0, len(images) - 1, CHECKED).astype(int)).tolist()
+    check_same(opened, run, layer, inputs[some], [images[at] for at in some])
+    pictures = [run.picture(image) for image in images]
+    found = [one for one in pictures if one is not None]
+    names = tuple(run.image_names[image] for image in images)
+    labels = None if run.labels is None else tuple(run.labels[image] for image in images)
+    whole = len(found) == len(pictures) and len({one.shape for one in found}) == 1
+    return Given(opened, inputs, names, labels, np.stack(found) if whole else None)

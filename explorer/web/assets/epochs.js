@@ -11,6 +11,8 @@ class Epochs {
     this.after = step(1, "right", "epoch after (.)");
     this.range = el("input", { type: "range", min: "0", max: String(names.length - 1), step: "1", "aria-label": "epoch", oninput: () => this.go(Number(this.range.value)), onkeydown: (event) => this.key(event) });
     this.name = el("b");
+    // As wide as the longest name: the buttons stay under the mouse from epoch to epoch.
+    this.name.style.minWidth = `${Math.min(12, Math.max(...names.map((name) => name.length)))}ch`;
     this.element = el("div", { class: "epochs", role: "group", "aria-label": "epochs" }, this.before, this.range, this.after, el("span", { class: "epoch-name" }, "epoch ", this.name));
     this.figures = el("section", { class: "facts epoch-figures", "aria-label": "figures of the epoch" });
     view.frame.slot.prepend(this.element);

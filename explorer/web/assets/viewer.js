@@ -49,9 +49,11 @@ class Viewer extends Meaning {
    * @param {boolean} same whether these are the same positions at another time: then nothing but their places changes
    */
   async load(same = false) {
-    const meta = (this.meta = await this.source.meta()), cloud = await this.source.cloud();
-    same = same && cloud.points.length === this.points.length && cloud.places.every((place, row) => place === this.places[row]);
+    const before = this.meta, meta = (this.meta = await this.source.meta()), cloud = await this.source.cloud();
+    same = same && meta.components === before.components && meta.layer === before.layer && cloud.points.length === this.points.length && cloud.places.every((place, row) => place === this.places[row]);
     const looked = { image: this.image, slice: this.slice, colour: this.colour, anchors: this.stage.anchors };
+    const twin = this.twin; // knows the rows of the map before: it is told when there are others
+    if (!same) this.twin = null;
     this.inks = new Inks(meta);
     this.points = cloud.points;
     this.places = cloud.places;
@@ -60,10 +62,10 @@ class Viewer extends Meaning {
     this.cells = rank === 0 ? [1, 1] : rank === 1 ? [1, meta.spatial[0]] : meta.spatial.slice(-2);
     this.shape = clamp(meta.pictures ? meta.pictures.width / meta.pictures.height : this.cells[1] / this.cells[0], 0.4, 3);
     this.index = meta.sampled ? indexOf(this.places, meta.nPositions) : null;
-    const before = this.selection ? this.selection.how : "";
+    const how = this.selection ? this.selection.how : "";
     if (!this.selection || this.selection.mask.length !== meta.nImages * this.each) this.selection = new Selection(meta.nImages, this.each);
     if (this.source.live && !same) this.selection.take(await this.source.selection());
-    this.selection.how = before;
+    this.selection.how = how;
     if (!same) this.focus = this.source.live ? meta.focus : null;
     this.similarity = null;
     if (!same) this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
@@ -84,7 +86,8 @@ class Viewer extends Meaning {
     this.side.describe();
     this.chosenShown(same);
     if (same) this.stage.travel(this.points, looked.anchors);
-    if (this.twin) await this.twin.match();
+    this.twin = twin;
+    if (twin) await twin.match();
     if (same) await this.lookOn(looked);
     else if (this.focus !== null) this.focusPlace(this.focus);
   }

@@ -162,9 +162,10 @@ def lasso(page: Page, middle: tuple[float, float], radius: float) -> NDArray[np.
 class Live:
     """The server as a person starts it."""
 
-    def __init__(self, run: explorer.Run) -> None:
-        command = [sys.executable, "-m", "explorer", "view", str(run.path), "--web", "--layer", "fine"]
-        command += ["--method", "pca"]
+    def __init__(self, run: explorer.Run | Path, *asked: str) -> None:
+        path = run if isinstance(run, Path) else run.path
+        words = asked or ("--web", "--layer", "fine", "--method", "pca")
+        command = [sys.executable, "-m", "explorer", "view", str(path), *words]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

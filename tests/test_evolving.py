@@ -1,5 +1,6 @@
 """The commands evolve, and view of what it wrote."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from explorer.cli import main
+from explorer.render import offscreen
 
 
 @pytest.fixture
@@ -55,14 +57,19 @@ def test_evolve_writes_figures_pictures_and_a_film(
     assert "there already: 1, 2, 10" in capsys.readouterr().out
 
 
-def test_view_without_a_screen_writes_the_small_multiples(
-    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_view_without_screen_or_page_writes_the_small_multiples(
+    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = str(tmp_path / "out")
     assert main(["evolve", str(kept), "--out", out, "--layer", "conv", "--method", "pca"]) == 0
     said = capsys.readouterr().out
     assert "PCA has no seed" in said
     (tmp_path / "out" / "clouds.png").unlink()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(offscreen, "has_screen", lambda: False)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "trame" else found(name, *rest)
+    )
     assert main(["view", out]) == 0
     assert capsys.readouterr().out.strip().endswith("clouds.png")
     assert (tmp_path / "out" / "clouds.png").is_file()
@@ -73,7 +80,27 @@ def test_view_without_a_screen_writes_the_small_multiples(
     assert main(["export", out, "--out", str(tmp_path / "film.gif"), "--seconds", "1", "--fps", "5"]) == 0
     assert "film.gif (" in capsys.readouterr().out
     assert main(["view", out, "--layer", "conv", "--web"]) == 2
-    assert "--layer, --web means nothing" in capsys.readouterr().err
+    assert "--layer means nothing" in capsys.readouterr().err
+    assert main(["view", out, "--web"]) == 2
+    assert "activation-explorer[web]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [[], ["--web", "--theme", "dark"]])
+def test_view_without_a_screen_serves_the_page(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    pytest.importorskip("trame")
+    from explorer.web import server
+
+    out = str(tmp_path / "out")
+    assert main(["evolve", str(kept), "--out", out, "--layer", "conv", "--method", "pca"]) == 0
+    served = []
+    monkeypatch.setattr(offscreen, "has_screen", lambda: False)
+    monkeypatch.setattr(server, "serve", lambda scene, run, **where: served.append((scene, where["port"])))
+    assert main(["view", out, "--port", "8765", *asked]) == 0
+    scene, port = served[0]
+    assert (scene.epoch, scene.evolution.epochs, port) == (2, ("1", "2", "10"), 8765)
+    assert scene.theme == ("dark" if asked else "light")
 
 
 def test_vectors_have_no_maps_and_all_the_rest(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,14 +125,49 @@ def _position(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+@dataclass(frozen=True)
+class Page:
+    """The page that a view may be.
+
+    Attributes:
+        asked: whether it is asked for.
+        host: the address it is served on.
+        port: its port; 0 for any that is free.
+    """
+
+    asked: bool
+    host: str
+    port: int
+
+
 def view(
-    folder: Path, state: Path | None, others: Mapping[str, object], *, colour: str | None, theme: str
+    folder: Path,
+    state: Path | None,
+    others: Mapping[str, object],
+    *,
+    colour: str | None,
+    theme: str,
+    page: Page,
 ) -> None:
-    """Open the window over an evolution, or where there is no screen write its small multiples.
+    """Open the window over an evolution, or the page where that is asked for or there is no screen.
+
+    Without a screen and without trame its small multiples are written.
+
+    Args:
+        folder: the folder.
+        state: a state to bring back.
+        others: options that were given and mean nothing here.
+        colour: what points are coloured by.
+        theme: light or dark.
+        page: whether the page is asked for, and where it is served; without a screen it is served too.
 
     Raises:
         InputError: options that mean something for a run alone.
+        MissingExtraError: the page is asked for, and trame is not installed.
     """
+    from importlib.util import find_spec
+
+    from explorer.commands.publishing import check_web, first_colour, serve_page
     from explorer.errors import InputError
     from explorer.evolution import open_evolution
     from explorer.render.files import save_picture
@@ -143,11 +179,18 @@ def view(
             f"{folder}: is a training, for which {', '.join(others)} means nothing; one epoch is shown by "
             f"`view {found.runs[-1].path}`"
         )
-    if has_screen():
-        shown = found.scene(colour=colour or "label", theme=theme)
+    if page.asked:
+        check_web(asked=True)
+    if page.asked or has_screen() or find_spec("trame") is not None:
+        paged = page.asked or not has_screen()
+        usual = first_colour(found.runs[-1]) if paged else "label"
+        shown = found.scene(colour=colour or usual, theme=theme)
         if state is not None:
             shown.load_state(state)
-        shown.show()
+        if paged:
+            serve_page(found.runs[-1], shown, host=page.host, port=page.port)
+        else:
+            shown.show()
         return
     picture = found.picture(colour=colour or "label", theme=theme)
     print(f"no screen here, so a picture: {save_picture(picture, folder / 'clouds.png')}")

@@ -80,11 +80,10 @@ def view(
     from explorer.render.offscreen import has_screen
 
     if is_evolution(run):
-        asked = {"--layer": layer, "--method": method, "--components": components, "--web": web or None}
-        asked["--beside"] = beside
-        evolving.view(
-            run, state, {name: one for name, one in asked.items() if one}, colour=colour, theme=theme
-        )
+        asked = {"--layer": layer, "--method": method, "--components": components, "--beside": beside}
+        others = {name: one for name, one in asked.items() if one}
+        page = evolving.Page(web, host, port)
+        evolving.view(run, state, others, colour=colour, theme=theme, page=page)
         return
     opened = open_run(captured(run))
     paged = web or not has_screen()

@@ -55,7 +55,7 @@ class Answers:
         self.scene = scene
         self.run = run
         self.material = Material(scene)
-        self.shown = identifier(self.material.projection)
+        self.shown = self.identify(self.material.projection)
         self._saved: dict[str, Projection] = {}
         self._known: dict[str, Callable[..., Any]] = {
             "meta": self.meta,
@@ -119,19 +119,31 @@ class Answers:
         from explorer.reduce import saved_projections
 
         shown = self.material.projection
-        self._saved = {identifier(one): one for one in saved_projections(self.run).values()}
-        self._saved[identifier(shown)] = shown
-        return [
-            {
-                "id": key,
-                "layer": one.layer,
-                "method": one.method,
-                "components": one.n_components,
-                "parameters": plain(dict(one.parameters)),
-                "title": f"{method_name(one.method)} {one.n_components}D",
-            }
-            for key, one in self._saved.items()
-        ]
+        self._saved = {self.identify(one): one for one in saved_projections(self.run).values()}
+        self._saved[self.identify(shown)] = shown
+        return [self.about(key, one) for key, one in self._saved.items()]
+
+    @staticmethod
+    def about(key: str, one: Projection) -> Told:
+        """A projection as the page lists it."""
+        return {
+            "id": key,
+            "layer": one.layer,
+            "method": one.method,
+            "components": one.n_components,
+            "parameters": plain(dict(one.parameters)),
+            "title": f"{method_name(one.method)} {one.n_components}D",
+        }
+
+    def identify(self, projection: Projection) -> str:
+        """The name of a projection on the page."""
+        return identifier(projection)
+
+    def writing(self) -> Scene:
+        """A scene of its own that shows the same map, so that this one can be asked meanwhile."""
+        from explorer.render import scene as make
+
+        return make(self.run, self.material.projection)
 
     def cloud(self) -> Told:
         """Coordinates as they are, and the places they belong to."""
@@ -197,15 +209,15 @@ class Answers:
 
     def keep(self, projection: Projection) -> str:
         """Know a projection of the run from now on; returns its name."""
-        self._saved[identifier(projection)] = projection
-        return identifier(projection)
+        self._saved[self.identify(projection)] = projection
+        return self.identify(projection)
 
     def take(self, projection: Projection) -> None:
         """Show a projection of the run."""
         self.keep(projection)
         self.scene.projection = projection
         self.material = Material(self.scene)
-        self.shown = identifier(projection)
+        self.shown = self.identify(projection)
 
     def select(self, places: list[int]) -> int:
         """Take the page's selection, so that `scene.selection` is it; returns how many it holds."""

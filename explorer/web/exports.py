@@ -14,8 +14,6 @@ from explorer.errors import ExplorerError, InputError, suggest
 from explorer.render.exporting import GROUP, Options
 
 if TYPE_CHECKING:
-    from explorer.capture import Run
-    from explorer.reduce import Projection
     from explorer.render.linked_scene import Scene
 
 KNOWN: dict[str, tuple[str, str, str]] = {
@@ -77,14 +75,11 @@ def load(scene: Scene, view: dict[str, Any]) -> None:
             raise InputError(str(error).replace(str(path), "the page's view")) from None
 
 
-def written(run: Run, projection: Projection, view: dict[str, Any], ending: str) -> dict[str, Any]:
+def written(shown: Scene, view: dict[str, Any], ending: str) -> dict[str, Any]:
     """The page's view as a file.
 
-    A scene of its own is written, so that the one that answers the page meanwhile is left alone.
-
     Args:
-        run: the run.
-        projection: what the page shows.
+        shown: a scene of what the page shows, for this alone.
         view: the page's state.
         ending: one of `endings`, without the dot.
 
@@ -95,13 +90,11 @@ def written(run: Run, projection: Projection, view: dict[str, Any], ending: str)
         InputError: an ending that nobody writes, or nothing to write.
         RenderError: the file cannot be made.
     """
-    from explorer.render import scene as make
-
     known = [told["ending"] for told in endings()]
     if ending not in known:
         raise InputError(f"ending {ending!r}: {suggest(ending, known)}")
-    shown = make(run, projection)
     load(shown, view)
+    run, projection = shown.state.run, shown.projection
     size = {"png": LARGE, "mp4": TURNING, "gif": (800, 450)}.get(ending)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{run.name}-{projection.layer}-{projection.method}.{ending}".replace("/", "-")

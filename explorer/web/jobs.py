@@ -27,6 +27,7 @@ class Job:
 
     Attributes:
         words: what is being made.
+        run: of which run.
         started: when, by the monotonic clock.
         iteration: how far it is.
         coordinates: the map so far, (n_samples, n_components), or None.
@@ -36,6 +37,7 @@ class Job:
     """
 
     words: str
+    run: Run
     started: float
     iteration: int = 0
     coordinates: NDArray[np.float32] | None = None
@@ -55,10 +57,15 @@ class Job:
 
 
 class Jobs:
-    """Makes projections of a run in a thread of their own, so that the page stays usable."""
+    """Makes projections in a thread of their own, so that the page stays usable.
+
+    Attributes:
+        run: the run whose projections are begun.
+        job: the last that was begun.
+    """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self.run = run
         self.job: Job | None = None
 
     def start(self, layer: str, method: str, components: int) -> Job:
@@ -69,11 +76,11 @@ class Jobs:
         """
         if self.job is not None and not self.job.ended:
             raise InputError(f"{self.job.words} is still being made; stop it first")
-        self._run.grid_shape(layer)
+        self.run.grid_shape(layer)
         if method not in ("pca", "tsne", "umap") or components not in (2, 3):
             raise InputError(f"{method!r} in {components!r} dimensions: expected pca, tsne or umap in 2 or 3")
         words = f"{method_name(method)} {components}D of {layer}"
-        self.job = job = Job(words, time.monotonic())
+        self.job = job = Job(words, self.run, time.monotonic())
         asked = {"layer": layer, "method": method, "n_components": components}
         threading.Thread(target=self._make, args=(job, asked), name="projection", daemon=True).start()
         return job
@@ -82,7 +89,7 @@ class Jobs:
         from explorer.reduce import project
 
         try:
-            job.made = project(self._run, random_state=0, watch=job.watch, **asked)
+            job.made = project(job.run, random_state=0, watch=job.watch, **asked)
         except ExplorerError as error:
             job.error = str(error)
         except Exception as error:  # the page has to hear of it whatever it is

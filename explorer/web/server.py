@@ -22,6 +22,7 @@ from explorer.web.exports import written
 from explorer.web.jobs import Jobs
 from explorer.web.page import ASSETS as FILES
 from explorer.web.page import script, style
+from explorer.web.reports import report
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -39,7 +40,7 @@ class Service:
     """
 
     def __init__(self, scene: Scene, run: Run) -> None:
-        self.answers = Answers(scene, run)
+        self.answers = answers_of(scene, run)
         self.jobs = Jobs(run)
         self._turns = ThreadPoolExecutor(1, "answers")
         self._writing = ThreadPoolExecutor(1, "exports")
@@ -50,27 +51,35 @@ class Service:
         try:
             if question in ("start", "progress", "stop"):
                 return {"answer": getattr(self, question)(*arguments)}
+            if question == "why":
+                return {"answer": await self._report(*arguments)}
             if question == "export":
                 view, ending = arguments[:2]
-                run, projection = self.answers.run, self.answers.material.projection
-                return {
-                    "answer": await loop.run_in_executor(
-                        self._writing, written, run, projection, view, ending
-                    )
-                }
+                made = loop.run_in_executor(self._turns, self.answers.writing)
+                asked = loop.run_in_executor(self._writing, written, await made, view, ending)
+                return {"answer": await asked}
             asked = loop.run_in_executor(self._turns, self.answers, question, arguments, shown)
             return {"answer": await asked}
         except (ExplorerError, TypeError, ValueError) as error:
             return {"error": str(error)}
 
+    async def _report(self, places: list[int]) -> dict[str, Any]:
+        """The report on a selection."""
+        run, shown, model = self.answers.run, self.answers.material.projection, self.answers.scene.model
+        turn = asyncio.get_running_loop().run_in_executor
+        return await turn(self._writing, report, run, shown, places, model)
+
     def start(self, layer: str, method: str, components: int) -> dict[str, Any]:
         """Begin a projection."""
+        self.jobs.run = self.answers.run
         self.jobs.start(layer, method, components)
         return self.jobs.told()
 
     def progress(self) -> dict[str, Any]:
         """How far it is; names the projection once it is made."""
         told, job = self.jobs.told(), self.jobs.job
+        if job is not None and job.run is not self.answers.run:
+            return told  # the page has gone on to another epoch; the map is kept in its own
         if job is not None and job.made is not None:
             told["made"] = self.answers.keep(job.made)
         elif job is not None and job.coordinates is not None:
@@ -82,6 +91,14 @@ class Service:
         """End the projection early; the map so far is shown."""
         if self.jobs.job is not None:
             self.jobs.job.stop.set()
+
+
+def answers_of(scene: Scene, run: Run) -> Answers:
+    """What answers of a scene: of a training at the epoch that is shown."""
+    from explorer.render.epoch_scene import EpochScene
+    from explorer.web.epochs import EpochAnswers
+
+    return EpochAnswers(scene) if isinstance(scene, EpochScene) else Answers(scene, run)
 
 
 def serve(

@@ -146,6 +146,7 @@ class Frame {
       f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
+      ",": () => view.epochs && view.epochs.step(-1), ".": () => view.epochs && view.epochs.step(1),
       Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];
@@ -176,7 +177,7 @@ class Frame {
     const pictures = selection.perImage.reduce((n, own) => n + (own > 0), 0);
     this.mixed = el("div", { class: "mixed" });
     const close = this.button("close", "drop the selection (Esc)", () => view.clear());
-    this.chosenBox.replaceChildren(el("div", { class: "chosen-words" }, el("b", {}, plural(selection.size, "position")), ` in ${plural(pictures, "picture")}`, el("span", { class: "quiet" }, ` · ${selection.how || "selected"}`)), this.mixed, el("button", { type: "button", class: "link", onclick: () => this.taking.selection() }, "CSV"), close);
+    this.chosenBox.replaceChildren(el("div", { class: "chosen-words" }, el("b", {}, plural(selection.size, "position")), ` in ${plural(pictures, "picture")}`, el("span", { class: "quiet" }, ` · ${selection.how || "selected"}`)), this.mixed, el("div", { class: "chosen-acts" }, view.source.live ? el("button", { type: "button", class: "link", title: "why these positions lie together: a report of one page", onclick: () => this.taking.why() }, "why?") : "", el("button", { type: "button", class: "link", title: "the selection as CSV", onclick: () => this.taking.selection() }, "CSV")), close);
     this.composition();
   }
 

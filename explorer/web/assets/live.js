@@ -1,6 +1,6 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
-const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop"]);
+const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why"]);
 
 class LiveSource {
   /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */
@@ -76,6 +76,12 @@ class LiveSource {
     this.forget();
   }
 
+  /** Show another epoch; `forget` first what belonged to the one before. */
+  async epoch(number) {
+    await this.ask("epoch", number);
+    this.forget();
+  }
+
   select(places) { return this.ask("select", Array.from(places)); }
   async selection() { return numbersOf(await this.ask("selection")); }
   clusters(method, on, n) {
@@ -88,6 +94,10 @@ class LiveSource {
   async written(view, ending) {
     const { type, bytes, name } = await this.ask("export", view, ending);
     return [new Blob([plainBytes(bytes)], { type }), name];
+  }
+  async why(places) {
+    const { type, bytes, name, headline } = await this.ask("why", Array.from(places));
+    return { blob: new Blob([plainBytes(bytes)], { type }), name, headline };
   }
   async selectionFile(ending) {
     const { type, bytes } = await this.ask("selection_file", ending);
@@ -193,7 +203,7 @@ class Switches {
         frame.working(`${told.words} · ${told.iteration ? `step ${count(told.iteration)} · ` : ""}${Math.round(told.seconds)} s`);
         await new Promise((done) => setTimeout(done, 300));
         told = await source.progress();
-        if (told.coordinates && layer === view.meta.layer && told.axes * view.places.length === numbersOf(told.coordinates).length) view.unfold(spread(numbersOf(told.coordinates), told.axes));
+        if (told.coordinates && turn === this.wanted && layer === view.meta.layer && told.axes * view.places.length === numbersOf(told.coordinates).length) view.unfold(spread(numbersOf(told.coordinates), told.axes));
       }
       if (told.error) throw new Error(told.error);
       if (!told.made) told = await source.progress();

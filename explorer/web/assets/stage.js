@@ -28,6 +28,7 @@ class Stage extends Tied {
   /** Take a new cloud. */
   load(points, meta) {
     this.points = points;
+    this.journey = null;
     const bounds = boundsOf(points, meta.flat);
     this.camera = new Camera(bounds);
     this.opening = meta.opening;
@@ -39,6 +40,7 @@ class Stage extends Tied {
 
   /** Take other coordinates for the same points, and go on looking from where the eye is. */
   unfold(points) {
+    this.journey = null;
     const bounds = boundsOf(points, this.camera.bounds.flat), grown = bounds.radius / this.camera.bounds.radius;
     this.points = points;
     this.camera.reach *= grown;
@@ -232,7 +234,7 @@ class Stage extends Tied {
 
   settle() {
     if (this.held && this.held.moved && !["lasso", "box", "sphere"].includes(this.held.kind)) { this.rest = setTimeout(() => this.settle(), 120); return; }
-    if (this.motion) return;
+    if (this.motion || this.journey) return;
     this.moving = 0;
     this.before = 0;
     this.request();
@@ -302,6 +304,11 @@ class Stage extends Tied {
       this.dirty = true;
       if (!this.motion) { clearTimeout(this.rest); this.rest = setTimeout(() => this.settle(), 60); }
     }
+    if (this.journey) {
+      this.journey(now);
+      this.dirty = true;
+      if (!this.journey) { clearTimeout(this.rest); this.rest = setTimeout(() => this.settle(), 60); }
+    }
     const rough = this.moving > 0;
     this.lead();
     if (this.dirty) {
@@ -311,7 +318,7 @@ class Stage extends Tied {
       this.render(rough);
     }
     this.marks.draw();
-    if (this.motion) this.request();
+    if (this.motion || this.journey) this.request();
   }
 
   /** Pixels of the screen for one of the page. */

@@ -67,6 +67,20 @@ class Taking {
     } catch (error) { frame.tell(error.message); }
   }
 
+  /** Have the report on the selection written; it opens in a tab of its own, or is kept as a file. */
+  async why() {
+    const { view, frame } = this, places = view.selection.places();
+    try {
+      const { blob, name, headline } = await frame.during(view.source.why(places), `reasons for ${plural(places.length, "position")}`);
+      const address = URL.createObjectURL(blob);
+      const link = (words, about) => el("a", { class: "row-button", href: address, onclick: () => box.close(), ...about }, el("b", {}, words));
+      const box = frame.dialog("Why these lie together", el("p", {}, headline), link("Open the report", { target: "_blank", rel: "noopener" }), link(`Keep it as a file · ${name}`, { download: name }));
+      box.addEventListener("close", () => { box.remove(); setTimeout(() => URL.revokeObjectURL(address), 60000); });
+      view.root.append(box);
+      box.showModal();
+    } catch (error) { frame.tell(String(error.message || error)); }
+  }
+
   state() { this.give(new Blob([JSON.stringify(this.view.state())], { type: "application/json" }), `${this.name}-view.json`); }
 
   /** The cloud with title, names and legend, `scale` times as large as on the screen. */

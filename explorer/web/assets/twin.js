@@ -149,8 +149,11 @@ class Beside {
 
   /** The first map has changed: match anew, or close where it is the second one itself. */
   async match() {
-    const { view, id } = this;
-    if (id === view.meta.shown) this.close(); else await this.open(id);
+    const { view } = this, { projections, shown } = view.meta, { layer, method, parameters } = this.told;
+    // Another epoch has maps of its own: the one that was made alike, or none.
+    const alike = (one) => one.layer === layer && one.method === method && ordered(one.parameters) === ordered(parameters);
+    const found = projections.find((one) => one.id === this.id) || projections.find(alike);
+    if (found && found.id !== shown) await this.open(found.id); else this.close();
   }
 
   caption() {

@@ -36,6 +36,7 @@ class Viewer extends Meaning {
     this.frame = new Frame(this);
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
     if (this.source.live) this.switches = new Switches(this);
+    if (this.meta.epochs) this.epochs = new Epochs(this);
     await this.load();
     if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
     if (this.switches) this.switches.describe();
@@ -43,9 +44,16 @@ class Viewer extends Meaning {
     this.ready = true;
   }
 
-  /** Take the cloud that the source now gives; what was chosen stays chosen. */
-  async load() {
-    const meta = (this.meta = await this.source.meta()), cloud = await this.source.cloud();
+  /**
+   * Take the cloud that the source now gives; what was chosen stays chosen.
+   * @param {boolean} same whether these are the same positions at another time: then nothing but their places changes
+   */
+  async load(same = false) {
+    const before = this.meta, meta = (this.meta = await this.source.meta()), cloud = await this.source.cloud();
+    same = same && meta.components === before.components && meta.layer === before.layer && cloud.points.length === this.points.length && cloud.places.every((place, row) => place === this.places[row]);
+    const looked = { image: this.image, slice: this.slice, colour: this.colour, anchors: this.stage.anchors };
+    const twin = this.twin; // knows the rows of the map before: it is told when there are others
+    if (!same) this.twin = null;
     this.inks = new Inks(meta);
     this.points = cloud.points;
     this.places = cloud.places;
@@ -54,19 +62,19 @@ class Viewer extends Meaning {
     this.cells = rank === 0 ? [1, 1] : rank === 1 ? [1, meta.spatial[0]] : meta.spatial.slice(-2);
     this.shape = clamp(meta.pictures ? meta.pictures.width / meta.pictures.height : this.cells[1] / this.cells[0], 0.4, 3);
     this.index = meta.sampled ? indexOf(this.places, meta.nPositions) : null;
-    const before = this.selection ? this.selection.how : "";
+    const how = this.selection ? this.selection.how : "";
     if (!this.selection || this.selection.mask.length !== meta.nImages * this.each) this.selection = new Selection(meta.nImages, this.each);
-    if (this.source.live) this.selection.take(await this.source.selection());
-    this.selection.how = before;
-    this.focus = this.source.live ? meta.focus : null;
+    if (this.source.live && !same) this.selection.take(await this.source.selection());
+    this.selection.how = how;
+    if (!same) this.focus = this.source.live ? meta.focus : null;
     this.similarity = null;
-    this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
+    if (!same) this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
     this.image = clamp(this.image ?? meta.image ?? 0, 0, meta.nImages - 1);
     this.map = this.maps().some(({ name }) => name === this.map) ? this.map : "norm";
     this.linked = [];
     this.codesOf = new Map();
     this.off = null;
-    this.stage.load(this.points, meta);
+    if (!same) this.stage.load(this.points, meta);
     this.frame.describe();
     this.legend.options();
     this.side.options();
@@ -76,9 +84,12 @@ class Viewer extends Meaning {
     await this.sizeBy(this.sizes().some(({ name }) => name === this.sizeName) ? this.sizeName : null);
     await this.side.update();
     this.side.describe();
-    this.chosenShown();
-    if (this.twin) await this.twin.match();
-    if (this.focus !== null) this.focusPlace(this.focus);
+    this.chosenShown(same);
+    if (same) this.stage.travel(this.points, looked.anchors);
+    this.twin = twin;
+    if (twin) await twin.match();
+    if (same) await this.lookOn(looked);
+    else if (this.focus !== null) this.focusPlace(this.focus);
   }
 
   /** The same points elsewhere, while a map is still being made. */
@@ -204,7 +215,7 @@ class Viewer extends Meaning {
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
   /** As tall as leaves room for the facts and the first neighbours below. */
-  get mapHeight() { return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - 510) / 2, 150, 300); }
+  get mapHeight() { const below = this.meta.epochs ? 610 : 510; return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - below) / 2, 150, 300); }
 
   /** One map below the other, as wide as the side; or four beside one another again. */
   enlarge() {

@@ -41,16 +41,20 @@ def test_every_writer_is_offered_once() -> None:
 def test_a_view_is_written_with_its_selection(run: explorer.Run, scene: Any) -> None:
     scene.selection = np.array([[1, 2, 3], [4, 0, 1]])
     view = scene.to_dict()
-    file = written(run, scene.projection, view, "csv")
+    file = written(explorer.scene(run, scene.projection), view, "csv")
     lines = file["bytes"].decode().splitlines()
     assert len(lines) == 3
-    back = written(run, scene.projection, view, "json")
+    back = written(explorer.scene(run, scene.projection), view, "json")
     assert json.loads(back["bytes"])["selection"] == view["selection"]
     assert back["name"].endswith(".json")
     with pytest.raises(InputError, match="ending 'docx'"):
-        written(run, scene.projection, view, "docx")
+        written(explorer.scene(run, scene.projection), view, "docx")
     with pytest.raises(InputError, match="nothing is selected"):
-        written(run, scene.projection, {**view, "selection": {"grid_shape": [10, 4, 4], "runs": []}}, "csv")
+        written(
+            explorer.scene(run, scene.projection),
+            {**view, "selection": {"grid_shape": [10, 4, 4], "runs": []}},
+            "csv",
+        )
 
 
 def test_a_view_that_is_none_is_refused_without_a_passing_folders_name(scene: Any) -> None:

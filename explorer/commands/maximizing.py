@@ -181,7 +181,11 @@ def _directions(
         if run is None or layer is None:
             raise InputError("--component and --selection need --run and --layer: which activations?")
         found |= _components(run, layer, components or [])
-        found |= {} if selection is None else {f"selection {selection.stem}": _mean(run, layer, selection)}
+        if selection is not None:
+            from explorer.explain.contrast import direction_of
+            from explorer.explain.selected import choose
+
+            found[f"selection {selection.stem}"] = direction_of(run, choose(run, selection, layer))
     return found or None
 
 
@@ -199,21 +203,6 @@ def _components(run: Run, layer: str, numbers: list[int]) -> dict[str, Any]:
         found[f"component {number}, up"] = rows[number - 1]
         found[f"component {number}, down"] = -rows[number - 1]
     return found
-
-
-def _mean(run: Run, layer: str, selection: Path) -> Any:
-    """Where the selected positions lie from the mean of all: (channels,)."""
-    import numpy as np
-
-    from explorer.explain.selections import read_selection
-
-    masks = read_selection(selection, run.grid_shape(layer)[1:], run.image_names)
-    total = chosen = np.zeros(run.channels(layer))
-    for image in range(run.n_images):
-        rows = run.read(layer, image, image + 1)[0].astype(np.float64)
-        total = total + rows.reshape(-1, rows.shape[-1]).sum(axis=0)
-        chosen = chosen + rows[masks[image]].sum(axis=0)
-    return chosen / masks.sum() - total / masks.size
 
 
 def atlas(

@@ -41,7 +41,7 @@ def why(
         patches: how many typical patches to show.
     """
     from explorer.capture import open_run
-    from explorer.explain.selected import SUFFIXES
+    from explorer.explain.selection_files import SUFFIXES
     from explorer.render import why as explain
     from explorer.render.explaining import check_report
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture.store import Run
+from explorer.errors import InputError
 from explorer.explain.selected import Chosen
 from explorer.progress import progress
 
@@ -137,6 +138,18 @@ def contrast(run: Run, chosen: Chosen, among: NDArray[np.int64] | None = None) -
     whole = (inside.mean * inside.count + outside.mean * outside.count) / np.maximum(count, 1)
     order = sorted(found, key=lambda one: -abs(one.effect))  # stable: equal ones by their number
     return Contrast(tuple(order), inside.mean, whole, n_others)
+
+
+def direction_of(run: Run, chosen: Chosen) -> NDArray[np.float64]:
+    """(C,) of length 1: from the mean of all positions of the layer to that of the selected ones.
+
+    Raises:
+        InputError: the two are the same.
+    """
+    found = contrast(run, chosen).direction
+    if not found.any():
+        raise InputError("the selection has no direction of its own: its mean is that of all positions")
+    return found
 
 
 def _one(channel: int, inside: _Moments, outside: _Moments) -> ChannelContrast:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture.store import Run
-from explorer.errors import InputError, MissingExtraError, first_line
-
-SUFFIXES = (".csv", ".npz", ".parquet")
-AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
+from explorer.errors import InputError, first_line
+from explorer.explain.selection_files import AXES, check_file, read_masks, read_table
 
 
 @runtime_checkable
@@ -142,65 +139,23 @@ def _of_positions(
 
 def _read(path: Path, run: Run) -> NDArray[Any]:
     """Masks or positions that a scene wrote, held against the run's names."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: a selection is read from {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; save a selection first")
+    check_file(path)
+    if path.suffix.lower() == ".npz":
+        return _masks(path, run)
     try:
-        if path.suffix.lower() == ".npz":
-            return _masks(path, run)
-        columns = _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
-        return _positions(path, columns, run)
-    except (OSError, ValueError, KeyError, EOFError, OverflowError) as error:
+        return _positions(path, read_table(path), run)
+    except (ValueError, TypeError, OverflowError) as error:  # cells that are no whole numbers
         raise InputError(f"{path}: cannot be read as a selection ({first_line(error)})") from None
 
 
 def _masks(path: Path, run: Run) -> NDArray[Any]:
-    import zipfile
-
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if "masks" not in file.files:
-                raise InputError(f"{path}: holds no masks")
-            names = file["image_names"].tolist() if "image_names" in file.files else None
-            masks = np.asarray(file["masks"])
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: cannot be read as a selection ({first_line(error)})") from None
-    if masks.dtype != np.bool_:
-        raise InputError(f"{path}: masks of type {masks.dtype}, expected bool")
+    masks, names = read_masks(path)
     if names is not None and names != list(run.image_names):
         raise InputError(f"{path}: a selection of other pictures than those of {run.path}")
     return masks
 
 
-def _csv(path: Path) -> dict[str, Sequence[Any]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    if not rows:
-        raise InputError(f"{path}: empty")
-    head, body = rows[0], [row for row in rows[1:] if row]
-    for number, row in enumerate(body, 2):
-        if len(row) != len(head):
-            raise InputError(f"{path}: line {number} has {len(row)} cells, the first has {len(head)}")
-    return {name: [row[place] for row in body] for place, name in enumerate(head)}
-
-
-def _parquet(path: Path) -> dict[str, Sequence[Any]]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError(
-            f"{path}: parquet needs pyarrow: pip install 'activation-explorer[parquet]'; or use .csv"
-        ) from None
-    try:
-        columns: dict[str, Sequence[Any]] = pq.read_table(path).to_pydict()
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: cannot be read as a selection ({first_line(error)})") from None
-    return columns
-
-
-def _positions(path: Path, columns: dict[str, Sequence[Any]], run: Run) -> NDArray[Any]:
+def _positions(path: Path, columns: Mapping[str, Sequence[Any]], run: Run) -> NDArray[Any]:
     """(n, 1 + n_spatial) of a table of positions."""
     places = [name for name in ("position", "slice", "row", "column") if name in columns]
     rank = len(places)

@@ -109,13 +109,10 @@ class Climbing:
 
     def _direction(self) -> Any:
         """From the mean of all positions to that of the selected ones."""
-        from explorer.explain.contrast import contrast
+        from explorer.explain.contrast import direction_of
         from explorer.explain.selected import choose
 
-        found = contrast(self.run, choose(self.run, self.places, self.layer), None).direction
-        if not found.any():
-            raise InputError("the selection has no direction of its own: its mean is that of all positions")
-        return found
+        return direction_of(self.run, choose(self.run, self.places, self.layer))
 
 
 class Asking:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.errors import ExplorerError, InputError
+from explorer.explain import selection_files
 from explorer.explain.by_model import with_drivers
 from explorer.explain.reasons import Reasons, reasons
 from explorer.explain.selected import choose
@@ -122,7 +123,7 @@ def why(
         if layer not in (None, projection.layer):
             raise InputError(f"layer {layer}: the projection is of {projection.layer}")
         layer = projection.layer
-    if isinstance(selection, str) and Path(selection).suffix.lower() not in (".csv", ".npz", ".parquet"):
+    if isinstance(selection, str) and Path(selection).suffix.lower() not in selection_files.SUFFIXES:
         selection = _of_class(run, selection, projection)
     chosen = choose(run, selection, layer)
     among = None if projection is None else projection.rows

@@ -9,22 +9,19 @@ a copy where the framework has its channels first.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 import explorer
 from benchmarks.activations import DEMO
-from benchmarks.results import Result
+from benchmarks.results import SETTLE, Result, race
 
 LAYERS = {"one layer": ["block3"], "five layers": ["block1", "block2", "block3", "block4", "block5"]}
 BATCH, ROUNDS = 1024, 15
-SETTLE = 0.2
-"""Seconds before each turn: the threads of the other side's pool spin for a while after it is done."""
 Values = dict[str, np.ndarray]
 Forward = Callable[[np.ndarray], Values]
 
@@ -157,18 +154,10 @@ def _compare(framework: str, model: explorer.Model, by_hand: Callable[[list[str]
         def ours(layers: list[str] = layers) -> Values:
             return {name: one.values for name, one in model.adapter.capture(inputs, layers).items()}
 
-        captured, expected = ours(), bare(inputs)
+        ours(), bare(inputs)
+        mine, theirs, captured, expected = race(ours, partial(bare, inputs), rounds=ROUNDS, rest=SETTLE)
         off = max(float(np.abs(captured[name] - expected[name]).max()) for name in layers)
-        taken: tuple[list[float], list[float]] = ([], [])
-        for _ in range(ROUNDS):
-            for times, run in zip(taken, (ours, lambda bare=bare: bare(inputs)), strict=True):
-                time.sleep(SETTLE)
-                begun = time.perf_counter()
-                run()
-                times.append(time.perf_counter() - begun)
         name = f"capture of {what}, {framework}, {BATCH:,} inputs"
         against, scores = "the bare forward pass by hand", (off, 0.0)
-        results.append(
-            Result(name, against, median(taken[0]), median(taken[1]), 1 / 1.05, "off by", scores, off < 1e-3)
-        )
+        results.append(Result(name, against, mine, theirs, 1 / 1.05, "off by", scores, off < 1e-3))
     return results

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 import explorer
-from benchmarks.results import Result
+from benchmarks.results import Result, race
 
 N, SIDE = 256, 64
 
@@ -23,21 +21,17 @@ def drawn(folder: Path, *, rounds: int = 3) -> list[Result]:
     maps = example(N, SIDE)
     activations = explorer.Activations("conv2", np.moveaxis(maps, 0, -1)[None])
     ours, theirs = folder / "ours.png", folder / "theirs.png"
-    taken: tuple[list[float], list[float]] = ([], [])
     explorer.grid(activations, channels=[0]).save(ours)  # fonts, colour maps and backends are there for both
     by_subplots(maps[:1], theirs)
-    boxes: list[tuple[int, int, int, int]] = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
+
+    def draw() -> explorer.Grid:
         grid = explorer.grid(activations)
         grid.save(ours)
-        taken[0].append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        boxes = by_subplots(maps, theirs)
-        taken[1].append(time.perf_counter() - begun)
+        return grid
+
+    *times, grid, boxes = race(draw, lambda: by_subplots(maps, theirs), rounds=rounds)
     scores = true_maps(ours, maps, [one.box for one in grid.maps]), true_maps(theirs, maps, boxes)
     what = f"grid of {N} maps of {SIDE} × {SIDE} to a PNG"
-    times = median(taken[0]), median(taken[1])
     return [Result(what, "loop of matplotlib subplots", *times, 20, "maps true", scores, scores[0] == 1)]
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 import explorer
-from benchmarks.results import Result
+from benchmarks.results import Result, race
 
 CHANNELS = 256
 
@@ -111,14 +109,8 @@ def _compare(
     rounds: int,
 ) -> Result:
     """Medians of some rounds in turn; the scores' correlation with an exact decomposition's stands beside."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    found: list[np.ndarray] = [np.empty(0), np.empty(0)]
-    for _ in range(rounds):
-        for which, run in enumerate((ours, theirs)):
-            begun = time.perf_counter()
-            found[which] = run()
-            taken[which].append(time.perf_counter() - begun)
+    mine, other, *found = race(ours, theirs, rounds=rounds)
     variances = [float(scores.astype(np.float64).var(axis=0, ddof=1).sum()) for scores in found]
     good = variances[0] >= variances[1] * (1 - 1e-5)
     scores = variances[0], variances[1]
-    return Result(what, against, median(taken[0]), median(taken[1]), target, "variance kept", scores, good)
+    return Result(what, against, mine, other, target, "variance kept", scores, good)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 import explorer
 from benchmarks.activations import DEMO
-from benchmarks.results import Result
+from benchmarks.results import SETTLE, Result, race
 
 N, SAMPLES, STEPS, NOISE, CLASS = 64, 25, 32, 0.15, 3
 FEW = 4
@@ -63,17 +61,10 @@ def _raced(
     rounds: int,
 ) -> Result:
     """Both sides in turn, warm."""
-    own, other = ours(), theirs()
+    ours(), theirs()
+    mine, other_time, own, other = race(ours, theirs, rounds=rounds, rest=SETTLE)
     differs = float(np.abs(own - other).max() / np.abs(other).max())
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for times, side in zip(taken, (ours, theirs), strict=True):
-            time.sleep(0.2)  # the threads of the other side's pool spin for a while after it is done
-            begun = time.perf_counter()
-            side()
-            times.append(time.perf_counter() - begun)
-    times = median(taken[0]), median(taken[1])
-    return Result(what, against, *times, target, "difference", (differs, 0.0), differs < 1e-3)
+    return Result(what, against, mine, other_time, target, "difference", (differs, 0.0), differs < 1e-3)
 
 
 def _pictures(model: Any, n: int) -> np.ndarray:

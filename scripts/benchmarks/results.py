@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+T = TypeVar("T")
+SETTLE = 0.2
+"""Seconds of rest before a turn in which threads count: the other side's pool spins for a while."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,29 @@ class Result:
     def met(self) -> bool:
         """Whether it is as fast and as good as it has to be."""
         return self.good and self.faster >= self.target
+
+
+def race(
+    ours: Callable[[], T], theirs: Callable[[], T], *, rounds: int, rest: float = 0.0
+) -> tuple[float, float, T, T]:
+    """Both sides in turn: the median seconds of each, and what each found last.
+
+    Args:
+        ours: one side's work.
+        theirs: the other's.
+        rounds: turns of each.
+        rest: seconds before each turn.
+    """
+    taken: tuple[list[float], list[float]] = ([], [])
+    found: list[T] = []
+    for _ in range(rounds):
+        found = []
+        for times, side in zip(taken, (ours, theirs), strict=True):
+            time.sleep(rest)
+            begun = time.perf_counter()
+            found.append(side())
+            times.append(time.perf_counter() - begun)
+    return median(taken[0]), median(taken[1]), found[0], found[1]
 
 
 def machine() -> str:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.camera import Camera, spatial
-from explorer.render.cloud import Cloud, Look
+from explorer.render.camera import spatial
 from explorer.render.focus import Focus
-from explorer.render.layout import Layout
+from explorer.render.pictured import Pictured
 from explorer.render.plane import position_at
-from explorer.render.state import State
 
 if TYPE_CHECKING:
     from explorer.render.page import Page
@@ -20,30 +18,8 @@ if TYPE_CHECKING:
 REACH = 8.0  # pixels at 1600 × 900 within which a click still means a point
 
 
-class Pointing:
-    """The part of a scene that is pointed at; `Scene` brings state, cloud and page.
-
-    Attributes:
-        state: what is shown, without any drawing.
-        cloud: the points.
-    """
-
-    state: State
-    cloud: Cloud
-
-    @property
-    def view(self) -> Camera:
-        """The camera."""
-        raise NotImplementedError
-
-    @property
-    def layout(self) -> Layout:
-        """Where everything lies on the last picture."""
-        raise NotImplementedError
-
-    def look(self) -> Look:
-        """What the points look like."""
-        raise NotImplementedError
+class Pointing(Pictured):
+    """The part of a scene that is pointed at; `Scene` brings state, cloud and page."""
 
     def last_page(self) -> Page:
         """The last picture's page."""

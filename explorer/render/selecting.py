@@ -10,48 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
-from explorer.render.camera import Camera
-from explorer.render.cloud import Cloud, Look
 from explorer.render.colouring import class_names
 from explorer.render.focus import Focus
-from explorer.render.layout import Layout
 from explorer.render.near import Neighbourhood, find_images, neighbourhood, typical
 from explorer.render.onscreen import OnScreen
+from explorer.render.pictured import Pictured
 from explorer.render.plane import cells
 from explorer.render.selection import Selection
 from explorer.render.selection_files import save_selection
-from explorer.render.state import State
 
 Box = tuple[float, float, float, float]
 
 
-class Selecting:
+class Selecting(Pictured):
     """What a scene lets one select and find; `Scene` brings the state and the cloud.
 
     Everywhere `how` is "replace", "add", "remove" or "keep" (only what was selected already). Pixels are
     those of the last picture, from its left and top. Points that a filter hides are never selected.
-
-    Attributes:
-        state: what is shown, without any drawing.
-        cloud: the points.
     """
-
-    state: State
-    cloud: Cloud
-
-    @property
-    def view(self) -> Camera:
-        """The camera."""
-        raise NotImplementedError
-
-    @property
-    def layout(self) -> Layout:
-        """Where everything lies on the last picture."""
-        raise NotImplementedError
-
-    def look(self) -> Look:
-        """What the points look like."""
-        raise NotImplementedError
 
     @property
     def focus(self) -> Focus | None:

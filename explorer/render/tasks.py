@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError, InputError
 from explorer.render.answers import completeness
-from explorer.render.asking import Climbing, Salient, said
+from explorer.render.questions import Climbing, Salient, said
 from explorer.render.text import count, plural
 from explorer.render.widgets import Item
 

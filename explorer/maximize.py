@@ -102,23 +102,12 @@ def maximize(
     climb = Climb(
         model.adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
     )
-    settings = {
-        "steps": steps,
-        "rate": rate,
-        "decay": decay,
-        "parametrisation": parametrisation,
-        "size": list(canvas.shape[:2]),
-        "black and white": [canvas.low.tolist(), canvas.high.tolist()],
-        "diversity": diversity if variants > 1 else None,
-        "robustness": vars(robustness),
-        "seed": seed,
-    }
     real = _real(model, info, objectives, images=images, fits=size is None)
     names, order = tuple(one.name for one in objectives), _as_seen(model)
 
     def result(pictures: Any, reached: Any, finished: int) -> Maximised:
         return Maximised(
-            model.name, info.name, names, pictures[..., order], reached, real, settings, finished
+            model.name, info.name, names, pictures[..., order], reached, real, climb.settings, finished
         )
 
     told = None

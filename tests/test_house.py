@@ -24,7 +24,7 @@ ROOMS = {
     "reduce": {"activations", "errors", "samples", "progress", "schema", "capture.store"},
     "render": {"activations", "errors", "samples", "reduce", "explain", "maximize", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
-    "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "render"},
+    "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "explain", "render"},
     "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "atlas": {"capture", "errors", "maximize", "reduce", "render"},

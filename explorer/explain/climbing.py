@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,22 @@ class Climb:
     robustness: Robustness
     seed: int
     batch: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the pictures are made, in plain values."""
+        canvas = self.canvas
+        return {
+            "steps": self.steps,
+            "rate": self.rate,
+            "decay": self.decay,
+            "parametrisation": canvas.kind,
+            "size": list(canvas.shape[:2]),
+            "black and white": [canvas.low.tolist(), canvas.high.tolist()],
+            "diversity": self.diversity if self.variants > 1 else None,
+            "robustness": vars(self.robustness),
+            "seed": self.seed,
+        }
 
     @property
     def at_once(self) -> int:

@@ -106,6 +106,12 @@ class Crops:
         return f"to {wide} × {tall} pixels, the middle of the {sees} that it sees"
 
 
+def moved_inside(first: int, side: int, whole: int) -> Span:
+    """A span of `side` pixels from `first` on, moved into an axis of `whole` pixels."""
+    inside = min(max(first, 0), whole - side)
+    return inside, inside + side
+
+
 def cut(picture: NDArray[Any], spans: tuple[Span, Span], fill: Sequence[int]) -> NDArray[np.uint8]:
     """The pixels of a picture (height, width, 3) within spans; what lies outside it has the colour `fill`."""
     rows, columns = spans

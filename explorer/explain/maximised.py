@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.capture.batches import read_arrays
+from explorer.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,10 @@ def load_maximised(path: str | Path) -> Maximised:
     Raises:
         InputError: it is missing or damaged.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    arrays = read_arrays(Path(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes().decode())
         real = {name.removeprefix("real_"): arrays[name] for name in arrays if name.startswith("real_")}
         return Maximised(
@@ -121,8 +123,5 @@ def load_maximised(path: str | Path) -> Maximised:
             dict(about["settings"]),
             int(about["finished"]),
         )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # a damaged archive fails in many ways
-        line = (str(error).splitlines() or [""])[0]
-        raise InputError(f"{path}: cannot be read as maximised pictures ({line})") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as maximised pictures ({first_line(error)})") from None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
+from explorer.explain.crops import moved_inside
 from explorer.explain.maximised import Real
 from explorer.explain.objectives import Objective
 from explorer.progress import progress
@@ -77,11 +78,8 @@ def _box(run: Run, layer: str, place: NDArray[np.intp]) -> tuple[tuple[int, int]
     if known is None or len(known) != 2 or any(low >= high for low, high in known):
         return whole
     side = max(min(picture.shape[:2]) // LEAST, *(high - low for low, high in known))
-    return tuple(_widened(span, side, size) for span, (_, size) in zip(known, whole, strict=True))
-
-
-def _widened(span: tuple[int, int], side: int, size: int) -> tuple[int, int]:
-    """A span of `side` pixels around this one, moved into the picture."""
-    side = min(side, size)
-    first = min(max((span[0] + span[1] - side) // 2, 0), size - side)
-    return first, first + side
+    spans = []
+    for (low, high), (_, size) in zip(known, whole, strict=True):
+        own = min(side, size)
+        spans.append(moved_inside((low + high - own) // 2, own, size))
+    return tuple(spans)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
+from explorer.explain.crops import moved_inside
 from explorer.reduce.rows import read_samples
 
 if TYPE_CHECKING:
@@ -167,6 +168,5 @@ def _patch(
         middle = (position[axis] + 0.5) * size[axis] / steps
         if box is not None and len(box) == 2 and box[axis][1] - box[axis][0] < size[axis]:
             middle = sum(box[axis]) / 2
-        first = min(max(round(middle - side / 2), 0), size[axis] - side)
-        spans.append(slice(first, first + side))
+        spans.append(slice(*moved_inside(round(middle - side / 2), side, size[axis])))
     return picture[spans[0], spans[1]]

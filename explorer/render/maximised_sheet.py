@@ -14,6 +14,7 @@ from explorer.render.colours import Theme
 from explorer.render.colours import theme as theme_named
 from explorer.render.heatmap import resize
 from explorer.render.sheet import Sheet
+from explorer.render.strongest import fitted
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
@@ -135,7 +136,7 @@ def _draw_tile(
         sheet.paste((left + place * (tile.picture[0] + SEAM), down), scaled)
     for place in range(tile.n_real):
         spot = (left + place * (tile.crop + SEAM), down + tile.picture[1] + SEAM)
-        sheet.paste(spot, _square(_crop(found, number, place), tile.crop, look))
+        sheet.paste(spot, fitted(_crop(found, number, place), (tile.crop, tile.crop), look.panel))
 
 
 def _crop(found: Maximised, number: int, place: int) -> NDArray[np.uint8]:
@@ -143,15 +144,3 @@ def _crop(found: Maximised, number: int, place: int) -> NDArray[np.uint8]:
     assert found.real is not None
     (top, bottom), (left, right) = found.real.boxes[number, place]
     return found.real.pictures[number, place, top:bottom, left:right]
-
-
-def _square(picture: NDArray[np.uint8], side: int, look: Theme) -> NDArray[np.uint8]:
-    """A crop as large as fits into a square."""
-    tall, wide = picture.shape[:2]
-    zoom = side / max(tall, wide)
-    size = max(1, min(side, round(wide * zoom))), max(1, min(side, round(tall * zoom)))
-    out = np.empty((side, side, 3), np.uint8)
-    out[:] = look.panel
-    y, x = (side - size[1]) // 2, (side - size[0]) // 2
-    out[y : y + size[1], x : x + size[0]] = resize(picture, size, "lanczos" if zoom < 1 else "bicubic")
-    return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.explain.crops import Crops, cut
-from explorer.render.colours import THEMES
+from explorer.render.colours import THEMES, Colour
 from explorer.render.grid_source import Source
 from explorer.render.heatmap import resize
 
@@ -84,13 +84,13 @@ class Strongest:
         return cut(self._held[image], (rows, columns), THEME.rule)
 
 
-def fitted(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+def fitted(picture: NDArray[Any], size: tuple[int, int], plate: Colour = THEME.panel) -> NDArray[np.uint8]:
     """A picture as large as fits into (width, height), in the middle of a plain plate."""
     tall, wide = picture.shape[:2]
     zoom = min(size[0] / wide, size[1] / tall)
     scaled = max(1, min(round(wide * zoom), size[0])), max(1, min(round(tall * zoom), size[1]))
     out = np.empty((size[1], size[0], 3), np.uint8)
-    out[:] = THEME.panel
+    out[:] = plate
     y, x = (size[1] - scaled[1]) // 2, (size[0] - scaled[0]) // 2
     out[y : y + scaled[1], x : x + scaled[0]] = resize(picture, scaled, "lanczos" if zoom < 1 else "bicubic")
     return out

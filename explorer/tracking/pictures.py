@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
+from explorer.explain.crops import Crops, cut
 
 SPRITE = 32
-CELLS = 3
-LEAST_SHARE = 8
 TILE = 128
 GAP = 4
 MOST_MAPS = 64
@@ -102,22 +100,10 @@ def sprites(
     out = np.zeros((len(positions), SPRITE, SPRITE, 3), np.uint8)
     for number, (image, *place) in enumerate(positions.tolist()):
         picture = pictures[image]
-        height, width = picture.shape[:2]
-        if len(spatial) != 2:
-            out[number] = _fitted(picture)
-            continue
-        cells = height / spatial[0], width / spatial[1]
-        reach = max(CELLS, min(height, width) / LEAST_SHARE / min(cells))
-        tall, wide = math.ceil(cells[0] * reach), math.ceil(cells[1] * reach)
-        top, left = (
-            round((at + 0.5) * cell - size / 2)
-            for at, cell, size in zip(place, cells, (tall, wide), strict=True)
-        )
-        patch = np.zeros((tall, wide, 3), np.uint8)
-        seen = picture[max(top, 0) : top + tall, max(left, 0) : left + wide]
-        y, x = max(-top, 0), max(-left, 0)
-        patch[y : y + seen.shape[0], x : x + seen.shape[1]] = seen
-        out[number] = _fitted(patch)
+        if len(spatial) == 2:
+            crops = Crops((picture.shape[0], picture.shape[1]), (spatial[0], spatial[1]))
+            picture = cut(picture, crops.spans(place), (0, 0, 0))
+        out[number] = _fitted(picture)
     return out
 
 

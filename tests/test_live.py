@@ -11,17 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, chromium, make_run
+from browsing import MARKS, Live, Page, make_run
 
 import explorer
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, chromium, make_run, project, space
+from browsing import MARKS, Live, Page, make_run, project, space
 
 import explorer
 from explorer.web.file import export_html
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

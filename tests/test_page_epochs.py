@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, chromium, project, space
+from browsing import MARKS, Live, Page, project, space
 from PIL import Image
 
 import explorer
@@ -19,12 +19,6 @@ from explorer.render.curves import curves
 
 pytestmark = MARKS
 CHOSEN = [5, 600, 601, 612, 613]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

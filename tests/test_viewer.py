@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, NASTY, Page, chromium, gap, inside, lasso, make_run, project, space
+from browsing import MARKS, NASTY, Page, gap, inside, lasso, make_run, project, space
 
 import explorer
 from explorer.render.colouring import colouring
@@ -16,12 +16,6 @@ from explorer.render.colours import theme
 from explorer.web.file import export_html
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

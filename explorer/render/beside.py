@@ -14,7 +14,8 @@ from explorer.render.camera import Camera
 from explorer.render.cloud import Look
 from explorer.render.colouring import Colouring
 from explorer.render.focus import Focus, moved
-from explorer.render.linked_scene import Scene, emphasised
+from explorer.render.linked_scene import Scene
+from explorer.render.painted import emphasised
 from explorer.render.text import count, plural
 from explorer.render.tied import follow
 from explorer.render.words import method_name, quality_words

@@ -121,7 +121,7 @@ class EpochScene(Scene):
         state: Any = self.state
         state.run, state.values = self.evolution.runs[self.epoch], None
         state.show(self.evolution.projections[self.epoch])
-        self._colouring = self._look = self._page = self._centres = None
+        self.repaint()
 
     @property
     def projection(self) -> Projection:
@@ -137,15 +137,9 @@ class EpochScene(Scene):
         set_other: Any = Scene.projection.fset  # type: ignore[attr-defined]
         set_other(self, projection)
 
-    def basis(self) -> Any:
-        """The PCA→RGB colours of the last epoch, for all of them: the same features, the same colour."""
-        layer = self.state.values.layer
-        if self._basis is None or self._basis[0] != layer:
-            from explorer.reduce.rgb_basis import rgb
-
-            run: Any = self.evolution.runs[-1]
-            self._basis = layer, rgb(run, layer)
-        return self._basis[1]
+    def _fitted_to(self) -> Any:
+        """The last epoch's run, for all of them: the same features, the same colour."""
+        return self.evolution.runs[-1]
 
     def laid_out(self, sheet: Paper) -> Layout:
         """Where everything lies on a sheet: the timeline comes below the cloud."""

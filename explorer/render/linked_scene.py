@@ -5,29 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.errors import InputError
 from explorer.reduce.projection import Projection
-from explorer.render import marks, near
+from explorer.render import marks
 from explorer.render.adjusting import Adjusting
 from explorer.render.asking import Asking
 from explorer.render.camera import Camera
-from explorer.render.centres import Centre, centres
-from explorer.render.cloud import Cloud, Look
-from explorer.render.colouring import Colouring, colouring, takes_long, with_size
+from explorer.render.centres import Centre
+from explorer.render.cloud import Cloud
+from explorer.render.colouring import with_size
 from explorer.render.colours import Colour
 from explorer.render.colours import theme as theme_named
 from explorer.render.exporting import Exporting
 from explorer.render.keeping import Keeping
 from explorer.render.layout import Layout, Rect, lay_out
 from explorer.render.page import Content, Page, compose
+from explorer.render.painted import Painted
 from explorer.render.pairing import Paired
 from explorer.render.panels import panels, picture_aspect
 from explorer.render.paper import SIZE, Paper
 from explorer.render.plane import cell_of, field_part, plane
 from explorer.render.pointing import Pointing
-from explorer.render.quantities import steps_of
 from explorer.render.selecting import Selecting
 from explorer.render.state import State
 from explorer.render.strip_drawing import room
@@ -40,12 +38,11 @@ from explorer.render.words import header, info, method_name
 if TYPE_CHECKING:
     from PIL import Image
 
-    from explorer.reduce.rgb_basis import RgbBasis
     from explorer.render.beside import Twin
     from explorer.render.controls import Controls
 
 
-class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjusting, Exporting):
+class Scene(Paired, Painted, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjusting, Exporting):
     """What `explorer.scene` gives: look at it, click in it, select in it, take pictures of it.
 
     Attributes:
@@ -55,7 +52,6 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
         named: whether classes are named at their centres in the cloud.
         twin: the cloud of another map beside this one, or None; `beside` is its map.
         sheet: what the last picture was drawn on.
-        borrowed: the layer for which `use_rgb` took another run's colours, or None.
     """
 
     def __init__(
@@ -74,11 +70,6 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
         self._albums: dict[tuple[str, str, int], list[Camera]] = {_album(projection): self.views.kept}
-        self._basis: tuple[str, Any] | None = None
-        self.borrowed: str | None = None
-        self._colouring: tuple[tuple[Any, ...], Colouring] | None = None
-        self._look: tuple[tuple[Any, ...], Look] | None = None
-        self._centres: tuple[Look, tuple[Centre, ...]] | None = None
         self._page: tuple[tuple[Any, ...], Page] | None = None
         self.twin: Twin | None = None
         self.sheet = Paper(SIZE)
@@ -109,7 +100,7 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
         self.cloud = Cloud(projection.coordinates)
         self.views = Views(self.cloud)
         self.views.kept = self._albums.setdefault(_album(projection), [])
-        self._colouring = self._look = self._centres = self._page = None
+        self.repaint()
 
     @property
     def layout(self) -> Layout:
@@ -139,77 +130,14 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
     def view(self, camera: Camera | None) -> None:
         self.views.chosen = camera
 
-    def use_rgb(self, basis: RgbBasis) -> None:
-        """Take PCA→RGB colours of another run, so that the same features have the same colour in both.
-
-        Raises:
-            InputError: they are of another number of channels than this layer's.
-        """
-        layer, channels = self.state.values.layer, len(basis.pca.mean)
-        here = self.state.run.channels(layer)
-        if here != channels:
-            raise InputError(f"layer {layer} has {here} channels, the colours are of {channels}")
-        self._basis, self.borrowed = (layer, basis), layer
-        self._page = self._colouring = self._look = None
-
-    def basis(self) -> Any:
-        """The layer's PCA→RGB colours, fitted when they are first needed."""
-        layer = self.state.values.layer
-        if self._basis is None or self._basis[0] != layer:
-            from explorer.reduce.rgb_basis import rgb
-
-            run: Any = self.state.run
-            self._basis = layer, rgb(run, layer)
-        return self._basis[1]
-
-    def forget(self, name: str) -> None:
-        """A colouring has changed in the run: it is read again."""
-        self.state.forget(name)
-        self._colouring = self._look = self._page = None
-
-    def _colouring_key(self) -> tuple[Any, ...]:
-        """What the colouring depends on."""
-        state = self.state
-        depends = {
-            "channel": state.channel,
-            "component": state.component,
-            "similarity": state.focus,
-            "cluster": state.clustering,
-        }.get(state.colour)
-        hidden = state.hidden.get(state.colour, frozenset())
-        return (state.colour, state.theme, depends, hidden, state.colour_map)
-
-    def pending(self) -> str:
-        """What takes long and is to be computed before the next picture, in words; empty for nothing."""
-        if self._colouring is not None and self._colouring[0] == self._colouring_key():
-            return near.takes_long(self.state) if self.state.looking or not self.state.wide else ""
-        return takes_long(self.state)
-
-    def colouring(self) -> Colouring:
-        """The points' colours and their legend as the state asks."""
-        state, key = self.state, self._colouring_key()
-        if self._colouring is None or self._colouring[0] != key:
-            self._colouring = key, colouring(state, theme_named(state.theme), self.basis)
-        return self._colouring[1]
-
-    def look(self) -> Look:
-        """What the points look like; the same object until something changes."""
-        state, found = self.state, self.colouring()
-        chosen = state.selection if state.wide else None
-        isolated = state.image if state.isolated else None
-        scaled = None if state.size is None else state.quantity(state.size)
-        paper = self.sheet.paper
-        key = (found, chosen, isolated, tuple(sorted(state.hidden.items())), scaled, paper)
-        if self._look is None or any(a is not b and a != b for a, b in zip(self._look[0], key, strict=True)):
-            shown = state.shown
-            sizes = None if scaled is None else steps_of(scaled.values)
-            seen = None if shown.all() else shown
-            self._look = key, Look(found.colours, self.sheet.theme(state), seen, emphasised(state), sizes)
-        return self._look[1]
-
     def page(self, size: tuple[int, int], *, interactive: bool = False) -> Page:
         """Everything but the points, composed for a window of `size`; kept until something changes."""
         return self._composed(self.part_of(Paper(size, interactive)))
+
+    def repaint(self) -> None:
+        """Forget how everything looks."""
+        super().repaint()
+        self._page = None
 
     def last_page(self) -> Page:
         """The last picture's page."""
@@ -298,13 +226,6 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
         hidden = 0 if shown is None else len(shown) - int(shown.sum())
         return caveat(self.state, n=len(self.cloud.points), thinned=thinned, outside=outside, hidden=hidden)
 
-    def centres(self) -> tuple[Centre, ...]:
-        """Where the classes that the colours show have their centres in the cloud."""
-        found, look = self.colouring(), self.look()
-        if self._centres is None or self._centres[0] is not look:
-            self._centres = look, centres(self.cloud, found, look)
-        return self._centres[1]
-
     def names(self) -> tuple[tuple[Rect, Centre], ...]:
         """Where classes are named in the cloud on the last picture."""
         return marks.place_names(self.layout, self.view, self.centres()) if self.named else ()
@@ -335,13 +256,3 @@ class Scene(Paired, Pointing, Viewed, Selecting, Telling, Asking, Keeping, Adjus
 def _album(projection: Projection) -> tuple[str, str, int]:
     """Which views go with a map: those of the same coordinates, or of such as unfold towards them."""
     return projection.layer, projection.method, projection.n_components
-
-
-def emphasised(state: State) -> NDArray[np.bool_] | None:
-    """Which rows keep their colour while others fade, (n_samples,); None for all."""
-    if not state.wide and not state.isolated:
-        return None
-    found = state.selected.copy() if state.wide else np.ones(len(state.rows), bool)
-    if state.isolated:
-        found &= state.image_of_row == state.image
-    return found

@@ -11,7 +11,7 @@ from explorer.maximize import maximize
 if TYPE_CHECKING:
     from explorer.capture import Run
     from explorer.reduce import Projection
-    from explorer.render.atlas import Atlas
+    from explorer.render.sheets.atlas import Atlas
 
 
 def atlas(
@@ -42,7 +42,7 @@ def atlas(
         InputError: a map in 3D or of another run, a run without pictures, or numbers out of their range.
         ModelError, LayerError: the model has no gradients, or no such layer.
     """
-    from explorer.render.atlas import make_atlas
+    from explorer.render.sheets.atlas import make_atlas
 
     made = make_atlas(run, projection, cells=cells, least=least)
     if model is None:

@@ -11,7 +11,7 @@ from explorer.reduce import project
 from explorer.render import scene
 
 if TYPE_CHECKING:
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 
 def explore(

@@ -98,7 +98,8 @@ def measure(n: int, size: tuple[int, int], frames: int) -> dict[str, float]:
     from scipy.spatial import cKDTree
 
     from explorer.reduce.projection import Projection
-    from explorer.render import motion, scene
+    from explorer.render import scene
+    from explorer.render.cloud import motion
 
     n = max(1, n // (ROWS * COLUMNS)) * ROWS * COLUMNS
     points = clumps(n)

@@ -17,8 +17,8 @@ from PIL import Image
 
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.controls import Controls
-from explorer.render.linked_scene import Scene
+from explorer.render.linked.scene import Scene
+from explorer.render.window.controls import Controls
 
 FOLDER = Path(__file__).parent / "reference"
 SIZE = (800, 500)

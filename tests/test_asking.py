@@ -12,11 +12,11 @@ import explorer
 from explorer.capture import open_inputs
 from explorer.demo import DIGITS
 from explorer.explain.beside_run import sought
-from explorer.render.colours import theme
-from explorer.render.controls import Controls
-from explorer.render.linked_scene import Scene
-from explorer.render.panels import Panel, panels
-from explorer.render.widgets import Item
+from explorer.render.drawing.colours import theme
+from explorer.render.linked.panels import Panel, panels
+from explorer.render.linked.scene import Scene
+from explorer.render.window.controls import Controls
+from explorer.render.window.widgets import Item
 
 LAYER, N = "block3", 12
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.beside import same_places
-from explorer.render.controls import Controls
-from explorer.render.linked_scene import Scene
-from explorer.render.motion import half_height, orbit, zoom
+from explorer.render.cloud.motion import half_height, orbit, zoom
+from explorer.render.linked.beside import same_places
+from explorer.render.linked.scene import Scene
+from explorer.render.window.controls import Controls
 
 SMALL = (900, 600)
 GRIDS = {"deep": (3, 4, 4), "fine": (3, 8, 8), "vector": (3,)}

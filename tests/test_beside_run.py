@@ -12,8 +12,8 @@ import explorer
 from explorer.demo import DIGITS
 from explorer.explain.beside_run import FOLDER, keep_maximised, sought
 from explorer.explain.maximised import Maximised
-from explorer.render.colours import theme
-from explorer.render.panels import panels
+from explorer.render.drawing.colours import theme
+from explorer.render.linked.panels import panels
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
-from explorer.render.colours import THEMES, Scale, categorical, rgb, scale_of, table, theme
+from explorer.render.drawing.colours import THEMES, Scale, categorical, rgb, scale_of, table, theme
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 EYES = {

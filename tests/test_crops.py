@@ -11,8 +11,8 @@ import explorer
 from explorer.capture.model import Model
 from explorer.capture.receptive_field import ReceptiveField, unknown
 from explorer.explain.crops import Crops, cut
-from explorer.render.grid_source import Source
-from explorer.render.strongest import Strongest
+from explorer.render.sheets.grid_source import Source
+from explorer.render.sheets.strongest import Strongest
 
 
 def field(size: int, stride: int, offset: int) -> ReceptiveField:

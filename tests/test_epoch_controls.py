@@ -14,8 +14,8 @@ import pytest
 from epoch_runs import evolution
 from PIL import Image
 
-from explorer.render.epoch_controls import EpochControls
-from explorer.render.timeline import Timeline, timeline
+from explorer.render.epochs.controls import EpochControls
+from explorer.render.epochs.timeline import Timeline, timeline
 
 SIZE = (1000, 700)
 TOOLS = ("Xvfb", "xdotool", "import")
@@ -156,7 +156,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from epoch_runs import evolution
-from explorer.render.window import Window
+from explorer.render.window.window import Window
 scene = evolution().scene()
 window = Window(scene, (1000, 700))
 window.run()

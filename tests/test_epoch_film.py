@@ -8,8 +8,8 @@ from epoch_runs import evolution
 from PIL import Image
 
 from explorer.errors import InputError
-from explorer.render.epoch_film import export_film, way
-from explorer.render.exporting import Options
+from explorer.render.epochs.film import export_film, way
+from explorer.render.export.exporting import Options
 
 SMALL = (640, 480)
 

@@ -10,9 +10,9 @@ from test_scene import SMALL
 import explorer
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
-from explorer.render.camera import spatial
-from explorer.render.epoch_scene import EpochScene
-from explorer.render.epochs import MovingCloud
+from explorer.render.cloud.camera import spatial
+from explorer.render.epochs.epochs import MovingCloud
+from explorer.render.epochs.scene import EpochScene
 
 
 def made(**options: object) -> EpochScene:

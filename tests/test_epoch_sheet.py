@@ -8,8 +8,8 @@ import pytest
 from epoch_runs import evolution
 
 from explorer.errors import InputError
-from explorer.render.epoch_maps import CELL, GAP, LEFT, TOP, strongest
-from explorer.render.epoch_sheet import MOST, WIDTH, arrange, shown_epochs
+from explorer.render.epochs.maps import CELL, GAP, LEFT, TOP, strongest
+from explorer.render.epochs.sheet import MOST, WIDTH, arrange, shown_epochs
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 9, 12, 24])
@@ -61,7 +61,7 @@ def test_a_sheet_shows_each_epochs_cloud(components: int) -> None:
 
 
 def test_a_sheet_leaves_the_scene_where_it_was() -> None:
-    from explorer.render.epoch_sheet import epoch_sheet
+    from explorer.render.epochs.sheet import epoch_sheet
 
     scene = evolution().scene()
     scene.at = 1.0

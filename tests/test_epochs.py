@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from epoch_runs import evolution
 
-from explorer.render.camera import spatial
-from explorer.render.cloud import Look
-from explorer.render.colours import theme
-from explorer.render.epochs import EpochViews, MovingCloud, places_at, smooth
+from explorer.render.cloud.camera import spatial
+from explorer.render.cloud.cloud import Look
+from explorer.render.drawing.colours import theme
+from explorer.render.epochs.epochs import EpochViews, MovingCloud, places_at, smooth
 
 MAPS = [one.coordinates for one in evolution().projections]
 SIZE = (300, 200)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from explorer.cli import main
-from explorer.render import offscreen
+from explorer.render.cloud import offscreen
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import explorer
 from explorer.capture.model import Model
 from explorer.cli import main
 from explorer.errors import InputError, MissingExtraError
-from explorer.render.exporting import Options
+from explorer.render.export.exporting import Options
 
 
 def test_a_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None:

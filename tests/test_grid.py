@@ -11,9 +11,10 @@ from PIL import Image
 import explorer
 from explorer.activations import Activations
 from explorer.errors import InputError
-from explorer.render import feature_maps, grid
-from explorer.render.colours import THEMES, table
-from explorer.render.heatmap import MISSING
+from explorer.render import grid
+from explorer.render.drawing.colours import THEMES, table
+from explorer.render.drawing.heatmap import MISSING
+from explorer.render.sheets import feature_maps
 
 PANEL = THEMES["light"].panel
 

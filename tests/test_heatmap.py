@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from explorer.errors import InputError
-from explorer.render.colours import THEMES, Scale, table
-from explorer.render.heatmap import MISSING, drawn, heatmap, outline, overlay, resize
+from explorer.render.drawing.colours import THEMES, Scale, table
+from explorer.render.drawing.heatmap import MISSING, drawn, heatmap, outline, overlay, resize
 
 LIGHT = THEMES["light"]
 UNIT = Scale(0.0, 1.0, "viridis")

@@ -34,6 +34,12 @@ ROOMS = {
     "parity": {"activations", "capture", "errors", "progress"},
     "adapters": {"activations", "errors", "capture.protocol", "capture.receptive_field"},
 }
+DRAWING = {
+    # part of the render room: what of the room it may import
+    "drawing": {"files"},
+    "cloud": {"drawing", "files"},
+    "sheets": {"drawing", "files", "values"},
+}
 FRAMEWORKS = {"jax", "flax", "torch", "onnx", "onnxruntime", "keras", "optax", "orbax"}
 FRAMEWORKS |= {"equinox", "haiku", "h5py"}
 SOURCES = [path for room in ("explorer", "adapters") for path in sorted((ROOT / room).rglob("*.py"))]
@@ -72,6 +78,14 @@ def test_rooms_import_only_from_the_left(path: Path) -> None:
         if module == "explorer" or module.startswith("explorer."):
             near = any(module == name or module.startswith(f"{name}.") for name in allowed)
             assert near, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("path", (ROOT / "explorer/render").rglob("*.py"), ids=lambda path: path.stem)
+def test_drawing_knows_no_cloud_and_the_cloud_no_scene(path: Path) -> None:
+    part = path.parent.name
+    for module in imports(path) if part in DRAWING else ():
+        if module.startswith("explorer.render."):
+            assert module.split(".")[2] in {*DRAWING[part], part}, f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

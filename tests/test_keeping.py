@@ -13,10 +13,10 @@ import explorer
 from explorer.capture.model import Model
 from explorer.errors import InputError
 from explorer.render import scene
-from explorer.render.colouring import hide
-from explorer.render.linked_scene import Scene
-from explorer.render.quantities import Clustering
-from explorer.render.selection import Selection
+from explorer.render.linked.colouring import hide
+from explorer.render.linked.quantities import Clustering
+from explorer.render.linked.scene import Scene
+from explorer.render.linked.selection import Selection
 
 
 def changed() -> Scene:

@@ -7,9 +7,9 @@ from test_scene import SMALL, made, overlap, projected, run_of
 
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.blocks import Blocks
-from explorer.render.camera import Camera, core, frame, opening, principal
-from explorer.render.layout import lay_out
+from explorer.render.cloud.blocks import Blocks
+from explorer.render.cloud.camera import Camera, core, frame, opening, principal
+from explorer.render.drawing.layout import lay_out
 
 SIZES = [(640, 480), (1024, 640), (1000, 1400), (1600, 900), (3840, 2160)]
 ASPECTS = [0.25, 0.6, 1.0, 1.5, 2.5, 4.0]
@@ -157,7 +157,7 @@ def test_blocks_hold_every_point_near_a_pixel(parallel: float | None) -> None:
 
 
 def test_fewer_points_move_and_the_resting_picture_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("explorer.render.cloud.MOST_WHILE_MOVING", 60)
+    monkeypatch.setattr("explorer.render.cloud.cloud.MOST_WHILE_MOVING", 60)
     shown = made()
     resting = np.asarray(shown.frame(SMALL))
     moving = np.asarray(shown.frame(SMALL, rough=True))

@@ -11,8 +11,8 @@ import explorer
 from explorer.capture.model import Model
 from explorer.capture.store import Run
 from explorer.render import scene
-from explorer.render.controls import Controls
-from explorer.render.maps import Choice, Making, choices, layers_of
+from explorer.render.window.controls import Controls
+from explorer.render.window.maps import Choice, Making, choices, layers_of
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_what_cannot_be_made_is_told(run: Run) -> None:
 def test_a_map_that_unfolds_is_shown_meanwhile_and_can_be_stopped(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("explorer.render.actions.PAUSE", 0.0)
+    monkeypatch.setattr("explorer.render.window.actions.PAUSE", 0.0)
     at = Controls(scene(run, explorer.project(run, layer="half", method="pca")), (1600, 900))
     at.picture(rough=True)
     at.show_map(Choice("half", "tsne", 3))

@@ -7,10 +7,10 @@ import pytest
 from planted import planted_run
 
 import explorer
-from explorer.render.colours import table
-from explorer.render.controls import Controls
-from explorer.render.linked_scene import Scene
-from explorer.render.maps_view import MOST, MapsView
+from explorer.render.drawing.colours import table
+from explorer.render.linked.scene import Scene
+from explorer.render.window.controls import Controls
+from explorer.render.window.maps_view import MOST, MapsView
 
 SIZE = (1000, 700)
 

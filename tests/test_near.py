@@ -123,7 +123,7 @@ def test_pictures_are_found_by_name_and_label() -> None:
 
 
 def test_a_long_comparison_is_announced_until_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from explorer.render import near
+    from explorer.render.linked import near
 
     shown = made()
     shown.frame((1600, 900))

@@ -85,7 +85,7 @@ def test_sizes_are_those_of_the_scene_and_the_legend_says_what_and_how_much(
     page = Page(browser, file)
     page.page.get_by_label("size by").select_option("norm")
     page.rest()
-    from explorer.render.quantities import steps_of
+    from explorer.render.linked.quantities import steps_of
 
     scene = explorer.scene(run, projection)
     norms = scene.state.quantity("norm").values

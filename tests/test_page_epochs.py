@@ -15,7 +15,7 @@ from PIL import Image
 
 import explorer
 from explorer.evolution import open_evolution
-from explorer.render.curves import curves
+from explorer.render.epochs.curves import curves
 
 pytestmark = MARKS
 CHOSEN = [5, 600, 601, 612, 613]

@@ -13,8 +13,8 @@ import pytest
 import explorer
 from explorer.capture.model import Model
 from explorer.errors import InputError
-from explorer.render import quantities
-from explorer.render.quantities import Quantity
+from explorer.render.linked import quantities
+from explorer.render.linked.quantities import Quantity
 from explorer.render.values import LayerValues, similarity
 from explorer.web.answers import Answers
 from explorer.web.exports import endings, load, written

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from explorer.render import cloud as clouds
-from explorer.render.cloud import Cloud, Look
-from explorer.render.colours import theme
-from explorer.render.motion import orbit
-from explorer.render.views import Views
+from explorer.render.cloud import cloud as clouds
+from explorer.render.cloud.cloud import Cloud, Look
+from explorer.render.cloud.motion import orbit
+from explorer.render.cloud.views import Views
+from explorer.render.drawing.colours import theme
 
 SIZE = (500, 400)
 

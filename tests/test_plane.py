@@ -15,11 +15,11 @@ from explorer.capture.receptive_field import ReceptiveField, unknown
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import grid, scene
-from explorer.render.controls import Controls
-from explorer.render.layout import track
-from explorer.render.linked_scene import Scene
-from explorer.render.plane import field_part
-from explorer.render.words import sees
+from explorer.render.drawing.layout import track
+from explorer.render.linked.plane import field_part
+from explorer.render.linked.scene import Scene
+from explorer.render.linked.words import sees
+from explorer.render.window.controls import Controls
 
 SIZE = (1000, 640)
 WIDE = (1600, 900)
@@ -130,7 +130,7 @@ def test_every_slice_of_a_volume_is_shown_and_clicked() -> None:
     at = shown(run, WIDE)
     assert at.slice == 2
     norms = np.linalg.norm(run.values.astype(float), axis=-1)
-    from explorer.render.panels import panels
+    from explorer.render.linked.panels import panels
 
     for index in range(5):
         at.slice = index
@@ -167,7 +167,7 @@ def test_every_slice_of_a_volume_is_shown_and_clicked() -> None:
 
 
 def test_a_volume_is_shown_cut_across_with_a_line_where_the_slice_lies() -> None:
-    from explorer.render.panels import panels
+    from explorer.render.linked.panels import panels
 
     run = Grids((5, 4, 6))
     at = shown(run, WIDE)

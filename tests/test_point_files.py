@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from test_scene import made
 
 from explorer.errors import InputError
-from explorer.render.colouring import hide
-from explorer.render.linked_scene import Scene
+from explorer.render.linked.colouring import hide
+from explorer.render.linked.scene import Scene
 
 TYPES = {5126: np.dtype("<f4"), 5123: np.dtype("<u2")}
 WIDE = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
@@ -93,7 +93,7 @@ def test_gltf_holds_every_point(tmp_path: Path, ending: str, components: int) ->
 
 
 def test_all_256_steps_of_a_colour_survive_linear_light() -> None:
-    from explorer.render.point_files import _linear
+    from explorer.render.export.point_files import _linear
 
     grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     np.testing.assert_array_equal(srgb(_linear(grey)[:, :3] / 65535), grey)
@@ -131,7 +131,7 @@ def test_vtp_holds_every_point_and_its_names(tmp_path: Path) -> None:
 
 
 def test_what_a_filter_hides_is_left_out_and_said(tmp_path: Path) -> None:
-    from explorer.render.point_files import export_points
+    from explorer.render.export.point_files import export_points
 
     scene = chosen()
     hide(scene.state, "b")
@@ -143,7 +143,7 @@ def test_what_a_filter_hides_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_points_without_a_finite_place_are_left_out(tmp_path: Path) -> None:
-    from explorer.render.point_files import export_points
+    from explorer.render.export.point_files import export_points
 
     scene = chosen()
     scene.projection.coordinates[3] = np.nan

@@ -7,11 +7,11 @@ from test_scene import SMALL, ArrayRun, made, projected, run_of
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.clusters import OUTSIDE
-from explorer.render.colouring import OTHERS, hide, isolate
-from explorer.render.linked_scene import Scene
-from explorer.render.quantities import Clustering, steps_of
-from explorer.render.words import caveat
+from explorer.render.linked.clusters import OUTSIDE
+from explorer.render.linked.colouring import OTHERS, hide, isolate
+from explorer.render.linked.quantities import Clustering, steps_of
+from explorer.render.linked.scene import Scene
+from explorer.render.linked.words import caveat
 
 
 class Described(ArrayRun):
@@ -144,7 +144,7 @@ def test_clusters_are_the_clumps_that_are_there(method: str, on: str) -> None:
 def test_clusters_of_many_positions_are_found_on_some_and_that_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("explorer.render.clusters.MOST_ROWS", {"kmeans": 50, "hdbscan": 50})
+    monkeypatch.setattr("explorer.render.linked.clusters.MOST_ROWS", {"kmeans": 50, "hdbscan": 50})
     run = run_of()
     run.values[0, 0, 0] = np.nan
     shown = scene(run, projected(run), colour="cluster")
@@ -158,7 +158,7 @@ def test_clusters_of_many_positions_are_found_on_some_and_that_is_told(
 
 
 def test_what_takes_long_is_told_before_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("explorer.render.colouring.LONG", {"cluster": 50, "norm": 100})
+    monkeypatch.setattr("explorer.render.linked.colouring.LONG", {"cluster": 50, "norm": 100})
     shown = made()
     for colour, words in (
         ("cluster", "clusters of 144 positions"),

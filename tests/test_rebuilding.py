@@ -11,9 +11,9 @@ from test_scene import SMALL
 import explorer
 from explorer.capture.model import Model
 from explorer.capture.store import Run
-from explorer.render.colouring import hide
-from explorer.render.linked_scene import Scene
-from explorer.render.quantities import Clustering
+from explorer.render.linked.colouring import hide
+from explorer.render.linked.quantities import Clustering
+from explorer.render.linked.scene import Scene
 
 
 @pytest.fixture

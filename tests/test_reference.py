@@ -26,7 +26,7 @@ def test_another_picture_is_told_apart(other: str) -> None:
 
 
 def test_a_point_size_or_colour_that_changed_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    from explorer.render.cloud import Cloud
+    from explorer.render.cloud.cloud import Cloud
 
     usual = Cloud.point_size
     monkeypatch.setattr(Cloud, "point_size", lambda self, size: 1.5 * usual(self, size))

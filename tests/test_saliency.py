@@ -16,7 +16,7 @@ from explorer.demo import DIGITS
 from explorer.explain.cam import enlarged, weights_plus
 from explorer.explain.rollout import token_grid
 from explorer.explain.saliency import METHODS
-from explorer.render.selection import Selection
+from explorer.render.linked.selection import Selection
 
 PATCH = (slice(4, 8), slice(8, 12))
 GRADIENTS = [name for name in METHODS if name not in ("occlusion", "rollout")]

@@ -12,8 +12,8 @@ import pytest
 import explorer
 from explorer.cli import main
 from explorer.demo import DIGITS
-from explorer.render.saliency_files import cell_means, kept, read_kept
-from explorer.render.saliency_page import scale_of_map
+from explorer.render.linked.saliency_files import cell_means, kept, read_kept
+from explorer.render.sheets.saliency_page import scale_of_map
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_the_page_tells_what_is_drawn(found: list[explorer.Saliency]) -> None:
 
 
 def test_nothing_lies_outside_the_page(found: list[explorer.Saliency]) -> None:
-    from explorer.render.sheet import Line, Patch
-    from explorer.render.text import font, width
+    from explorer.render.drawing.sheet import Line, Patch
+    from explorer.render.drawing.text import font, width
 
     for page in (
         explorer.saliency_page(found[0]),

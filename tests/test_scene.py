@@ -14,10 +14,10 @@ from explorer.errors import InputError, LayerError
 from explorer.reduce.projection import Projection
 from explorer.reduce.rgb_basis import rgb
 from explorer.render import scene
-from explorer.render.camera import Camera, frame
-from explorer.render.layout import Rect, lay_out
-from explorer.render.linked_scene import Scene
-from explorer.render.state import COLOURS
+from explorer.render.cloud.camera import Camera, frame
+from explorer.render.drawing.layout import Rect, lay_out
+from explorer.render.linked.scene import Scene
+from explorer.render.linked.state import COLOURS
 
 SMALL = (800, 600)
 
@@ -159,7 +159,7 @@ def test_a_position_outside_the_sample_is_told() -> None:
     shown.select(0, 0, 1)
     words = shown.page(SMALL)
     assert words is not None
-    from explorer.render.words import header, info
+    from explorer.render.linked.words import header, info
 
     box = info(shown.state, interactive=True)
     assert box.warns

@@ -12,9 +12,9 @@ from test_scene import SMALL, ArrayRun, cell_pixel, made, projected, run_of
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.colouring import hide, isolate
-from explorer.render.linked_scene import Scene
-from explorer.render.selection import Selection
+from explorer.render.linked.colouring import hide, isolate
+from explorer.render.linked.scene import Scene
+from explorer.render.linked.selection import Selection
 
 
 class TwoLayers(ArrayRun):
@@ -173,7 +173,7 @@ def test_only_what_is_seen_can_be_selected_through_a_wall() -> None:
         run, Projection("pca", np.concatenate([front, behind]).astype(np.float32), "block2", (1, 44, 100))
     )
     shown.frame(SMALL)
-    from explorer.render.camera import Camera
+    from explorer.render.cloud.camera import Camera
 
     shown.view = Camera((0.0, 0.0, 12.0), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
     everything = (0, 0, 800, 600)
@@ -267,7 +267,7 @@ def test_the_rest_is_greyed_and_the_pictures_show_the_mask() -> None:
 
 
 def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
-    from explorer.render.strips import strips
+    from explorer.render.linked.strips import strips
 
     shown = made()
     shown.selection = [[4, 0, 0], [4, 0, 1], [2, 0, 0]]
@@ -279,7 +279,7 @@ def test_pictures_are_ranked_by_how_much_of_them_is_selected() -> None:
 
 
 def test_without_pictures_the_strip_shows_the_norm() -> None:
-    from explorer.render.strips import picture_of
+    from explorer.render.linked.strips import picture_of
 
     run = run_of(pictures=False)
     shown = made(run)

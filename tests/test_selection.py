@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from test_scene import projected, run_of
 
 from explorer.errors import InputError, MissingExtraError
-from explorer.render.selection import Selection
-from explorer.render.selection_files import save_selection
+from explorer.render.linked.selection import Selection
+from explorer.render.linked.selection_files import save_selection
 
 GRID = (3, 4, 6)
 

@@ -7,10 +7,10 @@ import pytest
 from epoch_runs import EPOCHS, evolution
 from PIL import Image
 
-from explorer.render.colours import theme
-from explorer.render.curves import curve_points, curves, runs_of
-from explorer.render.layout import Rect, lay_out
-from explorer.render.timeline import carve, draw_timeline, timeline
+from explorer.render.drawing.colours import theme
+from explorer.render.drawing.layout import Rect, lay_out
+from explorer.render.epochs.curves import curve_points, curves, runs_of
+from explorer.render.epochs.timeline import carve, draw_timeline, timeline
 
 SHOWN = curves(evolution())
 

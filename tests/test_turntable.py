@@ -10,8 +10,8 @@ from PIL import Image
 from test_scene import SMALL, made
 
 from explorer.errors import InputError
-from explorer.render.exporting import Options
-from explorer.render.turntable import export_turntable, painted, palette, path_of
+from explorer.render.export.exporting import Options
+from explorer.render.export.turntable import export_turntable, painted, palette, path_of
 
 
 @pytest.mark.parametrize("own", [False, True])

@@ -11,11 +11,11 @@ from PIL import Image
 from test_scene import SMALL, cell_pixel, made, run_of
 
 from explorer.errors import InputError
-from explorer.render.drawing import Cells, Drawing, Raster, Words
-from explorer.render.exporting import Options
-from explorer.render.linked_scene import Scene
-from explorer.render.paper import Paper
-from explorer.render.vector_page import drawn_page
+from explorer.render.drawing.shapes import Cells, Drawing, Raster, Words
+from explorer.render.export.exporting import Options
+from explorer.render.export.vector_page import drawn_page
+from explorer.render.linked.paper import Paper
+from explorer.render.linked.scene import Scene
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,8 +11,8 @@ import pytest
 from browsing import MARKS, NASTY, Page, gap, inside, lasso, make_run, project, space
 
 import explorer
-from explorer.render.colouring import colouring
-from explorer.render.colours import theme
+from explorer.render.drawing.colours import theme
+from explorer.render.linked.colouring import colouring
 from explorer.web.file import export_html
 
 pytestmark = MARKS

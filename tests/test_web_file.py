@@ -14,7 +14,7 @@ import explorer
 from explorer.capture.model import Model
 from explorer.cli import main
 from explorer.errors import InputError
-from explorer.render.exporting import Options
+from explorer.render.export.exporting import Options
 from explorer.web.file import export_html
 from explorer.web.material import principal
 

@@ -13,7 +13,7 @@ from explorer.explain.contrast import contrast
 from explorer.explain.coverage import Share
 from explorer.explain.selected import choose
 from explorer.reduce.projection import Projection
-from explorer.render.selection import Selection
+from explorer.render.linked.selection import Selection
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from explorer.explain import drivers as driving
 from explorer.explain.by_model import with_drivers
 from explorer.explain.reasons import reasons
 from explorer.explain.selected import choose
-from explorer.render.controls import Controls
-from explorer.render.explaining import Why
-from explorer.render.why_pdf import wrapped
-from explorer.render.why_words import percent, times
+from explorer.render.report.explaining import Why
+from explorer.render.report.pdf import wrapped
+from explorer.render.report.words import percent, times
+from explorer.render.window.controls import Controls
 
 DEMO = Path(explorer.__file__).parent / "demo" / "digits" / "model.toml"
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from explorer.errors import RenderError
 from explorer.reduce.projection import Projection
 from explorer.render import scene
-from explorer.render.controls import Controls
-from explorer.render.keys import KEYS, help_lines
-from explorer.render.offscreen import can_render, quiet_display
+from explorer.render.cloud.offscreen import can_render, quiet_display
+from explorer.render.window.controls import Controls
+from explorer.render.window.keys import KEYS, help_lines
 
 SIZE = (800, 600)
 MIDDLE = (250.0, 280.0)
@@ -200,7 +200,7 @@ def test_the_wheel_comes_nearer_to_what_is_under_the_mouse(components: int) -> N
     place, view = at.layout.cloud, at.scene.view
     x, y = place.left + 100, place.top + 120
     right, up, _ = view.basis()
-    from explorer.render.motion import half_height
+    from explorer.render.cloud.motion import half_height
 
     unit = 2 * half_height(view) / place.height
     offset = (x - place.left - place.width / 2) * right - (y - place.top - place.height / 2) * up
@@ -436,7 +436,7 @@ def test_a_picture_is_found_by_typing() -> None:
 
 
 def test_a_flight_ends_in_the_view_that_was_asked_for() -> None:
-    from explorer.render.motion import between, orbit
+    from explorer.render.cloud.motion import between, orbit
 
     at = controls()
     opening = at.scene.view
@@ -511,7 +511,7 @@ def test_the_doctor_can_tell_whether_pictures_can_be_made(monkeypatch: pytest.Mo
     works, how = can_render()
     assert works, how
     monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkWin32OpenGLRenderWindow")
-    monkeypatch.setattr("explorer.render.offscreen.TRIAL", "import os; os.abort()")
+    monkeypatch.setattr("explorer.render.cloud.offscreen.TRIAL", "import os; os.abort()")
     works, how = can_render()
     assert not works
     assert "apt install" in how

@@ -13,10 +13,11 @@ from test_window import TinyRun, click, controls, line, push, wide
 
 import explorer
 from explorer.reduce.projection import Projection
-from explorer.render import exports_menu, scene
-from explorer.render.controls import Controls
-from explorer.render.exporting import GROUP
-from explorer.render.motion import orbit
+from explorer.render import scene
+from explorer.render.cloud.motion import orbit
+from explorer.render.export.exporting import GROUP
+from explorer.render.window import exports_menu
+from explorer.render.window.controls import Controls
 
 
 def settle(at: Controls) -> None:
@@ -100,7 +101,7 @@ def test_a_picture_is_as_large_as_the_window_and_a_turn_tells_its_frames(here: P
 
 
 def test_a_turn_says_after_every_frame_how_many_are_done(here: Path) -> None:
-    from explorer.render.exporting import Options
+    from explorer.render.export.exporting import Options
 
     told: list[tuple[int, int]] = []
     watch = Options(size=(640, 480), seconds=0.2, fps=20, tell=lambda done, n: told.append((done, n)))

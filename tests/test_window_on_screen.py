@@ -16,8 +16,8 @@ from test_beside import pair, projected, seen
 from test_plane import Grids, shown
 from test_window import centre_of, click, controls, line, push
 
-from explorer.render.controls import Controls
-from explorer.render.layout import track
+from explorer.render.drawing.layout import track
+from explorer.render.window.controls import Controls
 
 TOOLS = ("Xvfb", "xdotool", "import")
 pytestmark = [
@@ -27,7 +27,7 @@ pytestmark = [
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from explorer.render.window import Window
+from explorer.render.window.window import Window
 {make}
 window = Window(scene, {size})
 {also}
@@ -197,7 +197,7 @@ def test_a_long_export_says_so_first_and_is_written(tmp_path: Path) -> None:
 def test_where_all_points_take_long_some_come_first_and_that_is_said(tmp_path: Path) -> None:
     make = "from test_window import controls\nscene = controls().scene"
     also = """
-import explorer.render.window as module
+import explorer.render.window.window as module
 module.LONG, said, draws = -1.0, [], []
 draw, say = window._draw, window._say
 window._draw = lambda *, rough: (draws.append(rough), draw(rough=rough))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from explorer.capture import Run
     from explorer.reduce import Projection
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 Method = Literal["pca", "tsne", "umap"]
 Kept = Literal["pca", "tsne", "umap", "precomputed"]
@@ -36,7 +36,7 @@ def say_projection(run: Path, projection: Projection) -> None:
 
 def show(view: Scene, instead: Path | None) -> None:
     """Open the window, or where there is no screen write a picture."""
-    from explorer.render.offscreen import has_screen
+    from explorer.render.cloud.offscreen import has_screen
 
     if instead is not None and not has_screen():
         print(f"no screen here, so a picture: {view.screenshot(instead)}")

@@ -28,7 +28,7 @@ TRACKERS = {
 def examine() -> int:
     """Print versions, rendering and adapters. Returns 0, or 1 when something needs mending."""
     from explorer.capture.registry import adapter_states
-    from explorer.render.offscreen import can_render, has_screen
+    from explorer.render.cloud.offscreen import can_render, has_screen
 
     problems = 0
     _line("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")

@@ -13,7 +13,7 @@ from explorer.commands.arguments import Colour, Components, Flag, Layer, Method,
 
 if TYPE_CHECKING:
     from explorer.evolution import Evolution
-    from explorer.render.epoch_scene import EpochScene
+    from explorer.render.epochs.scene import EpochScene
 
 
 def evolve(
@@ -73,7 +73,7 @@ def evolve(
         overwrite: replace captures of other images or preprocessing that are in the way.
     """
     from explorer.evolve import evolve as follow
-    from explorer.render.epoch_film import check_film
+    from explorer.render.epochs.film import check_film
 
     if film is not None:
         check_film(film)
@@ -170,8 +170,8 @@ def view(
     from explorer.commands.publishing import check_web, first_colour, serve_page
     from explorer.errors import InputError
     from explorer.evolution import open_evolution
+    from explorer.render.cloud.offscreen import has_screen
     from explorer.render.files import save_picture
-    from explorer.render.offscreen import has_screen
 
     found = open_evolution(folder)
     if others:

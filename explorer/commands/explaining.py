@@ -90,8 +90,8 @@ def saliency(
     from explorer.explain.gradient_maps import Settings
     from explorer.explain.saliency import explain, pose
     from explorer.explain.targets import Asked
-    from explorer.render.saliency_page import saliency_page
-    from explorer.render.sheet import check_sheet_suffix
+    from explorer.render.drawing.sheet import check_sheet_suffix
+    from explorer.render.sheets.saliency_page import saliency_page
 
     methods = list(dict.fromkeys(method or ["gradient"]))
     if out is None and run is None:

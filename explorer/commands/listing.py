@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from explorer.render.words import QUALITIES, quality_words
+from explorer.render.linked.words import QUALITIES, quality_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

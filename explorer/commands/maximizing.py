@@ -86,8 +86,8 @@ def maximize(
     from explorer.explain.maximised import Maximised
     from explorer.maximize import maximize as climb
     from explorer.progress import say
-    from explorer.render.maximised_sheet import maximised_sheet
-    from explorer.render.sheet import check_sheet_suffix
+    from explorer.render.drawing.sheet import check_sheet_suffix
+    from explorer.render.sheets.maximised_sheet import maximised_sheet
 
     check_sheet_suffix(out)
     if save is not None and save.suffix != ".npz":  # said before hours of climbing, not after
@@ -236,8 +236,8 @@ def atlas(
     """
     from explorer.atlas import atlas as make
     from explorer.capture import open_run
-    from explorer.render.atlas_sheet import atlas_sheet
-    from explorer.render.sheet import check_sheet_suffix
+    from explorer.render.drawing.sheet import check_sheet_suffix
+    from explorer.render.sheets.atlas_sheet import atlas_sheet
 
     check_sheet_suffix(out)
     opened = open_run(run)

@@ -25,7 +25,7 @@ from explorer.progress import say
 
 if TYPE_CHECKING:
     from explorer.capture import Run
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 OFF = Annotated[bool, Parameter(negative_bool=("no-",))]
 
@@ -101,7 +101,7 @@ def export(
     from explorer.commands import evolving
     from explorer.evolution import is_evolution
     from explorer.render import scene
-    from explorer.render.exporting import Options, writer_of
+    from explorer.render.export.exporting import Options, writer_of
 
     if out is None and not code:
         raise InputError("export: name a file with --out, or ask for lines of Python with --code")

@@ -43,7 +43,7 @@ def why(
     from explorer.capture import open_run
     from explorer.explain.selection_files import SUFFIXES
     from explorer.render import why as explain
-    from explorer.render.explaining import check_report
+    from explorer.render.report.explaining import check_report
 
     check_report(out)  # an ending that nobody writes is told before any work
     opened = open_run(run)

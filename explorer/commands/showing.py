@@ -77,7 +77,7 @@ def view(
     from explorer.commands.publishing import check_web, first_colour, serve_page
     from explorer.evolution import is_evolution
     from explorer.render import scene
-    from explorer.render.offscreen import has_screen
+    from explorer.render.cloud.offscreen import has_screen
 
     if is_evolution(run):
         asked = {"--layer": layer, "--method": method, "--components": components, "--beside": beside}
@@ -204,7 +204,7 @@ def grid(
     from explorer.capture import capture as capture_layers
     from explorer.capture import open_run
     from explorer.render import grid as draw
-    from explorer.render.sheet import check_sheet_suffix
+    from explorer.render.drawing.sheet import check_sheet_suffix
 
     check_sheet_suffix(out)
     names = None if layer is None else [layer]
@@ -260,7 +260,7 @@ def rgb(
     from explorer.reduce import load_rgb
     from explorer.reduce import rgb as fit
     from explorer.render.files import save_picture
-    from explorer.render.rgb_sheet import rgb_sheet
+    from explorer.render.sheets.rgb_sheet import rgb_sheet
 
     opened = open_run(run)
     chosen = layer or only_layer(opened)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from explorer.capture import Run
     from explorer.reduce import Projection
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 ROOM = Path(__file__).resolve().parent
 DIGITS = ROOM / "digits" / "model.toml"
@@ -25,7 +25,7 @@ def run_demo(out: Path, *, window: bool = True) -> list[Path]:
         The pictures, in the order they were written.
     """
     from explorer.capture import capture, load_model
-    from explorer.render.offscreen import has_screen
+    from explorer.render.cloud.offscreen import has_screen
 
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -85,7 +85,7 @@ def _first_of(run: Run, label: str) -> int:
 
 def _sheet(run: Run, images: list[int]) -> object:
     from explorer.reduce import rgb
-    from explorer.render.rgb_sheet import rgb_sheet
+    from explorer.render.sheets.rgb_sheet import rgb_sheet
 
     return rgb_sheet(run, run.layers[0], images, rgb(run))
 

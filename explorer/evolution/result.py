@@ -28,7 +28,7 @@ from explorer.schema import list_of, maybe, number, table, text, whole
 if TYPE_CHECKING:
     from PIL import Image
 
-    from explorer.render.epoch_scene import EpochScene
+    from explorer.render.epochs.scene import EpochScene
 
 FORMAT = 1
 EVOLUTION = "evolution.json"
@@ -112,7 +112,7 @@ class Evolution:
         Raises:
             InputError: a colour, theme or epoch that there is not.
         """
-        from explorer.render.epoch_scene import EpochScene
+        from explorer.render.epochs.scene import EpochScene
 
         return EpochScene(self, epoch=epoch, colour=colour, theme=theme)
 
@@ -132,7 +132,7 @@ class Evolution:
             colour: what the points' colours mean, as for `scene`.
             theme: "light" or "dark".
         """
-        from explorer.render.epoch_sheet import epoch_sheet
+        from explorer.render.epochs.sheet import epoch_sheet
 
         made = self.scene(colour=colour, theme=theme)
         made.only_moved = only_moved
@@ -149,7 +149,7 @@ class Evolution:
             theme: "light" or "dark".
             scale: "map" to scale every map by itself, "channel" to scale a channel over all epochs.
         """
-        from explorer.render.epoch_maps import epoch_maps
+        from explorer.render.epochs.maps import epoch_maps
 
         return epoch_maps(self, image, channels=channels, theme=theme, scale=scale)
 
@@ -177,7 +177,7 @@ class Evolution:
             InputError: another ending, or a length or rate that cannot be.
             MissingExtraError: .mp4 without imageio-ffmpeg.
         """
-        from explorer.render.epoch_film import export_film
+        from explorer.render.epochs.film import export_film
 
         made = self.scene(colour=colour, theme=theme)
         if trail is not None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.render.explaining import why
-from explorer.render.grids import grid
-from explorer.render.saliency_page import saliency_page
+from explorer.render.report.explaining import why
+from explorer.render.sheets.grids import grid
+from explorer.render.sheets.saliency_page import saliency_page
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.reduce.projection import Projection
     from explorer.reduce.rgb_basis import RgbBasis
-    from explorer.render.atlas import Atlas
-    from explorer.render.epochs import EpochsLike
-    from explorer.render.linked_scene import Scene
-    from explorer.render.sheet import Sheet
+    from explorer.render.drawing.sheet import Sheet
+    from explorer.render.epochs.epochs import EpochsLike
+    from explorer.render.linked.scene import Scene
+    from explorer.render.sheets.atlas import Atlas
     from explorer.render.values import RunLike
 
 __all__ = ["grid", "saliency_page", "scene", "sheet", "why"]
@@ -55,12 +55,12 @@ def scene(
         LayerError: the run lacks the projection's layer.
     """
     from explorer.errors import InputError
-    from explorer.render.epochs import EpochsLike
-    from explorer.render.linked_scene import Scene
+    from explorer.render.epochs.epochs import EpochsLike
+    from explorer.render.linked.scene import Scene
 
     made: Scene
     if isinstance(run, EpochsLike):
-        from explorer.render.epoch_scene import EpochScene
+        from explorer.render.epochs.scene import EpochScene
 
         made = EpochScene(run, image=image, colour=colour, theme=theme)
         made.channel = channel
@@ -88,9 +88,9 @@ def sheet(found: Maximised | Atlas, *, theme: str = "light") -> Sheet:
     from explorer.explain.maximised import Maximised
 
     if isinstance(found, Maximised):
-        from explorer.render.maximised_sheet import maximised_sheet
+        from explorer.render.sheets.maximised_sheet import maximised_sheet
 
         return maximised_sheet(found, theme=theme)
-    from explorer.render.atlas_sheet import atlas_sheet
+    from explorer.render.sheets.atlas_sheet import atlas_sheet
 
     return atlas_sheet(found, theme=theme)

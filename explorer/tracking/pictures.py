@@ -48,8 +48,8 @@ def answers(
         images: which inputs.
         pictures: their pictures (height, width, 3); without them the maps stand alone.
     """
-    from explorer.render.colours import THEMES, Scale
-    from explorer.render.heatmap import drawn, overlay, resize
+    from explorer.render.drawing.colours import THEMES, Scale
+    from explorer.render.drawing.heatmap import drawn, overlay, resize
 
     theme = THEMES["light"]
     values = activations.values[list(images)].astype(np.float64)
@@ -109,7 +109,7 @@ def sprites(
 
 def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture as a square sprite, its longer side filling it."""
-    from explorer.render.heatmap import resize
+    from explorer.render.drawing.heatmap import resize
 
     height, width = picture.shape[:2]
     longer = max(height, width)

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError, suggest
-from explorer.render.near import neighbourhood
-from explorer.render.quantities import METADATA
-from explorer.render.saliency_files import SALIENCY
-from explorer.render.selection import Selection
-from explorer.render.text import plural
-from explorer.render.words import method_name
+from explorer.render.drawing.text import plural
+from explorer.render.linked.near import neighbourhood
+from explorer.render.linked.quantities import METADATA
+from explorer.render.linked.saliency_files import SALIENCY
+from explorer.render.linked.selection import Selection
+from explorer.render.linked.words import method_name
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
 from explorer.web.packing import KINDS, Bytes
@@ -26,7 +26,7 @@ from explorer.web.packing import KINDS, Bytes
 if TYPE_CHECKING:
     from explorer.capture import Run
     from explorer.reduce import Projection
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 NEIGHBOURS = 8
 METHODS = ("pca", "umap", "tsne")
@@ -227,7 +227,7 @@ class Answers:
 
     def clusters(self, method: str, on: str, n: int) -> None:
         """Find other clusters from now on."""
-        from explorer.render.quantities import Clustering
+        from explorer.render.linked.quantities import Clustering
 
         self.scene.state.clustering = Clustering(method, on, n)  # type: ignore[arg-type]
 

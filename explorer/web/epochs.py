@@ -11,8 +11,8 @@ from explorer.web.material import Material, Told, principal
 if TYPE_CHECKING:
     from explorer.capture import Run
     from explorer.reduce import Projection
-    from explorer.render.epoch_scene import EpochScene
-    from explorer.render.linked_scene import Scene
+    from explorer.render.epochs.scene import EpochScene
+    from explorer.render.linked.scene import Scene
 
 
 class EpochAnswers(Answers):
@@ -72,7 +72,7 @@ class EpochAnswers(Answers):
 
     def writing(self) -> Scene:
         """A scene of its own at the same epoch and map."""
-        from explorer.render.epoch_scene import EpochScene
+        from explorer.render.epochs.scene import EpochScene
 
         made = EpochScene(self.training.evolution, epoch=self.training.epoch)
         made.projection = self.material.projection

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError, InputError, suggest
-from explorer.render.exporting import GROUP, Options
+from explorer.render.export.exporting import GROUP, Options
 
 if TYPE_CHECKING:
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 KNOWN: dict[str, tuple[str, str, str]] = {
     "html": ("Whole page", "opens without Python and without a network, up to 15 MB", "To show others"),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import InputError, RenderError
 from explorer.progress import progress
-from explorer.render.exporting import Options
+from explorer.render.export.exporting import Options
 from explorer.web.material import Material
 from explorer.web.page import embedded, script, standalone, style
 from explorer.web.plan import STEPS, Plan
 
 if TYPE_CHECKING:
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 __all__ = ["Options", "Written", "export_html"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError
-from explorer.render.words import method_name
+from explorer.render.linked.words import method_name
 
 if TYPE_CHECKING:
     from explorer.capture import Run

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.camera import spatial
-from explorer.render.colours import QUALITATIVE, categorical, table
-from explorer.render.quantities import METADATA, MOST_CLASSES, natural
-from explorer.render.saliency_files import SALIENCY
-from explorer.render.text import plural
-from explorer.render.words import METHODS, QUALITIES, header, method_name
+from explorer.render.cloud.camera import spatial
+from explorer.render.drawing.colours import QUALITATIVE, categorical, table
+from explorer.render.drawing.text import plural
+from explorer.render.linked.quantities import METADATA, MOST_CLASSES, natural
+from explorer.render.linked.saliency_files import SALIENCY
+from explorer.render.linked.words import METHODS, QUALITIES, header, method_name
 from explorer.web.packing import Bytes, to_bytes
 
 if TYPE_CHECKING:
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 FORMAT = 1
 TABLES = ("viridis", "cividis", "magma", "diverging-light", "diverging-dark", "gray")

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
-from explorer.render.text import count, plural
+from explorer.render.drawing.text import count, plural
 from explorer.web.packing import Block, Bytes, block, raw_block, to_bytes, to_whole
 
 if TYPE_CHECKING:
-    from explorer.render.exporting import Options
-    from explorer.render.quantities import Quantity
+    from explorer.render.export.exporting import Options
+    from explorer.render.linked.quantities import Quantity
     from explorer.web.material import Material, Told
 
 SIZES = (512, 384, 256, 192, 128, 96, 64, 48, 32)

@@ -28,7 +28,7 @@ def report(run: Run, projection: Projection, places: list[int], model: object) -
     Raises:
         InputError: nothing is selected, or places that the layer has not.
     """
-    from explorer.render.explaining import why
+    from explorer.render.report.explaining import why
 
     shape = projection.grid_shape
     at = np.asarray(places, np.int64).reshape(-1)

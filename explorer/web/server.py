@@ -26,7 +26,7 @@ from explorer.web.reports import report
 
 if TYPE_CHECKING:
     from explorer.capture import Run
-    from explorer.render.linked_scene import Scene
+    from explorer.render.linked.scene import Scene
 
 ASSETS = "explorer-page"
 
@@ -95,7 +95,7 @@ class Service:
 
 def answers_of(scene: Scene, run: Run) -> Answers:
     """What answers of a scene: of a training at the epoch that is shown."""
-    from explorer.render.epoch_scene import EpochScene
+    from explorer.render.epochs.scene import EpochScene
     from explorer.web.epochs import EpochAnswers
 
     return EpochAnswers(scene) if isinstance(scene, EpochScene) else Answers(scene, run)

@@ -1,0 +1,1 @@
+"""Two-dimensional drawing: colours, words, shapes, heatmaps, sheets; pixels, SVG and PDF."""

@@ -1,0 +1,1 @@
+"""The scene of a training, with a slider over its epochs."""

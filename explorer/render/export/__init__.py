@@ -1,0 +1,1 @@
+"""A scene as a file: pictures, pages, films, points, selections."""

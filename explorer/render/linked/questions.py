@@ -1,0 +1,144 @@
+"""What a scene asks its model, each question whole in itself, so that another thread can answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from explorer.errors import InputError
+from explorer.explain.targets import Asked
+from explorer.render.drawing.text import plural
+from explorer.render.linked.state import State
+
+if TYPE_CHECKING:
+    from explorer.explain.maximised import Maximised
+    from explorer.explain.saliency import Saliency
+
+
+@dataclass(frozen=True, eq=False)
+class Salient:
+    """A question about pixels, whole in itself, so that it can be answered on another thread.
+
+    Attributes:
+        run: the run.
+        model: its model, or what `load_model` opens.
+        layer: the shown layer.
+        images: which pictures.
+        asked: what is to be explained.
+        method: how.
+        since: what was shown and selected when it was asked.
+        source: where the run's inputs are; None where model or run tell.
+    """
+
+    run: Any
+    model: object
+    layer: str
+    images: tuple[int, ...]
+    asked: Asked
+    method: str
+    since: tuple[Any, ...]
+    source: object = None
+
+    def answer(self, watch: Callable[[int, int], None] | None = None) -> Saliency:
+        """The maps."""
+        from explorer.explain.gradient_maps import Settings
+        from explorer.explain.of_run import given_of_run
+        from explorer.explain.saliency import explain, pose
+
+        given = given_of_run(self.model, self.run, self.images, layer=self.layer, source=self.source)
+        question = pose(given, self.asked)
+        return explain(given, question, method=self.method, settings=Settings(), watch=watch)
+
+
+@dataclass(frozen=True, eq=False)
+class Climbing:
+    """A question about the picture that is answered most, whole in itself.
+
+    Attributes:
+        run: the run.
+        model: its model, or what `load_model` opens.
+        layer: the shown layer.
+        image: the shown picture, in which the model is held against the run.
+        channel: what is climbed for; None for the selection's direction.
+        places: the selection, where that is what is climbed for.
+        settings: steps, variants, seed.
+        since: what was shown and selected when it was asked.
+        source: where the run's inputs are; None where model or run tell.
+    """
+
+    run: Any
+    model: object
+    layer: str
+    image: int
+    channel: int | None
+    places: Any
+    settings: dict[str, int]
+    since: tuple[Any, ...]
+    source: object = None
+
+    def answer(
+        self, watch: Callable[[Maximised], None] | None = None, stop: Callable[[], bool] | None = None
+    ) -> tuple[Maximised, object]:
+        """The picture, and the model opened."""
+        from explorer.explain.of_run import given_of_run
+        from explorer.maximize import maximize
+        from explorer.render.report.explaining import smaller
+
+        given = given_of_run(self.model, self.run, [self.image], layer=self.layer, source=self.source)
+        size = smaller(given.model, self.layer)
+        directions = None if self.channel is not None else {"the selection's direction": self._direction()}
+        found = maximize(
+            given.model,
+            layer=self.layer,
+            channels=None if self.channel is None else [self.channel],
+            directions=directions,
+            images=self.run if size is None and given.pictures is not None else None,
+            size=size,
+            variants=self.settings["variants"],
+            steps=self.settings["steps"],
+            seed=self.settings["seed"],
+            watch=watch,
+            stop=stop,
+        )
+        return found, given.model
+
+    def _direction(self) -> Any:
+        """From the mean of all positions to that of the selected ones."""
+        from explorer.explain.contrast import direction_of
+        from explorer.explain.selected import choose
+
+        return direction_of(self.run, choose(self.run, self.places, self.layer))
+
+
+def what_is_asked(state: State, images: tuple[int, ...], target: int | str | None = None) -> Asked:
+    """What of some pictures is to be explained: what was chosen last.
+
+    Raises:
+        InputError: something is selected, but nothing in these pictures.
+    """
+    layer, at, chosen = state.values.layer, state.focus, state.selection
+    if target is not None:
+        return Asked(target=target)
+    if at is not None and at.image == state.image and (state.looking or not len(chosen)):
+        return Asked(position=at.position, layer=layer)
+    if not len(chosen):
+        return Asked()
+    masks = chosen.masks()[list(images)]
+    if not masks.any():
+        where = state.run.image_names[images[0]]
+        raise InputError(
+            f"no selected position lies in {where}: show a picture that holds some, or select nothing (x)"
+        )
+    return Asked(selection=masks, layer=layer)
+
+
+def said(state: State) -> str:
+    """What would be explained, in words."""
+    layer, at, chosen = state.values.layer, state.focus, state.selection
+    if at is not None and at.image == state.image and (state.looking or not len(chosen)):
+        where = ", ".join(map(str, at.position))
+        return f"{layer} at {where}" if where else layer
+    if len(chosen):
+        return f"the {plural(len(chosen), 'selected position')}"
+    return "the class it is answered with"

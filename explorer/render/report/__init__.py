@@ -1,0 +1,1 @@
+"""Why a selection lies together: one page, as HTML or PDF."""

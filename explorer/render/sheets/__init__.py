@@ -1,0 +1,1 @@
+"""Pictures that stand alone: grids of feature maps, saliency, maximised pictures, atlases."""

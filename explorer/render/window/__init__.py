@@ -1,0 +1,1 @@
+"""The desktop window: its controls, menus and keys."""

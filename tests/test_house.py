@@ -80,7 +80,7 @@ def test_rooms_import_only_from_the_left(path: Path) -> None:
             assert near, f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize("path", (ROOT / "explorer/render").rglob("*.py"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "explorer/render").rglob("*.py")), ids=lambda path: path.stem)
 def test_drawing_knows_no_cloud_and_the_cloud_no_scene(path: Path) -> None:
     part = path.parent.name
     for module in imports(path) if part in DRAWING else ():

@@ -99,9 +99,8 @@ def _smoothgrad(gradient: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray
     """One noisy copy at a time, with the noise that ours draws."""
     maps = []
     for row, one in enumerate(inputs):
-        total = np.zeros(one.shape)
-        for sample in range(SAMPLES):
-            drawn = np.random.default_rng([0, row * SAMPLES + sample])
+        total, drawn = np.zeros(one.shape), np.random.default_rng([0, row])
+        for _ in range(SAMPLES):
             noise = drawn.standard_normal(one.shape, dtype=np.float32) * NOISE * (one.max() - one.min())
             total += gradient((one + noise)[None])[0]
         maps.append(np.abs(total / SAMPLES).max(axis=-1))

@@ -14,7 +14,7 @@ from benchmarks.activations import DEMO
 from benchmarks.results import SETTLE, Result, race
 
 N, SAMPLES, STEPS, NOISE, CLASS = 64, 25, 32, 0.15, 3
-FEW = 4
+FEW = 16
 """Pictures of the contests against a loop, which takes long."""
 
 
@@ -42,11 +42,11 @@ def explained(_: Path, *, rounds: int = 9) -> list[Result]:
         ),
         _raced(
             f"SmoothGrad, {FEW} pictures × {SAMPLES} samples", "loop over samples",
-            ours("smoothgrad", few), lambda: _smoothgrad(forward, few), target=3, rounds=3,
+            ours("smoothgrad", few), lambda: _smoothgrad(forward, few), target=3, rounds=rounds,
         ),
         _raced(
             f"integrated gradients, {FEW} pictures × {STEPS} steps", "loop over samples",
-            ours("integrated-gradients", few), lambda: _integrated(forward, few), target=3, rounds=3,
+            ours("integrated-gradients", few), lambda: _integrated(forward, few), target=3, rounds=rounds,
         ),
     ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from explorer.render.linked.quantities import METADATA
 from explorer.render.linked.saliency_files import SALIENCY
 from explorer.render.linked.selection import Selection
 from explorer.render.linked.words import method_name
+from explorer.render.values import length
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
 from explorer.web.packing import KINDS, Bytes
@@ -174,10 +175,12 @@ class Answers:
         return {**told, "numbers": numbers, "limits": limits, "signed": quantity.signed}
 
     def similarity(self, place: int) -> Told:
-        """Exact cosine of every position of every picture with one, which is looked at from now on."""
+        """Cosine of every position of every picture with one, which is looked at from now on; its norm."""
         image, *position = self._position(place)
         self.scene.inspect(image, *position)
-        return {"numbers": wire(self.scene.state.values.similarity(image, tuple(position)).reshape(-1))}
+        values = self.scene.state.values
+        norm = float(length(np.asarray(values.image(image)[tuple(position)])))
+        return {"numbers": wire(values.similarity(image, tuple(position)).reshape(-1)), "norm": norm}
 
     def neighbours(self, place: int) -> Told:
         """The nearest of a position in the original space, and what found them."""

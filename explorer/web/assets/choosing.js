@@ -8,6 +8,7 @@ class Selection {
     this.perImage = new Uint32Array(images);
     this.size = 0;
     this.how = "";
+    this.version = 0;
   }
 
   has(place) { return this.mask[place] === 1; }
@@ -18,12 +19,14 @@ class Selection {
     const step = on ? 1 : -1;
     this.perImage[Math.floor(place / this.each)] += step;
     this.size += step;
+    this.version++;
   }
 
   clear() {
     this.mask.fill(0);
     this.perImage.fill(0);
     this.size = 0;
+    this.version++;
   }
 
   /** Take places: "replace" what is chosen, "add" to it, or "remove" from it. */
@@ -46,6 +49,24 @@ class Selection {
     this.perImage.forEach((n, image) => { if (n) images.push(image); });
     return images.sort((a, b) => this.perImage[b] - this.perImage[a] || a - b);
   }
+}
+
+/**
+ * Of each cell of a grid, the nearest one that is known, as steps over its sides go; -1 where none is.
+ * @param {(cell: number) => boolean} known
+ */
+function nearestKnown(known, wide, tall) {
+  const near = new Int32Array(wide * tall).fill(-1), queue = [];
+  for (let cell = 0; cell < near.length; cell++) if (known(cell)) { near[cell] = cell; queue.push(cell); }
+  for (let at = 0; at < queue.length; at++) {
+    const cell = queue[at], column = cell % wide;
+    for (const [next, is] of [[cell - wide, cell >= wide], [cell - 1, column > 0], [cell + 1, column < wide - 1], [cell + wide, cell < near.length - wide]]) {
+      if (!is || near[next] >= 0) continue;
+      near[next] = near[cell];
+      queue.push(next);
+    }
+  }
+  return near;
 }
 
 /** Whether a point lies inside a closed outline [[x, y], …] (even–odd). */

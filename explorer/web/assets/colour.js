@@ -42,6 +42,13 @@ function scaleOf(values, { signed = true, clip = 0 } = {}) {
   return { low, high, map: "viridis", clipped: least < low || most > high };
 }
 
+/** One scale for similarities wherever they are shown, from every n-th of them. */
+function similarityScale(near) {
+  const step = Math.ceil(near.values.length / 8192);
+  near.scale = near.scale || scaleOf(near.values.filter((_, i) => i % step === 0), { clip: CLIP });
+  return { ...near.scale, high: near.scale.map === "diverging" ? near.scale.high : 1 };
+}
+
 const SIZES = [0.55, 0.8, 1.15, 1.6, 2.2]; // of the usual diameter, for the five steps of a size that means something
 
 /** Five steps, 0 to 4, evenly over the middle 98 % of values; the smallest where not a number. */
@@ -156,7 +163,7 @@ async function colouringOf(view, name) {
   }
   if (name === "similarity") {
     const values = Float32Array.from(places, (place) => view.similarity.values[place]);
-    return { name, kind: "scale", title: "cosine similarity to the chosen position", values, scale: scaleOf(values, { clip: CLIP }), n };
+    return { name, kind: "scale", title: "cosine similarity to the chosen position", values, scale: similarityScale(view.similarity), n };
   }
   if (name === "norm" || name.startsWith("channel:")) {
     const grid = await source.grid(name), values = grid.rows(places);

@@ -62,7 +62,10 @@ class LiveSource {
     });
   }
 
-  async similarity(place) { return { values: numbersOf((await this.ask("similarity", place)).numbers), note: "cosine" }; }
+  async similarity(place) {
+    const { numbers, norm } = await this.ask("similarity", place);
+    return { values: numbersOf(numbers), norm, note: "cosine" };
+  }
   neighbours(row, place) { return this.ask("neighbours", place); }
 
   async picture(image) {

@@ -3,7 +3,8 @@
 class Looking {
   // ---- one position
 
-  async focusPlace(place) {
+  /** Look at a place: its picture is shown, unless only the map has changed. */
+  async focusPlace(place, show = true) {
     this.focus = place;
     this.linked = [];
     // Asked first, and neighbours only after it: one answer does not wait for the other's reckoning.
@@ -15,7 +16,7 @@ class Looking {
     } else {
       const image = Math.floor(place / this.each);
       if (this.meta.spatial.length === 3) this.slice = Math.floor((place % this.each) / (this.cells[0] * this.cells[1]));
-      if (image !== this.image) this.showImage(image);
+      if (show && image !== this.image) this.showImage(image);
     }
     this.side.describe();
     this.side.draw();
@@ -26,6 +27,7 @@ class Looking {
     this.similarity = near;
     if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
     this.side.drawSimilar();
+    this.side.tellNorm();
   }
 
   /** What a position sees of its picture: {rows, columns: [first, behind last], of: [height, width]} in pixels of the input, or null. */
@@ -57,6 +59,29 @@ class Looking {
     this.linked = [...map, ...original];
     this.stage.request(true);
   }
+
+  // ---- what is selected, seen in a picture
+
+  /** Whether everything selected stands on a map of some positions only: then the cells between follow their nearest. */
+  get spread() {
+    const { index, selection } = this, known = this.spreadKnown;
+    if (known && known.index === index && known.selection === selection && known.version === selection.version) return known.is;
+    const is = index !== null && selection.size > 0 && selection.places().every((place) => index[place] >= 0);
+    this.spreadKnown = { index, selection, version: selection.version, is };
+    return is;
+  }
+
+  /** Which cells of a picture are shown as selected. */
+  chosenIn(image) {
+    const from = this.placeOf(image, 0);
+    if (!this.spread) return (cell) => this.selection.has(from + cell);
+    if (!this.between.has(from)) this.between.set(from, nearestKnown((cell) => this.index[from + cell] >= 0, this.cells[1], this.cells[0]));
+    const near = this.between.get(from);
+    return (cell) => near[cell] >= 0 && this.selection.has(from + near[cell]);
+  }
+
+  /** The share of a picture that is selected: of its positions, or of those that are on the map. */
+  shareOf(image) { return this.selection.perImage[image] / Math.max(1, this.spread ? this.onMap[image] : this.each); }
 
   // ---- pictures and maps
 
@@ -101,7 +126,7 @@ class Looking {
   /** Figures of a position: [words, value]. */
   async figuresOf(place, row) {
     const out = [], norm = await this.source.grid("norm").catch(() => null);
-    if (norm) out.push(["norm", figure(norm.at(place))]);
+    if (norm) out.push(["norm", `≈ ${figure(norm.at(place))}`, "norm"]);
     if (row >= 0) {
       for (const { name, title } of this.meta.figures) {
         const own = await this.source.rows(name);

@@ -78,7 +78,7 @@ function hatch(context, width, height, colour) {
 /** A picture, its chosen cells lit and the rest dimmed, one cell ringed. */
 function drawThumb(view, canvas, bitmap, image, { width, height, focus = null, masked = true }) {
   const context = fitted(canvas, width, height), [tall, wide] = view.cells;
-  const from = view.placeOf(image, 0), chosen = (cell) => view.selection.has(from + cell);
+  const chosen = view.chosenIn(image);
   const any = masked && view.selection.perImage[image] > 0;
   context.imageSmoothingEnabled = bitmap.width > width * 0.6;
   context.globalAlpha = any ? 0.32 : 1;
@@ -208,10 +208,10 @@ class MapPanel {
   }
 
   marks(context, x, y) {
-    const { view } = this, [tall, wide] = view.cells, from = view.placeOf(view.image, 0);
+    const { view } = this, [tall, wide] = view.cells;
     if (view.selection.perImage[view.image]) {
       const fine = Math.min(x, y) < 4; // narrow cells are not to be covered by their outline
-      stroked(context, outlineOf((cell) => view.selection.has(from + cell), wide, tall, x, y), view.ink("--accent"), fine ? 0.9 : 1.5, view.ink("--under"), fine ? 0.9 : 2);
+      stroked(context, outlineOf(view.chosenIn(view.image), wide, tall, x, y), view.ink("--accent"), fine ? 0.9 : 1.5, view.ink("--under"), fine ? 0.9 : 2);
     }
     if (view.hovered && view.hovered.image === view.image) ring(view, context, view.hovered.cell, x, y, 6, "--text");
     const focus = view.focusCell(), seen = this.kind === "picture" && focus !== null ? view.receptiveBox(view.focus) : null;

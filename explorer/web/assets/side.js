@@ -72,7 +72,9 @@ class Side {
     if (near) {
       const from = view.placeOf(view.image, 0), n = view.cells[0] * view.cells[1];
       const values = near.values.slice(from, from + n);
-      this.panels.similar.draw({ values, scale: view.scaled(scaleOf(values)), detail: near.note || "cosine" });
+      const image = view.focus === null ? view.image : Math.floor(view.focus / view.each);
+      const to = image === view.image ? "" : `, to ${shortened(view.meta.names[image], 12)}`;
+      this.panels.similar.draw({ values, scale: view.scaled(similarityScale(near)), detail: `${near.note || "cosine"}${to}` });
     } else this.panels.similar.draw({ note: meta.vectors === null ? "the vectors that this needs were left out of this file" : "Click a place in a picture or a point: what resembles it lights up here." });
   }
 
@@ -89,10 +91,10 @@ class Side {
     const items = [["position", at.map((v, i) => `${axes[i]} ${v}`).join(", ") || "the whole image"]];
     const label = view.labelOf(Math.floor(place / view.each));
     if (label !== null) items.push(["label", label]);
-    for (const [words, value] of await view.figuresOf(place, row).catch(() => [])) items.push([words, value]);
+    items.push(...(await view.figuresOf(place, row).catch(() => [])));
     items.push(["sees", view.sees(place), "whole"]);
     if (turn !== this.told) return;
-    const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
+    const head = el("div", { class: "facts-head" }, el("h3", { title: view.meta.names[Math.floor(place / view.each)] }, "Chosen position", el("span", { class: "quiet" }, ` in ${shortened(view.meta.names[Math.floor(place / view.each)], 19)}`)),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
     const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", {}, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);
@@ -102,6 +104,12 @@ class Side {
       this.facts.append(el("p", { class: "warn" }, `Not among the ${count(view.meta.nRows)} positions that were projected; ${where}.`));
     }
     if (standing < 0) this.near.replaceChildren(); else this.neighbours(standing, turn);
+  }
+
+  /** The norm as it is, where the server has told it; what a page holds is rounded to a byte. */
+  tellNorm() {
+    const { similarity } = this.view, told = this.facts.querySelector("dd.norm");
+    if (told && similarity && similarity.norm !== undefined) told.textContent = told.title = figure(similarity.norm);
   }
 
   hint() {
@@ -120,7 +128,8 @@ class Side {
     this.near.replaceChildren(el("h3", {}, "Nearest neighbours"), el("p", { class: "quiet" }, "…"));
     await view.nearDue;
     if (turn !== this.told) return;
-    const found = await view.source.neighbours(row, view.places[row]).catch((error) => ({ original: null, why: error.message }));
+    const exact = view.source.live && row !== view.rowOf(view.focus); // what the map left out has neighbours of its own
+    const found = await view.source.neighbours(row, exact ? view.focus : view.places[row]).catch((error) => ({ original: null, why: error.message }));
     const onMap = nearestOnMap(view.points, row, k);
     if (turn !== this.told) return;
     const original = found.original ? found.original.slice(0, k) : null;
@@ -131,7 +140,7 @@ class Side {
       el("div", { class: "facts-head" }, el("h3", {}, "Nearest neighbours"), original ? el("span", { class: "quiet" }, `${both} of ${original.length} shared`) : null),
       el("div", { class: "near-columns" },
         column(`in ${view.meta.layer}, ${plural(view.meta.channels, "channel")}`, original, onMap, original ? found.note || "" : found.why),
-        column(`on the map, ${view.meta.method}`, onMap, original || [], "")));
+        column(`on the map, ${view.meta.method}`, onMap, original || [], row === view.rowOf(view.focus) ? "" : "of the dashed ring")));
   }
 
   thumb(row, shared) {

@@ -62,11 +62,15 @@ class Viewer extends Meaning {
     this.cells = rank === 0 ? [1, 1] : rank === 1 ? [1, meta.spatial[0]] : meta.spatial.slice(-2);
     this.shape = clamp(meta.pictures ? meta.pictures.width / meta.pictures.height : this.cells[1] / this.cells[0], 0.4, 3);
     this.index = meta.sampled ? indexOf(this.places, meta.nPositions) : null;
+    this.onMap = new Uint32Array(meta.nImages);
+    for (const place of this.places) this.onMap[Math.floor(place / this.each)]++;
+    this.between = new Map();
+    const first = !this.selection, kept = !first && this.selection.mask.length === meta.nImages * this.each; // places mean the same on both maps
     const how = this.selection ? this.selection.how : "";
     if (!this.selection || this.selection.mask.length !== meta.nImages * this.each) this.selection = new Selection(meta.nImages, this.each);
     if (this.source.live && !same) this.selection.take(await this.source.selection());
     this.selection.how = how;
-    if (!same) this.focus = this.source.live ? meta.focus : null;
+    if (first || (!kept && this.focus !== null)) this.focus = this.source.live ? meta.focus : null;
     this.similarity = null;
     if (!same) this.slice = rank === 3 ? Math.floor(meta.spatial[0] / 2) : 0;
     this.image = clamp(this.image ?? meta.image ?? 0, 0, meta.nImages - 1);
@@ -84,12 +88,12 @@ class Viewer extends Meaning {
     await this.sizeBy(this.sizes().some(({ name }) => name === this.sizeName) ? this.sizeName : null);
     await this.side.update();
     this.side.describe();
-    this.chosenShown(same);
+    this.chosenShown(same || kept);
     if (same) this.stage.travel(this.points, looked.anchors);
     this.twin = twin;
     if (twin) await twin.match();
     if (same) await this.lookOn(looked);
-    else if (this.focus !== null) this.focusPlace(this.focus);
+    else if (this.focus !== null) this.focusPlace(this.focus, !kept);
   }
 
   /** The same points elsewhere, while a map is still being made. */

@@ -97,7 +97,7 @@ def describe(job: Job, fitted: Fitted) -> Projection:
             f"{settings.method} of {samples.n_samples} positions of layer {samples.layer} did not end in "
             "finite coordinates; scale the values, or try standardise"
         )
-    quality, trust = assess(job.unit, fitted.coordinates)
+    quality, trust = assess(job.unit, fitted.coordinates, beside_pca=settings.method != "pca")
     provenance = {
         "data": digest_rows(samples.features),
         "n_samples": samples.n_samples,
@@ -119,14 +119,14 @@ def describe(job: Job, fitted: Fitted) -> Projection:
 
 
 def assess(
-    unit: Unit | None, coordinates: NDArray[np.float32]
+    unit: Unit | None, coordinates: NDArray[np.float32], *, beside_pca: bool = True
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
     """The map's figures, and every position's trust (n_samples,); nothing where there is nothing to tell."""
     reference = None if unit is None else reference_rows(len(unit.rows))
     if unit is None or reference is None:
         return {}, None
     shown = coordinates / size_of(coordinates)
-    return measure(unit.rows, shown), trustworthiness(unit.rows, shown, reference)
+    return measure(unit.rows, shown, beside_pca=beside_pca), trustworthiness(unit.rows, shown, reference)
 
 
 def _pca(job: Job) -> Fitted:

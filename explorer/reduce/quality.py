@@ -43,7 +43,11 @@ class Figures:
 
 
 def measure(
-    features: NDArray[np.float32], coordinates: NDArray[np.float32], random_state: int | None = 0
+    features: NDArray[np.float32],
+    coordinates: NDArray[np.float32],
+    random_state: int | None = 0,
+    *,
+    beside_pca: bool = True,
 ) -> dict[str, Any]:
     """Score a map, and a random map and PCA of the same rows for comparison.
 
@@ -51,6 +55,7 @@ def measure(
         features: (n, n_features).
         coordinates: (n, n_components).
         random_state: seed of the sample.
+        beside_pca: whether PCA is compared with; not where the map is one itself.
 
     Returns:
         The `Figures` by name; "random" and "pca", each with the same names; and "measured_on", the
@@ -63,8 +68,9 @@ def measure(
     truth, shown = features[drawn], coordinates[drawn]
     if not (np.isfinite(truth).all() and np.isfinite(shown).all()):
         return {}
-    basis = fit_pca([truth], shown.shape[1])
-    maps = {"": shown, "random": rng.permutation(shown), "pca": basis.transform(truth)}
+    maps = {"": shown, "random": rng.permutation(shown)}
+    if beside_pca:
+        maps["pca"] = fit_pca([truth], shown.shape[1]).transform(truth)
     true_distances = distances(truth)
     each = in_order(lambda rows: _rounded(figures(true_distances, distances(rows))), maps.values())
     scored = dict(zip(maps, each, strict=True))

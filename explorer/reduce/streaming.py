@@ -114,7 +114,7 @@ def assess_run(
         return scores, np.concatenate(trust)
 
     found = list(over_chunks(run, layer, work))
-    figures = measure(unit, shown)
+    figures = measure(unit, shown, beside_pca=False)
     return np.concatenate([one for one, _ in found]), figures, np.concatenate([one for _, one in found])
 
 

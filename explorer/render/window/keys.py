@@ -76,7 +76,8 @@ KEYS = (
     Key(("k",), "k", "save the camera", Controls.save_view),
     Key(("O",), "shift o", "open a state or camera", lambda c: c.push("views")),
     Key(("h", "question"), "h", "this list", Controls.toggle_help),
-    Key(("q", "Escape"), "q  esc", "quit", Controls.quit),
+    Key(("Escape",), "esc", "back: what is laid over, then the selection", Controls.clear),
+    Key(("q",), "q", "quit", Controls.quit),
 )
 MOUSE = (
     ("click", "look at a point, or at a position on a map"),

@@ -16,7 +16,7 @@ from explorer.explain import cam, gradient_maps, occlusion, rollout
 from explorer.explain.given import Given, gather
 from explorer.explain.gradient_maps import Found, Settings
 from explorer.explain.question import MEMORY, Question, batch_of
-from explorer.explain.selections import Chosen
+from explorer.explain.selections import Selected
 from explorer.explain.targets import Asked, find_target
 from explorer.progress import Advance, progress
 
@@ -168,7 +168,7 @@ def saliency(
     target: int | str | None = None,
     channel: int | None = None,
     position: Sequence[int] | None = None,
-    selection: Chosen | None = None,
+    selection: Selected | None = None,
     layer: str | None = None,
     at: str | None = None,
     samples: int = 25,

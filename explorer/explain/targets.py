@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, suggest
-from explorer.explain.selections import Chosen, read_selection
+from explorer.explain.selections import Selected, read_selection
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Asked:
     target: int | str | None = None
     channel: int | None = None
     position: Sequence[int] | None = None
-    selection: Chosen | None = None
+    selection: Selected | None = None
     layer: str | None = None
 
 

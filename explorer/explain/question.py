@@ -15,7 +15,7 @@ from explorer.capture.protocol import Differentiable, LayerInfo
 from explorer.errors import InputError, LayerError, ModelError
 from explorer.explain.targets import Target
 
-MOST = 64
+MOST = 128
 """Inputs at a time where memory does not say less: larger batches gain nothing on a processor."""
 MEMORY = 512 * 2**20
 """Bytes that a model's values may take, where nobody says."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from explorer.capture.arrays import open_array
 from explorer.capture.images import Inputs, RowNumbers
 from explorer.capture.manifest import (
     AGAIN,
@@ -24,7 +25,6 @@ from explorer.capture.manifest import (
     write_json,
 )
 from explorer.capture.model import Model
-from explorer.capture.store import open_array
 from explorer.errors import RunError
 
 DERIVED = ("projections", "neighbours", "rgb", "channels", "saliency", "maximised")

@@ -203,7 +203,11 @@ class JitCapture:
 
 @contextmanager
 def named_errors(model: str, shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn whatever a model raises on an input (*spatial, channels) into one line that names both."""
+    """Turn whatever a model raises on an input (*spatial, channels) into one line that names both.
+
+    Raises:
+        ModelError: whatever was raised, unless it is one of this package's own.
+    """
     try:
         yield
     except ExplorerError:

@@ -11,7 +11,11 @@ from explorer.errors import RunError, first_line
 
 
 def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) -> Any:
-    """Open one of the run's arrays with TensorStore; with `create`, make it anew."""
+    """Open one of the run's arrays with TensorStore; with `create`, make it anew.
+
+    Raises:
+        RunError: what lies there is not what the manifest describes, or cannot be written.
+    """
     import tensorstore as ts
 
     spec = _spec(root, entry)

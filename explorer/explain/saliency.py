@@ -234,7 +234,11 @@ def explain(
     settings: Settings,
     watch: Callable[[int, int], None] | None = None,
 ) -> Saliency:
-    """One method's answer to a question; `watch` is told how many passes of how many are done."""
+    """One method's answer to a question; `watch` is told how many passes of how many are done.
+
+    Raises:
+        ExplorerError: values that are not finite.
+    """
     found = find(question, method, settings, watch)
     if not np.isfinite(found.values).all():
         raise ExplorerError(

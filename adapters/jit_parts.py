@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .limits import processors
 
 LEAST = 2
 """Inputs that a part has at least."""
@@ -43,13 +44,9 @@ def parts_of(batch: int) -> int:
     """In how many parts so many inputs are computed: an accelerator takes them whole."""
     import jax
 
-    return 1 if jax.default_backend() != "cpu" else max(1, min(_cores(), batch // LEAST))
+    return 1 if jax.default_backend() != "cpu" else max(1, min(processors(), batch // LEAST))
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="explorer-parts")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ThreadPoolExecutor(processors(), thread_name_prefix="explorer-parts")

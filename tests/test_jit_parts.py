@@ -28,7 +28,7 @@ def test_parts_answer_what_the_whole_answers_in_its_order(parts: int) -> None:
 def test_there_are_as_many_parts_as_cores_of_at_least_two_inputs(
     batch: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jit_parts, "_cores", lambda: 4)
+    monkeypatch.setattr(jit_parts, "processors", lambda: 4)
     assert jit_parts.parts_of(batch) == expected
 
 
@@ -47,7 +47,7 @@ def test_gradients_do_not_depend_on_the_number_of_cores(batch: int, monkeypatch:
     inputs = random.normal(size=(batch, 8, 8, 3)).astype(np.float32)
     found = []
     for cores in (1, 3):
-        monkeypatch.setattr(jit_parts, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(jit_parts, "processors", lambda cores=cores: cores)
         adapter = explorer.load_model(network, params=params, input_shape=(8, 8, 3)).adapter
         found.append(adapter.gradient(inputs, "last", np.ones((batch, 4), np.float32)))  # type: ignore[attr-defined]
     assert found[0].shape == inputs.shape

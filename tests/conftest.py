@@ -18,11 +18,6 @@ from explorer.errors import LayerError
 
 # Nothing in the quick tests needs a screen, and a window must never open by surprise.
 os.environ.pop("DISPLAY", None)
-# Tests compile hundreds of small programs and run each of them once or twice: XLA's optimisations cost more
-# time than they bring. `XLA_FLAGS= python -m pytest` tests what users run.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
 # Keras takes its backend from here when it is first imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.capture.protocol import Factory, LayerInfo, ModelOptions
+from explorer.capture.protocol import Factory, ModelOptions
 from explorer.errors import ModelError
 
 from .equinox_files import read_leaves
 from .equinox_recorder import is_module, recording, takes
 from .inference import call_arguments
+from .jax_model import TracedModel
 from .jaxpr_capture import FIRST, LAST, Tracer
 from .jit_capture import JitCapture, provenance
-from .jit_layers import Answer
 from .limits import first_line
-from .random_weights import RandomWeights
 from .tree_weights import count_below, fitted_tree, flatten_tree, read_weights, tree_digest
 from .weights import Flat
 
 STATE = "state"
 
 
-class EquinoxModule(RandomWeights):
+class EquinoxModule(TracedModel):
     """A module, with its state where it has one; neither of them is ever modified.
 
     The module is put into inference mode and mapped over the batch.
@@ -76,47 +73,6 @@ class EquinoxModule(RandomWeights):
             return cls(source[0], source[1], options)
         return cls(source, None, options) if is_module(type(source)) else None
 
-    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every array that a module answers, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is not given, or the module does not take it.
-        """
-        return self._jit.infos(self._weights, input_shape)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the layers found last leave out, and their layout where it was turned."""
-        return self._tracer.notes
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers in inference mode, for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the module has no such layer.
-            ModelError: the module does not take such inputs.
-        """
-        return self._jit.run(self._weights, inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the module has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(
-            self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
-        )
-
     def _forward(self, weights: Any, inputs: Any) -> Any:
         """The module over the batch, all its parts marking what they answer."""
         import equinox as eqx
@@ -126,10 +82,6 @@ class EquinoxModule(RandomWeights):
         marking = recording(module)
         given = (state,) if self._is_stateful else ()
         return jax.vmap(lambda one: _arrays(marking(one, *given, **self._call)))(inputs)
-
-    def _answers(self, weights: Any, inputs: Any) -> list[Answer]:
-        """Everything that the module's parts answer; traced, never computed as a whole."""
-        return self._tracer.trace(weights, inputs).tagged(lambda path: self._parameters.get(path, 0))
 
 
 def _call_arguments(module: Any, options: ModelOptions) -> dict[str, Any]:

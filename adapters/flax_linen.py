@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.capture.protocol import LayerInfo, ModelOptions
+from explorer.capture.protocol import ModelOptions
 from explorer.errors import ModelError
 
 from .checkpoints import read_checkpoint
 from .inference import call_arguments, layer_argument, with_argument
+from .jax_model import JaxModel
 from .jit_capture import JitCapture, is_arrays, named_errors, provenance
 from .jit_layers import Answer
-from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, collections, digest, fit, flatten, nest
 
 INTERMEDIATES = "intermediates"
 
 
-class FlaxLinen(RandomWeights):
+class FlaxLinen(JaxModel):
     """A Linen module with its variables; neither of them is ever modified.
 
     Attributes:
@@ -64,45 +62,6 @@ class FlaxLinen(RandomWeights):
             return cls(source, options)
         return None
 
-    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every array that a module answers, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is not given, or the module does not take it.
-            CheckpointError: the weights are not those of the module.
-        """
-        variables = None if input_shape is None else self._fitted(tuple(input_shape))
-        return self._jit.infos(variables, input_shape)
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers in inference mode, for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the module has no such layer.
-            ModelError: the module does not take such inputs.
-            CheckpointError: the weights are not those of the module.
-        """
-        return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the module has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
-        )
-
     def renewed(self, source: object) -> Self | None:
         """The same module with these variables, in what is compiled already; None for another module."""
         if _is_linen(type(source)):
@@ -130,7 +89,7 @@ class FlaxLinen(RandomWeights):
             return flatten(tree), facts
         raise ModelError(f"{self._name}: has no weights; give variables= or checkpoint=")
 
-    def _fitted(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    def _weights_for(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
         """The variables on the device, held against the module the first time."""
         import jax
 

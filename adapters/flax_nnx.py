@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.capture.protocol import Factory, LayerInfo, ModelOptions
+from explorer.capture.protocol import Factory, ModelOptions
 from explorer.errors import ModelError
 
 from .checkpoints import read_checkpoint
 from .inference import call_arguments
+from .jax_model import JaxModel
 from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
 from .limits import first_line
 from .nnx_recorder import Recorder, recording
-from .random_weights import RandomWeights
 from .weights import Flat, Leaf, WeightPath, digest, fit, flatten
 
 
-class FlaxNNX(RandomWeights):
+class FlaxNNX(JaxModel):
     """An NNX module with its own weights or those of a checkpoint; it is never modified.
 
     Attributes:
@@ -63,40 +62,6 @@ class FlaxNNX(RandomWeights):
         if isinstance(source, Factory):
             return cls(_make(source, options), options) if _wants_rngs(source) else None
         return cls(source, options) if _is_nnx(type(source)) else None
-
-    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every array that a module answers, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is not given, or the module does not take it.
-        """
-        return self._jit.infos(self._state, input_shape)
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers in inference mode, for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the module has no such layer.
-            ModelError: the module does not take such inputs.
-        """
-        return self._jit.run(self._state, inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the module has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(self._state, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
 
     def renewed(self, source: object) -> Self | None:
         """The same module after training, in what is compiled already.

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.capture.protocol import LayerInfo, ModelOptions
+from explorer.capture.protocol import ModelOptions
 from explorer.errors import ExplorerError, ModelError
 
 from .inference import call_arguments, with_argument
+from .jax_model import TracedModel
 from .jaxpr_capture import Tracer
 from .jaxpr_tags import Tag, mark
 from .jit_capture import JitCapture, named_errors, provenance
-from .jit_layers import Answer
-from .random_weights import RandomWeights
 from .tree_weights import count_below, flatten_tree, read_weights
 from .weights import Flat, Leaf, WeightPath, digest, fit, nest
 
@@ -30,7 +28,7 @@ Place = tuple[str, str, str]
 """Collection, module's name, and the name of one of its arrays."""
 
 
-class HaikuFunction(RandomWeights):
+class HaikuFunction(TracedModel):
     """What `hk.transform` or `hk.transform_with_state` made, with its params and state.
 
     Modules have the names that Haiku gives them, such as "res_net/~/initial_conv". Nothing of the
@@ -76,50 +74,6 @@ class HaikuFunction(RandomWeights):
             return cls(source[0], source[1:], options)
         return None
 
-    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every array that a module answers, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is not given, or the function does not take it.
-            CheckpointError: the weights are not those of the function.
-        """
-        weights = None if input_shape is None else self._fitted(tuple(input_shape))
-        return self._jit.infos(weights, input_shape)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the layers found last leave out, and their layout where it was turned."""
-        return self._tracer.notes
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers in inference mode, for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the function has no such layer.
-            ModelError: the function does not take such inputs.
-            CheckpointError: the weights are not those of the function.
-        """
-        return self._jit.run(self._fitted(np.shape(inputs)[1:]), inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the function has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(
-            self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
-        )
-
     def _read(self, made: Any) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""
         options = self._options
@@ -134,7 +88,7 @@ class HaikuFunction(RandomWeights):
         tree = given if PARAMS in given else {PARAMS: given}
         return _split_names(flatten_tree(tree, "variables")), {"format": None, "step": None}
 
-    def _fitted(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    def _weights_for(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
         """The params and the state on the device, held against the function the first time."""
         import jax
 
@@ -207,10 +161,6 @@ class HaikuFunction(RandomWeights):
         output = answer[0] if self._has_state else answer
         mark(output, Tag((), "__call__", self._name))
         return [leaf for leaf in jax.tree.leaves(output) if isinstance(leaf, jax.Array)]
-
-    def _answers(self, weights: Any, inputs: Any) -> list[Answer]:
-        """Everything that the modules answer; traced, never computed as a whole."""
-        return self._tracer.trace(weights, inputs).tagged(lambda path: self._parameters.get(path, 0))
 
 
 def _is_transformed(source: object) -> bool:

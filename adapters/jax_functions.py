@@ -6,29 +6,27 @@ import copy
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.activations import Activations
-from explorer.capture.protocol import LayerInfo, ModelOptions
+from explorer.capture.protocol import ModelOptions
 from explorer.errors import ModelError
 
 from .inference import call_arguments
+from .jax_model import TracedModel
 from .jaxpr_capture import Tracer
 from .jaxpr_operations import operation_answers
 from .jit_capture import JitCapture, provenance
 from .jit_layers import Answer
-from .random_weights import RandomWeights
 from .tree_weights import fitted_tree, flatten_tree, read_weights
 from .weights import Flat, digest
 
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
 
-class JaxFunction(RandomWeights):
+class JaxFunction(TracedModel):
     """A function (params, inputs) or (inputs) of arrays; neither it nor the params are modified.
 
     The function may be jitted. Where it returns a dictionary, or its output and a dictionary, the
@@ -68,47 +66,6 @@ class JaxFunction(RandomWeights):
             function, made = source
             return cls(function, made if params is None else params, options)
         return cls(source, params, options) if _is_function(source) else None
-
-    def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every value that can be captured, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is not given, or the function does not take it.
-        """
-        return self._jit.infos(self._params, input_shape)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the layers found last leave out, and their layout where it was turned."""
-        return self._tracer.notes
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the function has no such layer.
-            ModelError: the function does not take such inputs.
-        """
-        return self._jit.run(self._params, inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the function has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(
-            self._params, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
-        )
 
     def renewed(self, source: object) -> Self | None:
         """The same function with these params, in what is compiled already; None for another function."""

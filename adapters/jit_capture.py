@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from explorer.activations import MAX_SPATIAL_RANK, Activations
 from explorer.capture.protocol import LayerInfo
 from explorer.capture.receptive_field import ReceptiveField
-from explorer.errors import ExplorerError, InputError, LayerError, ModelError
+from explorer.errors import ExplorerError, ModelError
 
+from .asked import checked_cotangent, checked_inputs, known_shape
 from .jaxpr_fields import receptive_fields
 from .jaxpr_gradient import inner_derivative
 from .jaxpr_grids import Grid, find_grids
@@ -87,12 +88,8 @@ class JitCapture:
         Raises:
             ModelError: the shape is not given, or the model does not take it.
         """
-        if input_shape is None:
-            raise ModelError(
-                f"{self._model}: the shape of an input is not known; give size under [preprocessing] "
-                "or input_shape=(height, width, channels)"
-            )
-        return tuple(layer.info for layer in self.layers(weights, tuple(input_shape)).values())
+        shape = known_shape(input_shape, self._model)
+        return tuple(layer.info for layer in self.layers(weights, shape).values())
 
     def run(self, weights: Any, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
         """The values of these layers for inputs (batch, *spatial, channels).
@@ -101,7 +98,7 @@ class JitCapture:
             LayerError: the model has no such layer.
             ModelError: the model does not take such inputs.
         """
-        inputs = self._checked(inputs)
+        inputs = checked_inputs(inputs)
         known = self.layers(weights, inputs.shape[1:])
         found = [find_layer(name, known, self._model) for name in layers]
         keys = tuple(dict.fromkeys(layer.key for layer in found))
@@ -129,21 +126,17 @@ class JitCapture:
         guided: bool = False,
     ) -> NDArray[Any]:
         """What `Differentiable.gradient` says, for an adapter's method of that name."""
-        inputs = self._checked(inputs)
+        inputs = checked_inputs(inputs)
         known = self.layers(weights, inputs.shape[1:])
         found = find_layer(layer, known, self._model)
-        shape = (len(inputs), *(found.info.shape or ()))
-        if np.shape(cotangent) != shape:
-            raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
-        if np.dtype(found.info.dtype).kind != "f":
-            raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
+        counts = checked_cotangent(cotangent, found.info, batch=len(inputs), model=self._model)
         inner = None if at is None else find_layer(at, known, self._model)
         derived = self._derivative(found, inner, guided=guided)
         parts = parts_of(len(inputs))
         keys = (found.key, inner.key if inner else _INPUTS)
         size = parts * self._batch_size(keys, inputs.shape[1:], -(-len(inputs) // parts))
         with named_errors(self._model, inputs.shape[1:]):
-            given = found.spread(np.asarray(cotangent, np.float32))
+            given = found.spread(counts)
             answer = derived(weights, (_pad(inputs, size), _pad(given, size)), parts)
         return (answer if inner is None else inner.read(answer))[: len(inputs)]
 
@@ -165,18 +158,6 @@ class JitCapture:
             within = inner_derivative(forward, names, guided=guided)
             self._derived[key] = InParts(jax.jit(derived if is_plain else within))
         return self._derived[key]
-
-    @staticmethod
-    def _checked(inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """The inputs in the type that models are given.
-
-        Raises:
-            InputError: they are no batch.
-        """
-        inputs = np.asarray(inputs, dtype=np.float32)
-        if inputs.ndim < 2 or len(inputs) == 0:
-            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
-        return inputs
 
     def compiled(self, keys: tuple[Key, ...]) -> Any:
         """The function that returns these answers alone: XLA drops what they do not need."""
@@ -222,7 +203,11 @@ class JitCapture:
 
 @contextmanager
 def named_errors(model: str, shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn whatever a model raises on an input (*spatial, channels) into one line that names both."""
+    """Turn whatever a model raises on an input (*spatial, channels) into one line that names both.
+
+    Raises:
+        ModelError: whatever was raised, unless it is one of this package's own.
+    """
     try:
         yield
     except ExplorerError:

@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.activations import Activations
 from explorer.capture.protocol import LayerInfo, ModelOptions
 from explorer.errors import CheckpointError, ModelError
 
+from .jax_model import TracedModel
 from .jaxpr_capture import FIRST, Tracer
 from .jit_capture import JitCapture, provenance
-from .jit_layers import Answer
 from .keras_files import clean_copy, clean_h5
 from .keras_recorder import marking_layers, takes_training
 from .limits import first_line
-from .random_weights import RandomWeights
 from .weights import Flat, digest
 
 H5 = (".h5", ".hdf5")
 
 
-class KerasModel(RandomWeights):
+class KerasModel(TracedModel):
     """A Keras model with one input; it is never modified.
 
     Attributes:
@@ -77,45 +74,8 @@ class KerasModel(RandomWeights):
         return cls(source, options) if _is_keras(type(source)) else None
 
     def layers(self, input_shape: tuple[int, ...] | None) -> tuple[LayerInfo, ...]:
-        """Every array that a layer answers, for inputs (*spatial, channels).
-
-        Raises:
-            ModelError: the shape is neither given nor fixed, or the model does not take it.
-        """
-        return self._jit.infos(self._weights, input_shape or self._own_shape())
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the layers found last leave out, and their layout where it was turned."""
-        return self._tracer.notes
-
-    def capture(self, inputs: NDArray[Any], layers: Sequence[str]) -> dict[str, Activations]:
-        """The values of these layers in inference mode, for inputs (batch, *spatial, channels).
-
-        Raises:
-            LayerError: the model has no such layer.
-            ModelError: the model does not take such inputs.
-        """
-        return self._jit.run(self._weights, inputs, layers)
-
-    def gradient(
-        self,
-        inputs: NDArray[Any],
-        layer: str,
-        cotangent: NDArray[Any],
-        *,
-        at: str | None = None,
-        guided: bool = False,
-    ) -> NDArray[Any]:
-        """How a layer's values, each times its `cotangent`, answer to changes of the inputs or of `at`.
-
-        Raises:
-            LayerError: the model has no such layer, or it is of whole numbers.
-            InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
-        """
-        return self._jit.gradient(
-            self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
-        )
+        """As of every model on JAX; without a shape, for the inputs that the model itself has fixed."""
+        return super().layers(input_shape or self._own_shape())
 
     def _flat_weights(self) -> tuple[list[tuple[str, ...]], list[Any], Any]:
         """The path of every weight, the weights, and what puts them together again."""
@@ -146,10 +106,6 @@ class KerasModel(RandomWeights):
         with keras.StatelessScope(state_mapping=mapping), marking_layers():
             answer = self._model(inputs, **told)
         return [leaf for leaf in jax.tree.leaves(answer) if isinstance(leaf, jax.Array)]
-
-    def _answers(self, weights: Any, inputs: Any) -> list[Answer]:
-        """Everything that the layers answer; traced, never computed as a whole."""
-        return self._tracer.trace(weights, inputs).tagged(lambda path: self._parameters.get(path, 0))
 
 
 class KerasH5(KerasModel):

@@ -140,7 +140,11 @@ def _rounds(graph: Graph) -> bool:
 
 @contextmanager
 def named(where: str, what: str = "") -> Iterator[None]:
-    """Turn whatever onnxruntime raises into one line that names the file, and what it was given."""
+    """Turn whatever onnxruntime raises into one line that names the file, and what it was given.
+
+    Raises:
+        ModelError: whatever was raised, unless it is one of this package's own.
+    """
     try:
         yield
     except ExplorerError:

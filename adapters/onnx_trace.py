@@ -95,7 +95,11 @@ class Tracer:
             return {}, {}
 
     def infer(self, batch: int, shape: tuple[int, ...] | None, axis: int) -> dict[str, Tensor]:
-        """What the graph tells for a batch of inputs of a shape; without one, for the declared shape."""
+        """What the graph tells for a batch of inputs of a shape; without one, for the declared shape.
+
+        Raises:
+            ModelError: the graph contradicts itself.
+        """
         source = self._source
         if shape is not None:
             inputs = source.shapes(batch, shape, axis)
@@ -143,7 +147,11 @@ class Tracer:
         }
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
-        """Have onnxruntime read the graph; set apart what it has no operator for, and what is random."""
+        """Have onnxruntime read the graph; set apart what it has no operator for, and what is random.
+
+        Raises:
+            ModelError: no tensor depends on the input.
+        """
         for node in self._graph.nodes:
             if node.op_type in RANDOM:
                 self._block([node], f"depends on {title(node)}, whose values are others in every run")

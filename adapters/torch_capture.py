@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from explorer.activations import Activations
 from explorer.capture.protocol import LayerInfo
-from explorer.errors import InputError, LayerError, ModelError, suggest
+from explorer.errors import LayerError, ModelError, suggest
 
+from .asked import checked_cotangent, checked_inputs, known_shape
 from .jit_capture import named_errors
 from .torch_forward import Call, Edit, Part, Visit, tensors
 from .torch_gradient import Pass
@@ -78,13 +79,8 @@ class TorchCapture:
         Raises:
             ModelError: the shape is not given, or the model does not take it.
         """
-        input_shape = input_shape or self._own_shape()
-        if input_shape is None:
-            raise ModelError(
-                f"{self._model}: the shape of an input is not known; give size under [preprocessing] "
-                "or input_shape=(height, width, channels)"
-            )
-        return tuple(layer.info for layer in self._layers(tuple(input_shape))[0].values())
+        shape = known_shape(input_shape or self._own_shape(), self._model)
+        return tuple(layer.info for layer in self._layers(shape)[0].values())
 
     def _own_shape(self) -> tuple[int, ...] | None:
         """The shape (*spatial, channels) that the model says it takes; few channels tell where they are."""
@@ -101,9 +97,7 @@ class TorchCapture:
             LayerError: the model has no such layer, or does not reach it with these inputs.
             ModelError: the model does not take such inputs.
         """
-        inputs = np.asarray(inputs, dtype=np.float32)
-        if inputs.ndim < 2 or len(inputs) == 0:
-            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        inputs = checked_inputs(inputs)
         known, order = self._layers(inputs.shape[1:])
         chosen = {name: self._find(name, known) for name in layers}
         size = self._forward.batch or len(inputs)
@@ -130,17 +124,11 @@ class TorchCapture:
         guided: bool = False,
     ) -> NDArray[Any]:
         """What `Differentiable.gradient` says, for an adapter's method of that name."""
-        inputs = np.asarray(inputs, dtype=np.float32)
-        if inputs.ndim < 2 or len(inputs) == 0:
-            raise InputError(f"inputs have shape {inputs.shape}, expected (batch, *spatial, channels)")
+        inputs = checked_inputs(inputs)
         known, order = self._layers(inputs.shape[1:])
         found, inner = self._find(layer, known), None if at is None else self._find(at, known)
-        shape = (len(inputs), *(found.info.shape or ()))
-        if np.shape(cotangent) != shape:
-            raise InputError(f"{layer}: cotangent has shape {np.shape(cotangent)}, expected {shape}")
-        if np.dtype(found.info.dtype).kind != "f":
-            raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
-        counts, size, parts = np.asarray(cotangent, np.float32), self._forward.batch or len(inputs), []
+        counts = checked_cotangent(cotangent, found.info, batch=len(inputs), model=self._model)
+        size, parts = self._forward.batch or len(inputs), []
         with named_errors(self._model, inputs.shape[1:]):
             for start in range(0, len(inputs), size):
                 rows = np.minimum(np.arange(start, start + size), len(inputs) - 1)

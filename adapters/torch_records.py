@@ -104,7 +104,11 @@ def _is_passed_over(name: Name) -> bool:
 
 
 def result(function: Name, arguments: tuple[Any, ...]) -> Any:
-    """What calling a name of the table stands for."""
+    """What calling a name of the table stands for.
+
+    Raises:
+        RefusedError: a name that is no function of the table, or a tensor it cannot stand for.
+    """
     if _is_passed_over(function):
         return PassedOver()
     if function.full in DICTIONARIES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
@@ -14,10 +16,10 @@ from explorer.explain.moving import Robustness
 from explorer.progress import progress
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from explorer.explain.canvas import Canvas, Kind
+    from explorer.explain.climbing import Climb
     from explorer.explain.objectives import Objective
 
 PIXELS = 3_000_000
@@ -84,41 +86,64 @@ def maximize(
         ModelError: the adapter has no gradients, or the inputs are no pictures.
         LayerError, InputError: no such layer, channel, class, or a number out of its range.
     """
-    from explorer.explain.climbing import Climb, climb_all
+    from explorer.explain.climbing import Climb
 
-    model = model if isinstance(model, Model) else load_model(model)
-    if not isinstance(model.adapter, Differentiable):
-        raise ModelError(
-            f"{model.name}: the adapter {model.adapter_name} has no gradients, which maximising needs; open "
-            "the network in JAX, Flax, Equinox, Haiku, Keras or PyTorch"
-        )
+    opened, adapter = _with_gradients(model)
     _check(steps=steps, variants=variants, rate=rate, decay=decay, diversity=diversity)
-    canvas = _canvas(model, size, bounds, parametrisation)
-    info = _layer(model, layer, canvas.shape, scores=classes is not None)
+    canvas = _canvas(opened, size, bounds, parametrisation)
+    info = _layer(opened, layer, canvas.shape, scores=classes is not None)
     objectives = _objectives(
-        model, info, channels=channels, position=position, classes=classes, directions=directions, whole=whole
+        opened,
+        info,
+        channels=channels,
+        position=position,
+        classes=classes,
+        directions=directions,
+        whole=whole,
     )
     batch = max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
     climb = Climb(
-        model.adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
+        adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
     )
-    real = _real(model, info, objectives, images=images, fits=size is None)
-    names, order = tuple(one.name for one in objectives), _as_seen(model)
+    real = _real(opened, info, objectives, images=images, fits=size is None)
+    names, order = tuple(one.name for one in objectives), _as_seen(opened)
 
     def result(pictures: Any, reached: Any, finished: int) -> Maximised:
         return Maximised(
-            model.name, info.name, names, pictures[..., order], reached, real, climb.settings, finished
+            opened.name, info.name, names, pictures[..., order], reached, real, climb.settings, finished
         )
+
+    return _climbed(climb, objectives, result, watch=watch, stop=stop)
+
+
+def _with_gradients(model: object) -> tuple[Model, Differentiable]:
+    """The model, and its adapter, which gives gradients."""
+    opened = model if isinstance(model, Model) else load_model(model)
+    if not isinstance(opened.adapter, Differentiable):
+        raise ModelError(
+            f"{opened.name}: the adapter {opened.adapter_name} has no gradients, which maximising needs; "
+            "open the network in JAX, Flax, Equinox, Haiku, Keras or PyTorch"
+        )
+    return opened, opened.adapter
+
+
+def _climbed(
+    climb: Climb,
+    objectives: Sequence[Objective],
+    result: Callable[[Any, Any, int], Maximised],
+    *,
+    watch: Callable[[Maximised], None] | None,
+    stop: Callable[[], bool] | None,
+) -> Maximised:
+    """Climb with a bar; who watches is told now and then what there is, without what it reaches."""
+    from explorer.explain.climbing import climb_all
 
     told = None
     if watch is not None:
-        import numpy as np
-
-        none = np.full((len(objectives), variants), np.nan)
-        told = _now_and_then(steps, lambda pictures: watch(result(pictures, none, 0)))
-    with progress(f"maximise {info.name}", steps * len(objectives), "steps") as advance:
-        pictures, reached, finished = climb_all(climb, objectives, told, _until(stop, advance))
-    return result(pictures, reached, finished)
+        unknown = np.full((len(objectives), climb.variants), np.nan)
+        told = _now_and_then(climb.steps, lambda pictures: watch(result(pictures, unknown, 0)))
+    with progress(f"maximise {climb.layer}", climb.steps * len(objectives), "steps") as advance:
+        return result(*climb_all(climb, objectives, told, _until(stop, advance)))
 
 
 def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> Callable[[int], None]:

@@ -66,7 +66,11 @@ class Samples:
         return np.stack(np.unravel_index(self.grid_rows(), self.grid_shape), axis=1).astype(np.int64)
 
     def take(self, rows: NDArray[np.int64]) -> Samples:
-        """The samples at these places of the grid (increasing, each present here)."""
+        """The samples at these places of the grid (increasing, each present here).
+
+        Raises:
+            InputError: some of them are not among these samples.
+        """
         own = self.grid_rows()
         where = np.searchsorted(own, rows)
         if len(rows) and (where.max() >= len(own) or not np.array_equal(own[where], rows)):
@@ -82,6 +86,9 @@ class Samples:
         Returns:
             (batch, *spatial) or (batch, *spatial, k). The same numbers in the same type when every
             position is a row; otherwise floats with NaN at the positions that were not sampled.
+
+        Raises:
+            InputError: not one value or vector a row.
         """
         columns = np.asarray(columns)
         if columns.ndim not in (1, 2) or len(columns) != self.n_samples:
@@ -115,6 +122,9 @@ def even_rows(
 
     Returns:
         Places in the grid (n,), increasing, in C order; None when the grid has no more than `most`.
+
+    Raises:
+        InputError: fewer than one position.
     """
     if most < 1:
         raise InputError(f"a sample of {most} positions: expected at least 1")

@@ -95,26 +95,32 @@ def turn_plain(plotter: Any) -> None:
 
 def measure(n: int, size: tuple[int, int], frames: int) -> dict[str, float]:
     """All figures, in seconds."""
-    from scipy.spatial import cKDTree
-
     from explorer.reduce.projection import Projection
     from explorer.render import scene
-    from explorer.render.cloud import motion
 
     n = max(1, n // (ROWS * COLUMNS)) * ROWS * COLUMNS
     points = clumps(n)
     run = Clumps(points)
     opened = time.perf_counter()
     made = scene(run, Projection("umap", points, "layer", run.grid_shape("layer")), colour="image")
-    resting = np.asarray(made.frame(size))
+    made.frame(size)
     found = {"positions": float(n), "opening": time.perf_counter() - opened}
-    plotter = plain_plotter(points, made.colouring().colours, size)
+    found |= turning(made, plain_plotter(points, made.colouring().colours, size), size, frames)
+    found |= picking(made, size, frames)
+    found |= selecting(made, size)
+    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return found
+
+
+def turning(made: Any, plotter: Any, size: tuple[int, int], frames: int) -> dict[str, float]:
+    """A frame of ours and one of plain PyVista while the camera moves, and whether ours rests as it was."""
+    from explorer.render.cloud import motion
 
     def turn() -> None:
         made.view = motion.orbit(made.view, 0.01, 0.0)
         made.frame(size, rough=True, interactive=True)
 
-    home = made.view
+    home, resting = made.view, np.asarray(made.frame(size))
     turn()
     ours, theirs = [], []
     for _ in range(frames):
@@ -122,19 +128,30 @@ def measure(n: int, size: tuple[int, int], frames: int) -> dict[str, float]:
         theirs.append(seconds(lambda: turn_plain(plotter)))
     plotter.close()
     made.view = home
-    found |= {"turning": statistics.median(ours), "plain": statistics.median(theirs)}
-    found["drawn"] = float(made.cloud.drawn_while_moving())
-    found["same"] = float((np.asarray(made.frame(size)) == resting).all())
+    return {
+        "turning": statistics.median(ours),
+        "plain": statistics.median(theirs),
+        "drawn": float(made.cloud.drawn_while_moving()),
+        "same": float((np.asarray(made.frame(size)) == resting).all()),
+    }
+
+
+def picking(made: Any, size: tuple[int, int], frames: int) -> dict[str, float]:
+    """From a pixel to a row: the camera just moved, the sorting while it rests, at rest, and a k-d tree."""
+    from scipy.spatial import cKDTree
+
+    from explorer.render.cloud import motion
+
+    n = made.state.projection.n_samples
     picks = []
     for index in range(frames):
         made.view = motion.orbit(made.view, 0.002, 0.0)
         at = made.pixel(index * (n // frames)) or (size[0] / 3, size[1] / 2)
         picks.append(seconds(lambda at=at: made.pick(*at)))
-    found["pick"] = statistics.median(picks)
     place = made.layout.cloud
     made.cloud.rest(made.view, (place.width, place.height))  # compiles, or reads what was compiled
     made.view = motion.orbit(made.view, 0.002, 0.0)
-    found["sorting"] = seconds(lambda: made.cloud.rest(made.view, (place.width, place.height)))
+    sorting = seconds(lambda: made.cloud.rest(made.view, (place.width, place.height)))
     screen = made.cloud.on_screen(made.view, (place.width, place.height))
     tree = cKDTree(np.stack([screen.x, screen.y], axis=1))
     rests, queries, true = [], [], []
@@ -143,15 +160,23 @@ def measure(n: int, size: tuple[int, int], frames: int) -> dict[str, float]:
         rests.append(seconds(lambda at=at: made.pick(*at)))
         queries.append(seconds(lambda at=at: tree.query((at[0] - place.left, at[1] - place.top))))
         true.append(made.pick(*at) is not None)
-    found |= {"rest": statistics.median(rests), "tree": statistics.median(queries)}
-    found["hit"] = float(np.mean(true))
+    return {
+        "pick": statistics.median(picks),
+        "sorting": sorting,
+        "rest": statistics.median(rests),
+        "tree": statistics.median(queries),
+        "hit": float(np.mean(true)),
+    }
+
+
+def selecting(made: Any, size: tuple[int, int]) -> dict[str, float]:
+    """A lasso over a third of the cloud, and the picture with what it selected."""
+    place = made.layout.cloud
     left, top, third = place.left + place.width // 4, place.top + place.height // 4, place.width // 3
     lasso = [(left, top), (left + third, top), (left + third, top + third), (left, top + third)]
-    found["select"] = seconds(lambda: made.select_lasso(lasso))
-    found["selected"] = float(len(made.selection))
-    found["marked"] = seconds(lambda: made.frame(size))
-    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return found
+    select = seconds(lambda: made.select_lasso(lasso))
+    selected = float(len(made.selection))
+    return {"select": select, "selected": selected, "marked": seconds(lambda: made.frame(size))}
 
 
 def table(found: dict[str, float], size: tuple[int, int]) -> list[str]:

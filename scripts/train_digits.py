@@ -16,7 +16,6 @@ writers as the rest.
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
+from demo_folder import clear, save_checkpoint
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -139,17 +138,6 @@ class Trainer:
         return float((answers == y).mean())
 
 
-def save_checkpoint(folder: Path, variables: Tree) -> None:
-    """Write the variables as NumPy arrays: these carry no record of the device they lived on."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder.resolve(), jax.tree.map(np.asarray, variables))
-    # Orbax notes in this file where the folder lay; readers only ask whether the file exists,
-    # and a shipped checkpoint should not tell one machine's paths.
-    note = folder / "commit_success.txt"
-    if note.exists():
-        note.write_text("Checkpoint commit was successful\n", encoding="utf-8")
-
-
 def save_images(folder: Path, images: NDArray[np.uint8], classes: NDArray[Any], rows: NDArray[Any]) -> None:
     """Write the held-out images as folder/<digit>/<row>.png."""
     for image, digit, row in zip(images, classes, rows, strict=True):
@@ -168,21 +156,12 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def clear(out: Path) -> None:
-    """Remove what an earlier run of this script wrote, and refuse to touch anybody else's folders."""
-    ours = (out / "model.toml").is_file() and Path(__file__).name in (out / "model.toml").read_text()
-    for name in ("checkpoints", "images"):
-        if (out / name).exists() and not ours:
-            raise SystemExit(f"{out / name}: exists and was not written by this script; choose another --out")
-        shutil.rmtree(out / name, ignore_errors=True)
-
-
 def main() -> None:
     """Train, then write the demo's folder."""
     arguments = parse_arguments()
     started = time.perf_counter()
     out: Path = arguments.out
-    clear(out)
+    clear(out, ("checkpoints", "images"), Path(__file__))
 
     images, classes = load_images()
     train, held = train_test_split(

@@ -27,8 +27,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 import sklearn.datasets
+from demo_folder import clear, save_checkpoint
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.cluster import KMeans
@@ -194,17 +194,6 @@ class Trainer:
         return float(loss)
 
 
-def save_checkpoint(folder: Path, variables: Tree) -> None:
-    """Write the variables as NumPy arrays: these carry no record of the device they lived on."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder.resolve(), jax.tree.map(np.asarray, variables))
-    # Orbax notes in this file where the folder lay; readers only ask whether the file exists,
-    # and a shipped checkpoint should not tell one machine's paths.
-    note = folder / "commit_success.txt"
-    if note.exists():
-        note.write_text("Checkpoint commit was successful\n", encoding="utf-8")
-
-
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -215,21 +204,12 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def clear(out: Path) -> None:
-    """Remove what an earlier run of this script wrote, and refuse to touch anybody else's folders."""
-    ours = (out / "model.toml").is_file() and Path(__file__).name in (out / "model.toml").read_text()
-    for name in ("checkpoint", "images"):
-        if (out / name).exists() and not ours:
-            raise SystemExit(f"{out / name}: exists and was not written by this script; choose another --out")
-        shutil.rmtree(out / name, ignore_errors=True)
-
-
 def main() -> None:
     """Train, then write the demo's folder."""
     arguments = parse_arguments()
     started = time.perf_counter()
     out: Path = arguments.out
-    clear(out)
+    clear(out, ("checkpoint", "images"), Path(__file__))
     photos = load_photos()
     luminance = np.stack([planes(photo)[0] for photo in photos])
     mean, std = round(float(luminance.mean()), 4), round(float(luminance.std()), 4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ from explorer.errors import LayerError
 os.environ.pop("DISPLAY", None)
 # Keras takes its backend from here when it is first imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _windows() -> Iterator[None]:
+    """Give back the graphics memory of scenes that a module has left open: PyVista keeps every plotter."""
+    yield
+    if "pyvista" in sys.modules:
+        sys.modules["pyvista"].close_all()
 
 
 class Toy:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import explorer
+from explorer.capture.arrays import open_array
 from explorer.capture.chunks import read_chunk
-from explorer.capture.store import open_array
 
 rng = np.random.default_rng(0)
 

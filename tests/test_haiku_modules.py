@@ -154,7 +154,7 @@ def test_channels_in_front_are_put_last(images: np.ndarray) -> None:
 
 
 def test_an_early_layer_does_not_compute_the_rest(adapter: HaikuFunction, images: np.ndarray) -> None:
-    weights = adapter._fitted(images.shape[1:])
+    weights = adapter._weights_for(images.shape[1:])
     key = adapter._jit.layers(weights, images.shape[1:])["stem"].key
     lowered = adapter._jit.compiled((key,)).lower(weights, images)
     assert lowered.compile().as_text().count("convolution(") == 1

@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ FRAMEWORKS |= {"equinox", "haiku", "h5py"}
 SOURCES = [path for room in ("explorer", "adapters") for path in sorted((ROOT / room).rglob("*.py"))]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Every module that a file imports at run time, also inside functions; type checking set apart."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

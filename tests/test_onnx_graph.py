@@ -181,7 +181,7 @@ def test_a_run_goes_on_with_another_number_of_threads(
     net: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer.capture(net, folder, layers=["stem"], out=tmp_path / "run")
-    monkeypatch.setattr("explorer.adapters.onnx_session._threads", lambda: 3)
+    monkeypatch.setattr("explorer.adapters.onnx_session.processors", lambda: 3)
     run = explorer.capture(net, folder, layers=["add"], out=tmp_path / "run")
     assert {"stem", "add"} <= set(run.layers)
 

@@ -101,7 +101,11 @@ class ImageArray:
     notes: tuple[str, ...] = ()
 
     def load(self, index: int) -> Prepared:
-        """One row; pictures of type uint8 are preprocessed, numbers of any other type are not."""
+        """One row; pictures of type uint8 are preprocessed, numbers of any other type are not.
+
+        Raises:
+            InputError: the row holds NaN or infinity, or is no picture.
+        """
         value = self.values[index]
         if self.preprocessing is not None and is_picture_array(self.values):
             return Prepared(*self.preprocessing.apply(value[..., 0] if value.shape[-1] == 1 else value))

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.capture.arrays import open_array
 from explorer.capture.images import Inputs, RowNumbers, first_readable
 from explorer.capture.manifest import MANIFEST, MASKS, array_entry, write_json
 from explorer.capture.mask_grid import NO_MASK, nearest
 from explorer.capture.masks import Masks
 from explorer.capture.preprocessing import Preprocessing
-from explorer.capture.store import open_array
 from explorer.errors import InputError
 from explorer.progress import progress, say
 

@@ -65,7 +65,11 @@ class MaskFiles:
     names: Mapping[int, str] = field(default_factory=dict)
 
     def load(self, index: int) -> NDArray[np.int32] | None:
-        """Decode one mask, and see that it has the proportions of its image."""
+        """Decode one mask, and see that it has the proportions of its image.
+
+        Raises:
+            InputError: it cannot be decoded, or has other proportions than its image.
+        """
         path, image = self.paths[index], self.images[index]
         if path is None:
             return None

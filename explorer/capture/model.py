@@ -80,7 +80,11 @@ class Model:
         return with_measured(self.adapter, self.layers(input_shape), input_shape or self.input_shape)
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """The layer to show when none is named: the hint's, else the last with more than one position."""
+        """The layer to show when none is named: the hint's, else the last with more than one position.
+
+        Raises:
+            LayerError: no layer has more than one position.
+        """
         if "layer" in self.hints:
             return self.hints["layer"]
         layers = self.layers(input_shape)

@@ -135,6 +135,9 @@ def import_factory(file: ModelFile) -> Factory:
     """Import the callable that a model.toml names, from installed packages or from beside the file.
 
     This runs the module's code, as importing always does: open only a model.toml you trust.
+
+    Raises:
+        ModelError: it cannot be imported, or is nothing that can be called.
     """
     module_name, _, attribute = str(file.source).partition(":")
     try:

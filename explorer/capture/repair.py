@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.capture.arrays import open_array, rewrite_description
 from explorer.capture.images import Inputs
 from explorer.capture.manifest import MANIFEST, arrays_of, chunk_count, chunk_path, write_json
 from explorer.capture.model import Model
 from explorer.capture.resume import captured_inputs
-from explorer.capture.store import open_array, rewrite_description
 from explorer.errors import InputError, RunError
 from explorer.progress import say, working
 

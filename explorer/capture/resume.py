@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from explorer.capture.arrays import open_array
 from explorer.capture.images import Inputs, RowNumbers
 from explorer.capture.manifest import (
     AGAIN,
@@ -24,7 +25,6 @@ from explorer.capture.manifest import (
     write_json,
 )
 from explorer.capture.model import Model
-from explorer.capture.store import open_array
 from explorer.errors import RunError
 
 DERIVED = ("projections", "neighbours", "rgb", "channels", "saliency", "maximised")
@@ -61,7 +61,11 @@ class State:
 
 
 def finish(root: Path, manifest: dict[str, Any], inputs: Inputs, state: State) -> None:
-    """Cut the arrays to the inputs that could be read, and write the manifest that makes it a run."""
+    """Cut the arrays to the inputs that could be read, and write the manifest that makes it a run.
+
+    Raises:
+        RunError: other inputs can be read than when the run's other layers were captured.
+    """
     entries = [*state.arrays.values(), *([state.pictures] if state.pictures else [])]
     for entry in entries:
         if entry["shape"][0] != state.rows:
@@ -125,7 +129,11 @@ def identity_of(model: Model, inputs: Inputs) -> str:
 
 
 def existing(root: Path, identity: str) -> dict[str, Any] | None:
-    """The manifest that is there already, when it is of the very same capture."""
+    """The manifest that is there already, when it is of the very same capture.
+
+    Raises:
+        RunError: there is something else there, or a manifest that is damaged.
+    """
     if not root.exists():
         return None
     if not root.is_dir():
@@ -208,7 +216,11 @@ def _without_machine(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def remove_run(root: Path) -> None:
-    """Delete what a run folder holds of a run, and nothing else; the lock tells that it was one."""
+    """Delete what a run folder holds of a run, and nothing else; the lock tells that it was one.
+
+    Raises:
+        RunError: it is no run folder.
+    """
     from shutil import rmtree
 
     begun = (root / LOCK).exists() and not (root / MANIFEST).exists()

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
+from explorer.capture.arrays import open_array
 from explorer.capture.chunks import read_chunk
 from explorer.capture.manifest import (
     MANIFEST,
@@ -33,58 +34,6 @@ from explorer.capture.manifest import (
 from explorer.capture.mask_grid import NO_MASK, majority
 from explorer.capture.receptive_field import ReceptiveField, Span
 from explorer.errors import LayerError, RunError, first_line, suggest
-
-
-def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) -> Any:
-    """Open one of the run's arrays with TensorStore; with `create`, make it anew."""
-    import tensorstore as ts
-
-    spec = _spec(root, entry)
-    try:
-        if create:
-            return ts.open(spec, create=True, delete_existing=True).result()
-        return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
-    except (ValueError, OSError) as error:
-        raise RunError(
-            f"{root / entry['folder']}: cannot be opened as {MANIFEST} describes it "
-            f"({first_line(error)}); capture the run again"
-        ) from None
-
-
-def rewrite_description(root: Path, entry: Mapping[str, Any]) -> Any:
-    """Write the array's own description anew from the manifest, leave its chunks, and open it."""
-    import tensorstore as ts
-
-    (root / entry["folder"] / "zarr.json").unlink(missing_ok=True)
-    return ts.open(_spec(root, entry), create=True).result()
-
-
-def _spec(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What TensorStore is told of one array."""
-    return {
-        "driver": "zarr3",
-        "kvstore": {
-            "driver": "file",
-            "path": str(root.resolve() / entry["folder"]) + "/",
-            # Waiting for the disk at every chunk halves the speed; what a power failure loses is found by
-            # a chunk's size and checksum, and captured again.
-            "file_io_sync": False,
-        },
-        "metadata": {
-            "shape": list(entry["shape"]),
-            "data_type": entry["dtype"],
-            "chunk_grid": {
-                "name": "regular",
-                "configuration": {"chunk_shape": [entry["chunk"], *entry["shape"][1:]]},
-            },
-            "codecs": [
-                {"name": "bytes", "configuration": {"endian": "little"}},
-                {"name": "crc32c"},
-            ],
-        },
-        # A chunk of zeros is written too: only then does a missing file mean lost data.
-        "store_data_equal_to_fill_value": True,
-    }
 
 
 class Run:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
+from explorer.capture.arrays import open_array
 from explorer.capture.formats import Prepared
 from explorer.capture.images import Inputs, first_readable
 from explorer.capture.manifest import MANIFEST, PICTURES, PROGRESS, array_entry, array_folder, write_json
@@ -36,7 +37,7 @@ from explorer.capture.resume import (
     new_manifest,
     resumed,
 )
-from explorer.capture.store import Run, open_array, open_run
+from explorer.capture.store import Run, open_run
 from explorer.errors import InputError, RunError, first_line
 from explorer.progress import progress, say
 

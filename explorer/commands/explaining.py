@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from explorer.capture import Run
+    from explorer.explain.fidelity import Fidelity
     from explorer.explain.given import Given
     from explorer.explain.saliency import Saliency
     from explorer.explain.sanity import Sanity
     from explorer.explain.targets import Asked
+    from explorer.render.drawing.sheet import Sheet
 
 How = Literal[
     "gradient", "gradient-x-input", "smoothgrad", "integrated-gradients", "grad-cam", "grad-cam++",
@@ -90,17 +92,10 @@ def saliency(
     from explorer.explain.gradient_maps import Settings
     from explorer.explain.saliency import explain, pose
     from explorer.explain.targets import Asked
-    from explorer.render.drawing.sheet import check_sheet_suffix
-    from explorer.render.sheets.saliency_page import saliency_page
 
     methods = list(dict.fromkeys(method or ["gradient"]))
-    if out is None and run is None:
-        raise InputError("saliency: name a file with --out, or a run to keep the maps in with --run")
     is_values = out is not None and out.suffix.lower() == ".npz"
-    if is_values and len(methods) > 1:
-        raise InputError(f"{out}: holds the values of one method, and {len(methods)} are named")
-    if out is not None and not is_values:
-        check_sheet_suffix(out)
+    _check_out(out, run, len(methods))
     settings = Settings(samples, noise, steps, _baseline(baseline), window, at, seed)
     keeping = None if run is None else open_run(run)
     asked = Asked(target, channel, position, selection, layer)
@@ -116,17 +111,39 @@ def saliency(
         if keeping is not None:
             print(one.keep(keeping))
     curves = [one.fidelity(seed=seed) for one in results] if fidelity else None
-    for words in [curve.words() for curve in curves or ()]:
-        print(words)
+    for curve in curves or ():
+        print(curve.words())
     for one in results if sanity else ():
         print_sanity(one.sanity(seed=seed))
     if out is not None and is_values:
         print(results[0].save(out))
     elif out is not None:
-        shown = _some(list(range(len(given.names)))) if keeping is not None else None
-        if shown is not None and len(given.names) > FEW:
-            say(f"the page shows {FEW} of {len(given.names)} pictures, evenly taken")
-        print(saliency_page(results, images=shown, fidelity=curves).save(out))
+        print(_page(results, curves, everything=keeping is not None).save(out))
+
+
+def _check_out(out: Path | None, run: Path | None, n_methods: int) -> None:
+    """Refuse what could not be written, before anything is computed."""
+    from explorer.render.drawing.sheet import check_sheet_suffix
+
+    if out is None and run is None:
+        raise InputError("saliency: name a file with --out, or a run to keep the maps in with --run")
+    if out is None:
+        return
+    if out.suffix.lower() != ".npz":
+        check_sheet_suffix(out)
+    elif n_methods > 1:
+        raise InputError(f"{out}: holds the values of one method, and {n_methods} are named")
+
+
+def _page(results: list[Saliency], curves: list[Fidelity] | None, *, everything: bool) -> Sheet:
+    """The page of maps; a few of the pictures, where those of a whole run were explained."""
+    from explorer.render.sheets.saliency_page import saliency_page
+
+    n = len(results[0].names)
+    shown = _some(list(range(n))) if everything else None
+    if everything and n > FEW:
+        say(f"the page shows {FEW} of {n} pictures, evenly taken")
+    return saliency_page(results, images=shown, fidelity=curves)
 
 
 def _baseline(text: str) -> float | str:

@@ -18,9 +18,11 @@ from explorer.commands.arguments import (
     read_array,
 )
 from explorer.errors import InputError
+from explorer.progress import say
 
 if TYPE_CHECKING:
-    from explorer.capture import Model, Run
+    from explorer.capture import Run
+    from explorer.explain.maximised import Maximised
 
 MOST_CHANNELS = 1_000_000
 """A longer list is a slip of the keyboard, and would fill the memory before the layer can refuse it."""
@@ -82,10 +84,7 @@ def maximize(
         theme: light or dark.
     """
     from explorer.capture import load_model, open_run
-    from explorer.explain.beside_run import keep_maximised
-    from explorer.explain.maximised import Maximised
     from explorer.maximize import maximize as climb
-    from explorer.progress import say
     from explorer.render.drawing.sheet import check_sheet_suffix
     from explorer.render.sheets.maximised_sheet import maximised_sheet
 
@@ -107,7 +106,7 @@ def maximize(
         classes=class_,
         directions=_directions(kept, layer, direction=direction, components=component, selection=selection),
         whole=whole,
-        images=_beside(opened, kept, images),
+        images=kept if images is None else images,
         size=None if shape is None else (shape[1], shape[0]),
         variants=variants,
         steps=steps,
@@ -116,19 +115,31 @@ def maximize(
         watch=draw,
     )
     draw(found)
-    for number in range(len(found.names)):
-        print(found.title(number))
-    print(out)
+    _tell(found, out)
     if save is not None:
         print(found.save(save))
     if kept is not None:
-        try:
-            print(keep_maximised(kept, found))
-        except InputError as error:  # a run that may only be read, or of another model
-            say(f"not kept in the run: {error}")
+        _keep(kept, found)
     if found.finished < len(found.names):
         say(f"stopped: {found.finished} of {len(found.names)} were climbed for to the end")
         raise KeyboardInterrupt
+
+
+def _tell(found: Maximised, out: Path) -> None:
+    """Print how far each was climbed for, and where the sheet is."""
+    for number in range(len(found.names)):
+        print(found.title(number))
+    print(out)
+
+
+def _keep(run: Run, found: Maximised) -> None:
+    """Keep the pictures in their run where that can be, and print where; else say why not."""
+    from explorer.explain.beside_run import keep_maximised
+
+    try:
+        print(keep_maximised(run, found))
+    except InputError as error:  # a run that may only be read, or of another model
+        say(f"not kept in the run: {error}")
 
 
 def _numbers(texts: list[str]) -> list[int]:
@@ -153,11 +164,6 @@ def _place(text: str) -> tuple[int, ...]:
     if not all(part.strip().isdecimal() for part in parts):
         raise InputError(f"--position {text}: expected row,column such as 3,4")
     return tuple(int(part) for part in parts)
-
-
-def _beside(model: Model, run: Run | None, images: Path | None) -> Any:
-    """Where real pictures are taken from: IMAGES, else the run; None for nowhere."""
-    return images if images is not None else run
 
 
 def _directions(

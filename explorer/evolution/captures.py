@@ -35,7 +35,11 @@ class Book:
 
     @classmethod
     def read(cls, root: Path) -> Book:
-        """The book of a folder, empty for a new one."""
+        """The book of a folder, empty for a new one.
+
+        Raises:
+            RunError: the folder holds something else, or its book is damaged.
+        """
         if (root / CAPTURES).is_file():
             found = read_json(root / CAPTURES)
             good = all(

@@ -57,7 +57,12 @@ class Source:
 
 
 def sources_of(model: object, checkpoints: Any, book: Book) -> list[Source]:
-    """The checkpoints in their order, with those captured before whose files are gone."""
+    """The checkpoints in their order, with those captured before whose files are gone.
+
+    Raises:
+        CheckpointError: fewer than two are named, or two are called alike.
+        InputError: a model that is open already, into which no other checkpoint goes.
+    """
     if isinstance(checkpoints, Mapping):
         if len(checkpoints) < 2:
             raise CheckpointError(f"checkpoints: {len(checkpoints)}, expected at least two of one training")

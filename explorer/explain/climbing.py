@@ -107,13 +107,12 @@ class Climber:
         up = mean / (size + _along(floor, size.ndim) + TINY)
         self.numbers += climb.rate * (up - climb.decay * self.numbers)
         silent = ~self.mean.reshape(len(slope), -1).any(axis=1)
-        if silent.any():  # nothing has answered yet: look elsewhere, farther and farther from gray
-            away = min(KICK ** (number + 1), FARTHEST)
-            for index in np.flatnonzero(
-                silent
-            ).tolist():  # each variant elsewhere, else they would stay the same
-                noise = canvas.start([climb.seed * 1009 + number, index % climb.variants])
-                self.numbers[index] = away * noise
+        # where nothing has answered yet, look elsewhere, farther and farther from gray; each variant in
+        # another place, else they would stay the same
+        away = min(KICK ** (number + 1), FARTHEST)
+        for index in np.flatnonzero(silent).tolist():
+            noise = canvas.start([climb.seed * 1009 + number, index % climb.variants])
+            self.numbers[index] = away * noise
 
     def pictures(self) -> Floats:
         """Between 0 and 1, (objectives, variants, height, width, channels)."""

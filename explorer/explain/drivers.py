@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,14 @@ from numpy.typing import NDArray
 from explorer.capture import Model, Run, open_inputs
 from explorer.capture.protocol import Differentiable
 from explorer.errors import InputError
+from explorer.explain.gradient_maps import Settings, integrated
+from explorer.explain.question import MEMORY, Question, batch_of
 from explorer.explain.selected import Chosen
+from explorer.explain.targets import Target
 from explorer.progress import progress
 
-STEPS, BATCH = 64, 32
-"""Steps of the way along which gradients are integrated, and how many are computed at once."""
+STEPS = 64
+"""Steps of the way along which gradients are integrated."""
 ALIKE = 0.02
 """How far a model may answer from what the run holds, as a share of the largest answer, to be its model."""
 
@@ -35,7 +37,8 @@ class Driver:
         values: (height, width) of the input: what each pixel adds, or takes away where it is negative;
             summed over the input's channels.
         projection: what is shared out.
-        error: the sum of `values` less `projection`, as a share of the larger magnitude of the two.
+        error: the sum of `values` less `projection`, as a share of the larger magnitude of the two
+            projections that `projection` is the difference of.
     """
 
     image: int
@@ -127,43 +130,24 @@ def drivers(
     Raises:
         InputError: the adapter gives no gradients.
     """
-    adapter = differentiable(model)
-    if adapter is None:
+    if differentiable(model) is None:
         raise InputError(f"{model.name}: the adapter {model.adapter_name} gives no gradients")
-    layer = model.find_layers([chosen.layer], inputs.shape[1:])[0].name
-    found = []
-    with progress("pixels that drive the selection", len(images), "images") as advance:
-        for one, image in zip(inputs, images, strict=True):
-            mask = chosen.mask(image)
-            cotangent = (mask[..., None] * direction / max(1, int(mask.sum()))).astype(np.float32)
-            blank = np.broadcast_to(one.mean(axis=tuple(range(one.ndim - 1))), one.shape)
-            slope = _along(adapter, layer, (blank, one), cotangent)
-            values = ((one - blank) * slope).sum(axis=-1)
-            ends = model.adapter.capture(np.stack([blank, one]), [layer])[layer].values
-            low, high = (float((end.astype(np.float64) * cotangent).sum()) for end in ends)
-            apart, scale = float(values.sum()) - (high - low), max(abs(low), abs(high)) or 1.0
-            found.append(
-                Driver(int(image), int(mask.sum()), values.astype(np.float32), high - low, apart / scale)
-            )
-            advance(1)
-    return tuple(found)
-
-
-def _along(
-    adapter: Differentiable,
-    layer: str,
-    ends: tuple[NDArray[Any], NDArray[Any]],
-    cotangent: NDArray[np.float32],
-) -> NDArray[np.float64]:
-    """The mean gradient on the straight way from one input to another, by the midpoint rule."""
-    total = np.zeros(ends[0].shape)
-    parts = (np.arange(STEPS) + 0.5) / STEPS
-    for start in range(0, STEPS, BATCH):
-        some = parts[start : start + BATCH].reshape(-1, *([1] * total.ndim))
-        between = (ends[0] + some * (ends[1] - ends[0])).astype(np.float32)
-        asked = np.ascontiguousarray(np.broadcast_to(cotangent, (len(between), *cotangent.shape)))
-        total += adapter.gradient(between, layer, asked).sum(axis=0, dtype=np.float64)
-    return total / STEPS
+    infos = {info.name: info for info in model.layers(inputs.shape[1:])}
+    name = model.find_layers([chosen.layer], inputs.shape[1:])[0].name
+    masks = np.stack([chosen.mask(image) for image in images])
+    shape, said = (*masks.shape[1:], len(direction)), ("selection",) * len(images)
+    target = Target(name, shape, "selection", said, None, masks, direction.astype(np.float32))
+    question = Question(model, inputs, infos, target, batch_of(infos, MEMORY))
+    with progress("pixels that drive the selection", len(images) * STEPS, "passes") as advance:
+        made = integrated(question, Settings(steps=STEPS, baseline="mean"), advance)
+    assert made.completeness is not None  # integrated gradients promise it
+    ends, (sums, gains) = question.own_scores(), made.completeness.T
+    scales = np.maximum(np.abs(ends), np.abs(ends - gains))
+    errors = (sums - gains) / np.where(scales > 0, scales, 1)
+    return tuple(
+        Driver(int(image), int(mask.sum()), values, float(gain), float(error))
+        for image, mask, values, gain, error in zip(images, masks, made.values, gains, errors, strict=True)
+    )
 
 
 def words(found: Sequence[Driver]) -> str:

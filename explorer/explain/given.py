@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture.model import Model, load_model
-from explorer.errors import InputError
+from explorer.errors import InputError, ModelError
 from explorer.progress import progress, say
+
+if TYPE_CHECKING:
+    from explorer.capture.formats import Prepared
+    from explorer.capture.images import Inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +57,6 @@ def gather(model: object, images: object) -> Given:
     """
     from explorer.capture import open_inputs
     from explorer.capture.images import ImageArray, is_picture_array
-    from explorer.capture.pictures import quietly
-    from explorer.errors import ModelError
 
     opened = model if isinstance(model, Model) else load_model(model)
     if opened.n_inputs is not None:
@@ -63,6 +66,38 @@ def gather(model: object, images: object) -> Given:
         values = np.asarray(inputs.values, np.float32)
         if len(values) and np.isfinite(values).all():  # nothing to decode, and pictures only when drawn
             return Given(opened, values, tuple(inputs.names), inputs.labels, None)
+    kept, read = _read(inputs)
+    shape = read[0].value.shape
+    for index, one in zip(kept, read, strict=True):
+        if one.value.shape != shape:
+            raise InputError(
+                f"{inputs.names[index]}: is {one.value.shape}, the first is {shape}; give size under "
+                "[preprocessing], or pictures of one size"
+            )
+    return Given(
+        opened,
+        np.stack([one.value for one in read]).astype(np.float32),
+        tuple(inputs.names[index] for index in kept),
+        None if inputs.labels is None else tuple(inputs.labels[index] for index in kept),
+        stacked([one.picture for one in read]),
+    )
+
+
+def stacked(pictures: Sequence[NDArray[np.uint8] | None]) -> NDArray[np.uint8] | None:
+    """Pictures as one array (batch, height, width, 3); None where one is missing or of another size."""
+    there = [one for one in pictures if one is not None]
+    whole = len(there) == len(pictures) and len({one.shape for one in there}) == 1
+    return np.stack(there) if whole else None
+
+
+def _read(inputs: Inputs) -> tuple[list[int], list[Prepared]]:
+    """Every input that can be read, and which those are; how many cannot is said.
+
+    Raises:
+        InputError: none can be.
+    """
+    from explorer.capture.pictures import quietly
+
     kept, read, skipped = [], [], []
     with quietly(), progress("reading pictures", len(inputs.names), "pictures") as advance:
         for index in range(len(inputs.names)):
@@ -76,21 +111,4 @@ def gather(model: object, images: object) -> Given:
         raise InputError(f"none of the {len(inputs.names)} inputs could be read; the first: {skipped[0]}")
     if skipped:
         say(f"{len(skipped)} inputs could not be read and are left out; the first: {skipped[0]}")
-    shape = read[0].value.shape
-    for index, one in zip(kept, read, strict=True):
-        if one.value.shape != shape:
-            raise InputError(
-                f"{inputs.names[index]}: is {one.value.shape}, the first is {shape}; give size under "
-                "[preprocessing], or pictures of one size"
-            )
-    shown = [one.picture for one in read]
-    whole = all(picture is not None and picture.shape == shown[0].shape for picture in shown)  # type: ignore[union-attr]
-    pictures = np.stack(shown) if whole else None  # type: ignore[arg-type]
-    names, labels = tuple(inputs.names[i] for i in kept), inputs.labels
-    return Given(
-        opened,
-        np.stack([one.value for one in read]).astype(np.float32),
-        names,
-        None if labels is None else tuple(labels[i] for i in kept),
-        pictures,
-    )
+    return kept, read

@@ -30,7 +30,7 @@ def occlusion(question: Question, settings: Settings, advance: Advance) -> Found
     """The target's loss, averaged over the windows that cover a pixel (Zeiler and Fergus 2014)."""
     inputs, base = question.inputs, question.baseline(settings.baseline)
     side, windows = windows_of(question.spatial, settings.window)
-    whole = np.concatenate([question.scores(inputs[rows], rows) for rows in question.chunks(len(inputs))])
+    whole = question.own_scores()
     total = np.zeros(inputs.shape[:-1], np.float64)
     covered = np.zeros(question.spatial, np.int64)
     for window in windows:

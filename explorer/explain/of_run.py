@@ -10,7 +10,7 @@ import numpy as np
 from explorer.capture import Model, load_model
 from explorer.errors import InputError
 from explorer.explain.drivers import check_same, inputs_of
-from explorer.explain.given import Given
+from explorer.explain.given import Given, stacked
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -42,9 +42,6 @@ def given_of_run(
     inputs = inputs_of(opened, run, images, source)
     some = np.unique(np.linspace(0, len(images) - 1, CHECKED).astype(int)).tolist()
     check_same(opened, run, layer, inputs[some], [images[at] for at in some])
-    pictures = [run.picture(image) for image in images]
-    found = [one for one in pictures if one is not None]
     names = tuple(run.image_names[image] for image in images)
     labels = None if run.labels is None else tuple(run.labels[image] for image in images)
-    whole = len(found) == len(pictures) and len({one.shape for one in found}) == 1
-    return Given(opened, inputs, names, labels, np.stack(found) if whole else None)
+    return Given(opened, inputs, names, labels, stacked([run.picture(image) for image in images]))

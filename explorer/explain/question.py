@@ -17,6 +17,8 @@ from explorer.explain.targets import Target
 
 MOST = 128
 """Inputs at a time where memory does not say less: larger batches gain nothing on a processor."""
+MEMORY = 512 * 2**20
+"""Bytes that a model's values may take, where nobody says."""
 COPIES = 3
 """Times that a layer's values are in memory while gradients are computed, roughly."""
 
@@ -63,6 +65,11 @@ class Question:
         """The number that is explained (n,), of changed forms of the inputs `rows`."""
         values = self.capture(inputs, self.target.layer).reshape(len(rows), -1).astype(np.float64)
         return np.asarray((values * self.counts(rows).reshape(len(rows), -1)).sum(axis=1), np.float64)
+
+    def own_scores(self) -> NDArray[np.float64]:
+        """The number that is explained (batch,), of the inputs as they are."""
+        parts = [self.scores(self.inputs[rows], rows) for rows in self.chunks(len(self.inputs))]
+        return np.concatenate(parts)
 
     def probabilities(self, inputs: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The probability of the target's class (n,), of changed forms of the inputs `rows`.

@@ -28,7 +28,11 @@ NONE_FOUND = (
 
 
 def rollout(question: Question, settings: Settings, advance: Advance) -> Found:
-    """How much of each patch reaches the class token, without one all tokens, or the positions asked for."""
+    """How much of each patch reaches the class token, without one all tokens, or the positions asked for.
+
+    Raises:
+        LayerError: no layer holds attention, or blocks have other tokens than the first.
+    """
     del settings
     layers = attention_layers(question)
     tokens = _tokens(question, layers[0])

@@ -15,8 +15,8 @@ from explorer.errors import ExplorerError, InputError, suggest
 from explorer.explain import cam, gradient_maps, occlusion, rollout
 from explorer.explain.given import Given, gather
 from explorer.explain.gradient_maps import Found, Settings
-from explorer.explain.question import Question, batch_of
-from explorer.explain.selections import Chosen
+from explorer.explain.question import MEMORY, Question, batch_of
+from explorer.explain.selections import Selected
 from explorer.explain.targets import Asked, find_target
 from explorer.progress import Advance, progress
 
@@ -36,7 +36,6 @@ METHODS: Mapping[str, Callable[[Question, Settings, Advance], Found]] = {
     "occlusion": occlusion.occlusion,
     "rollout": rollout.rollout,
 }
-MEMORY = 512 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +94,9 @@ class Saliency:
         Raises:
             InputError: maps without their model and inputs.
         """
-        asked = self.question
-        if asked is None:
+        if self.question is None:
             raise InputError("scores: maps without their model and inputs; make them with saliency()")
-        parts = [asked.scores(asked.inputs[rows], rows) for rows in asked.chunks(len(asked.inputs))]
-        return np.concatenate(parts)
+        return self.question.own_scores()
 
     def save(self, path: str | Path) -> Path:
         """Write an .npz of `values`, `scores`, `names` and a description in JSON.
@@ -171,7 +168,7 @@ def saliency(
     target: int | str | None = None,
     channel: int | None = None,
     position: Sequence[int] | None = None,
-    selection: Chosen | None = None,
+    selection: Selected | None = None,
     layer: str | None = None,
     at: str | None = None,
     samples: int = 25,
@@ -237,7 +234,11 @@ def explain(
     settings: Settings,
     watch: Callable[[int, int], None] | None = None,
 ) -> Saliency:
-    """One method's answer to a question; `watch` is told how many passes of how many are done."""
+    """One method's answer to a question; `watch` is told how many passes of how many are done.
+
+    Raises:
+        ExplorerError: values that are not finite.
+    """
     found = find(question, method, settings, watch)
     if not np.isfinite(found.values).all():
         raise ExplorerError(

@@ -21,10 +21,11 @@ class HasMasks(Protocol):
         ...
 
 
-Chosen = NDArray[Any] | HasMasks | str | Path
+Selected = NDArray[Any] | HasMasks | str | Path
+"""Masks (batch, *spatial), a scene's selection, or a file of one."""
 
 
-def read_selection(given: Chosen, spatial: tuple[int, ...], names: Sequence[str]) -> NDArray[np.bool_]:
+def read_selection(given: Selected, spatial: tuple[int, ...], names: Sequence[str]) -> NDArray[np.bool_]:
     """The selected positions of some pictures, (batch, *spatial).
 
     Args:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, suggest
-from explorer.explain.selections import Chosen, read_selection
+from explorer.explain.selections import Selected, read_selection
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Asked:
     target: int | str | None = None
     channel: int | None = None
     position: Sequence[int] | None = None
-    selection: Chosen | None = None
+    selection: Selected | None = None
     layer: str | None = None
 
 
@@ -43,9 +43,10 @@ class Target:
         shape: (*spatial, channels) of it.
         kind: "class", "channel", "position" or "selection".
         words: what it is, one line an input.
-        channels: (batch,) the channel of each input; None for all channels, which then count in the direction
-            of the values themselves: what is explained is how far a position goes in its own direction.
+        channels: (batch,) the channel of each input; None for all channels, which then count in `direction`.
         masks: (batch, *spatial) the positions that count; None for all of them.
+        direction: (channels,) what all channels count; None for the direction of the values themselves: what
+            is explained is then how far a position goes in its own direction.
     """
 
     layer: str
@@ -54,11 +55,12 @@ class Target:
     words: tuple[str, ...]
     channels: NDArray[np.intp] | None
     masks: NDArray[np.bool_] | None
+    direction: NDArray[np.floating] | None = None
 
     @property
     def needs_values(self) -> bool:
         """Whether what counts depends on the values themselves."""
-        return self.channels is None
+        return self.channels is None and self.direction is None
 
     def counts(self, rows: NDArray[np.intp], values: NDArray[Any] | None) -> NDArray[np.float32]:
         """What each value counts, (n, *spatial, channels); all positions of an input together count one.
@@ -70,6 +72,8 @@ class Target:
         counted = np.zeros((len(rows), *self.shape), np.float32)
         if self.channels is not None:
             np.put_along_axis(counted, self._places(self.channels[rows], counted), 1.0, axis=-1)
+        elif self.direction is not None:
+            counted[:] = self.direction
         else:
             assert values is not None  # the caller has looked
             sizes = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)

@@ -82,7 +82,11 @@ class Part:
 
 
 def measured(source: Run | Activations, layer: str) -> ChannelStatistics:
-    """The figures of `explorer.reduce.channels.channel_statistics`, measured now."""
+    """The figures of `explorer.reduce.channels.channel_statistics`, measured now.
+
+    Raises:
+        InputError: the layer has no values.
+    """
     shape = source.values.shape if isinstance(source, Activations) else _shape(source, layer)
     if 0 in shape:
         raise InputError(f"layer {layer}: no values in shape {shape}")

@@ -58,7 +58,11 @@ class Neighbours:
         return int(self.indices.shape[1])
 
     def take(self, k: int) -> Neighbours:
-        """The k nearest of them."""
+        """The k nearest of them.
+
+        Raises:
+            ReductionError: fewer than that are known.
+        """
         if not 1 <= k <= self.k:
             raise ReductionError(f"{k} neighbours asked for, 1 to {self.k} are known")
         return Neighbours(self.indices[:, :k], self.distances[:, :k], self.metric, self.exact, self.recall)

@@ -45,7 +45,11 @@ class PCA:
     lengths: NDArray[np.float64]
 
     def transform(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Scores of rows (n, n_features): (n, n_components)."""
+        """Scores of rows (n, n_features): (n, n_components).
+
+        Raises:
+            ReductionError: rows of another number of features.
+        """
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ReductionError(
                 f"rows of shape {rows.shape}, this PCA was fitted to {len(self.mean)} features"

@@ -77,6 +77,9 @@ def as_samples(source: Samples | Activations | NDArray[Any]) -> Samples:
     """Samples as they are, activations flattened, an array (n_samples, n_features) as rows of its own.
 
     Anything that numpy reads is an array: lists, JAX's arrays, PyTorch's tensors on the CPU.
+
+    Raises:
+        ReductionError: no array of numbers with two axes.
     """
     if isinstance(source, Activations):
         source = flatten(source)

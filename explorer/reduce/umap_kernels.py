@@ -3,7 +3,8 @@
 Every kernel works on a range of rows, runs outside Python's lock and draws random numbers from a
 counter, so the callers may share rows out to any number of threads and get the same bits. They are
 written for a short compilation too: plain loops over flat arrays, since one assignment between array
-slices costs numba two seconds.
+slices costs numba two seconds. `lay_out` stays one function: its parts share a dozen numbers that live in
+registers, and each would have to be handed on and back through memory.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def test_every_position_s_trust_is_that_of_the_rows_in_memory(make: Make) -> Non
     np.testing.assert_allclose(
         trust, trustworthiness(values.reshape(-1, 6), coordinates, reference), atol=2e-3
     )
-        assert "pca" not in figures  # it is one
+    assert "pca" not in figures  # it is one
 
 
 def test_fewer_positions_than_channels_are_fitted_too(make: Make) -> None:

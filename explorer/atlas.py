@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
+from explorer.explain.of_run import given_of_run
 from explorer.maximize import maximize
 
 if TYPE_CHECKING:
     from explorer.capture import Run
+    from explorer.explain.maximised import Maximised
     from explorer.reduce import Projection
     from explorer.render.sheets.atlas import Atlas
 
@@ -23,6 +26,8 @@ def atlas(
     model: object = None,
     steps: int = 96,
     seed: int = 0,
+    watch: Callable[[Atlas], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Atlas:
     """Divide a 2D map of a layer into cells, each drawn by what is typical of the positions in it.
 
@@ -37,11 +42,15 @@ def atlas(
             mean of all positions, in place of a patch.
         steps: of gradient ascent for each.
         seed: of what they start from.
+        watch: called now and then with the atlas as its pictures grow.
+        stop: asked after every step; True ends it with what there is, which `drawn_by` says.
 
     Raises:
-        InputError: a map in 3D or of another run, a run without pictures, or numbers out of their range.
+        InputError: a map in 3D or of another run, a run without pictures, numbers out of their range, or a
+            model that answers otherwise than the run holds.
         ModelError, LayerError: the model has no gradients, or no such layer.
     """
+    from explorer.render.report.explaining import smaller
     from explorer.render.sheets.atlas import make_atlas
 
     made = make_atlas(run, projection, cells=cells, least=least)
@@ -49,8 +58,30 @@ def atlas(
         return made
     if len(made.cells) < 2:
         raise InputError("one cell has no direction from the mean of all; ask for more cells")
-    found = maximize(model, layer=made.layer, directions=made.directions, steps=steps, seed=seed)
-    if found.finished < len(found.names):
+    given = given_of_run(model, run, [0], layer=made.layer)
+    told = None if watch is None else _teller(made, watch)
+    found = maximize(
+        given.model,
+        layer=made.layer,
+        directions=made.directions,
+        size=smaller(given.model, made.layer),
+        steps=steps,
+        seed=seed,
+        watch=told,
+        stop=stop,
+    )
+    ended = found.finished == len(found.names)
+    if not ended and stop is None:
         raise KeyboardInterrupt
-    words = "the picture that its mean direction grows into"
+    return _grown(made, found, "" if ended else ", stopped before the end")
+
+
+def _teller(made: Atlas, watch: Callable[[Atlas], None]) -> Callable[[Maximised], None]:
+    """What is told of pictures as they grow."""
+    return lambda found: watch(_grown(made, found, ", growing"))
+
+
+def _grown(made: Atlas, found: Maximised, how: str) -> Atlas:
+    """The atlas with pictures that grew, in place of patches."""
+    words = f"the picture that its mean direction grows into{how}"
     return replace(made, pictures=tuple(found.shown()[:, 0]), drawn_by=words)

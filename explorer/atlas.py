@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.explain.of_run import given_of_run
-from explorer.maximize import maximize
+from explorer.maximize import maximize, steps_in_all
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -27,7 +27,7 @@ def atlas(
     steps: int = 96,
     seed: int = 0,
     watch: Callable[[Atlas], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    step: Callable[[int, int], bool] | None = None,
 ) -> Atlas:
     """Divide a 2D map of a layer into cells, each drawn by what is typical of the positions in it.
 
@@ -43,7 +43,8 @@ def atlas(
         steps: of gradient ascent for each.
         seed: of what they start from.
         watch: called now and then with the atlas as its pictures grow.
-        stop: asked after every step; True ends it with what there is, which `drawn_by` says.
+        step: called after every step with how many of how many are done; True ends it with what there is,
+            which `drawn_by` says.
 
     Raises:
         InputError: a map in 3D or of another run, a run without pictures, numbers out of their range, or a
@@ -59,21 +60,28 @@ def atlas(
     if len(made.cells) < 2:
         raise InputError("one cell has no direction from the mean of all; ask for more cells")
     given = given_of_run(model, run, [0], layer=made.layer)
-    told = None if watch is None else _teller(made, watch)
+    size = smaller(given.model, made.layer)
+    total = steps_in_all(given.model, len(made.cells), steps, size)
     found = maximize(
         given.model,
         layer=made.layer,
         directions=made.directions,
-        size=smaller(given.model, made.layer),
+        size=size,
         steps=steps,
         seed=seed,
-        watch=told,
-        stop=stop,
+        watch=None if watch is None else _teller(made, watch),
+        stop=None if step is None else _counter(step, total),
     )
     ended = found.finished == len(found.names)
-    if not ended and stop is None:
+    if not ended and step is None:
         raise KeyboardInterrupt
     return _grown(made, found, "" if ended else ", stopped before the end")
+
+
+def _counter(step: Callable[[int, int], bool], total: int) -> Callable[[], bool]:
+    """What counts the steps and asks whether that was the last."""
+    done = iter(range(1, total + 1))
+    return lambda: step(next(done, total), total)
 
 
 def _teller(made: Atlas, watch: Callable[[Atlas], None]) -> Callable[[Maximised], None]:

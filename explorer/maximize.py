@@ -98,7 +98,7 @@ def maximize(
     objectives = _objectives(
         model, info, channels=channels, position=position, classes=classes, directions=directions, whole=whole
     )
-    batch = max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
+    batch = _batch(canvas, variants)
     climb = Climb(
         model.adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
     )
@@ -119,6 +119,20 @@ def maximize(
     with progress(f"maximise {info.name}", steps * len(objectives), "steps") as advance:
         pictures, reached, finished = climb_all(climb, objectives, told, _until(stop, advance))
     return result(pictures, reached, finished)
+
+
+def steps_in_all(model: Model, n: int, steps: int, size: tuple[int, int] | None) -> int:
+    """How many steps `maximize` takes for n objectives of one picture each, several of them at once.
+
+    Raises:
+        ModelError: the model's inputs are no pictures.
+    """
+    return steps * -(-n // _batch(_canvas(model, size, None, "fourier"), 1))
+
+
+def _batch(canvas: Canvas, variants: int) -> int:
+    """How many inputs are computed at once."""
+    return max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
 
 
 def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> Callable[[int], None]:

@@ -13,7 +13,7 @@ from explorer.capture import open_inputs
 from explorer.demo import DIGITS
 from explorer.explain.beside_run import sought
 from explorer.render.drawing.colours import theme
-from explorer.render.linked.panels import Panel, panels
+from explorer.render.linked.panels import Panel, channel_in_view, panels
 from explorer.render.linked.scene import Scene
 from explorer.render.window.controls import Controls
 from explorer.render.window.widgets import Item
@@ -182,7 +182,7 @@ def test_without_a_model_and_with_another_one_a_line_says_so(scene: Scene, folde
     choose(at, "saliency, this picture …", "gradient")
     assert at.task is None
     assert "--model" in at.message
-    choose(at, f"maximise channel {scene.state.channel}")
+    choose(at, f"maximise channel {channel_in_view(scene.state)}")
     assert at.task is None
     assert "--model" in at.message
     for ask in (scene.saliency, scene.maximize):

@@ -14,6 +14,8 @@ from explorer.render.linked.state import State
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
+    from explorer.reduce.projection import Projection
+    from explorer.render.sheets.atlas import Atlas
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,47 @@ class Climbing:
         from explorer.explain.selected import choose
 
         return direction_of(self.run, choose(self.run, self.places, self.layer))
+
+
+@dataclass(frozen=True, eq=False)
+class Charting:
+    """A question about every part of a map, whole in itself.
+
+    Attributes:
+        run: the run.
+        projection: a 2D map of one of its layers.
+        model: the run's model, or what `load_model` opens, for what each part grows into; None for what is
+            typical of it.
+        rows: of parts that there is room for.
+    """
+
+    run: Any
+    projection: Projection
+    model: object
+    rows: int
+
+    def answer(
+        self,
+        watch: Callable[[Atlas], None] | None = None,
+        step: Callable[[int, int], bool] | None = None,
+    ) -> tuple[Atlas, object]:
+        """The atlas, and the model opened."""
+        from explorer.atlas import atlas
+        from explorer.capture import Model, load_model
+        from explorer.render.sheets.atlas_sheet import arranged
+
+        opened = self.model
+        if opened is not None and not isinstance(opened, Model):
+            opened = load_model(opened)
+        made = atlas(self.run, self.projection)
+        cells = max(made.shape)
+        rows = arranged(made, gaps=False)[1][0]
+        if rows > self.rows:
+            cells = max(2, cells * self.rows // rows)
+            made = atlas(self.run, self.projection, cells=cells) if opened is None else made
+        if opened is not None:
+            made = atlas(self.run, self.projection, cells=cells, model=opened, watch=watch, step=step)
+        return made, opened
 
 
 def what_is_asked(state: State, images: tuple[int, ...], target: int | str | None = None) -> Asked:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
-from explorer.errors import InputError, LayerError, ModelError
+from explorer.errors import ExplorerError, InputError, LayerError, ModelError
 from explorer.explain.maximised import Maximised, Real
 from explorer.explain.moving import Robustness
 from explorer.progress import progress
@@ -119,6 +120,18 @@ def maximize(
     with progress(f"maximise {info.name}", steps * len(objectives), "steps") as advance:
         pictures, reached, finished = climb_all(climb, objectives, told, _until(stop, advance))
     return result(pictures, reached, finished)
+
+
+def smaller(model: Model, layer: str) -> tuple[int, int] | None:
+    """A smaller size than the model's own, where it takes one: each step takes as long as it has pixels."""
+    shape = model.input_shape
+    if shape is None or math.prod(shape[:2]) <= SIDE**2:
+        return None
+    try:
+        model.find_layers([layer], (SIDE, SIDE, shape[2]))
+    except ExplorerError:
+        return None
+    return SIDE, SIDE
 
 
 def steps_in_all(model: Model, n: int, steps: int, size: tuple[int, int] | None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_atlas_view import laid
 from test_window import centre_of, click, line, push
 from test_window_on_screen import Screen, pytestmark, window  # noqa: F401  the same marks
 
@@ -40,7 +41,7 @@ Climber.step = lambda self, number: (time.sleep(0.04), step(self, number))[1]  #
 
 def heard(folder: Path, words: str) -> str:
     """The last message of the window, once it holds these words."""
-    until = time.monotonic() + 180
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         file = folder / "heard.txt"
         last = file.read_text(encoding="utf-8").splitlines()[-1:] if file.is_file() else []
@@ -61,6 +62,16 @@ def choose(screen: Screen, twin: Controls, *lines: str) -> None:
             click(twin, *at)
     twin.popup = None
     screen.do("mousemove", *(str(round(part)) for part in STILL))
+
+
+def shows(screen: Screen, twin: Controls) -> None:
+    """The window comes to show what its twin does, pixel by pixel."""
+    expected, until = np.asarray(twin.picture()), time.monotonic() + 60
+    while time.monotonic() < until:
+        if np.array_equal(np.asarray(screen.grab(SIZE)), expected):
+            return
+        time.sleep(0.2)
+    np.testing.assert_array_equal(np.asarray(screen.grab(SIZE)), expected)
 
 
 def panel(screen: Screen, twin: Controls) -> bytes:
@@ -92,9 +103,7 @@ def test_the_model_is_asked_with_the_mouse(run: explorer.Run, tmp_path: Path) ->
         words = heard(tmp_path, "the sum misses")
         shown.saliency("integrated-gradients")
         twin.message = words
-        time.sleep(1)
-        grabbed = screen.grab(SIZE)
-        np.testing.assert_array_equal(np.asarray(grabbed), np.asarray(twin.picture()))
+        shows(screen, twin)
 
         before = panel(screen, twin)
         screen.do("key", "bracketright"), twin.key("bracketright")
@@ -114,3 +123,21 @@ def test_the_model_is_asked_with_the_mouse(run: explorer.Run, tmp_path: Path) ->
         heard(tmp_path, "stopped before the end, and not kept")
         assert sought(run, LAYER, 1) is None
     assert said == ["1 False"]  # Escape has stopped the question, and not closed the window
+
+
+def test_a_cell_of_the_atlas_is_taken_with_the_mouse(run: explorer.Run, tmp_path: Path) -> None:
+    shown = explorer.scene(run, explorer.project(run, layer=LAYER, method="pca", n_components=2))
+    twin = Controls(shown, SIZE)
+    twin.picture()
+    make, say = MAKE.format(model=str(DIGITS)), "list(scene.selection)"
+    with window(tmp_path, make, say, SIZE, also=HEARD, name=run.name) as (screen, said):
+        choose(screen, twin, "by typical patches")
+        heard(tmp_path, "Esc stops it")
+        view = laid(twin)
+        shows(screen, twin)
+        place = view.found[int(view.atlas.counts.argmax())]
+        spot = place.left + place.width // 2, place.top + place.height // 2
+        screen.press(spot)
+        click(twin, *spot)
+    assert said == [str(list(shown.selection))]
+    assert len(shown.selection) == view.atlas.counts.max()

@@ -84,8 +84,7 @@ class Climbing:
     ) -> tuple[Maximised, object]:
         """The picture, and the model opened."""
         from explorer.explain.of_run import given_of_run
-        from explorer.maximize import maximize
-        from explorer.render.report.explaining import smaller
+        from explorer.maximize import maximize, smaller
 
         given = given_of_run(self.model, self.run, [self.image], layer=self.layer, source=self.source)
         size = smaller(given.model, self.layer)
@@ -136,22 +135,18 @@ class Charting:
         step: Callable[[int, int], bool] | None = None,
     ) -> tuple[Atlas, object]:
         """The atlas, and the model opened."""
-        from explorer.atlas import atlas
-        from explorer.capture import Model, load_model
+        from explorer.render.sheets.atlas import make_atlas
+        from explorer.render.sheets.atlas_growing import grow
         from explorer.render.sheets.atlas_sheet import arranged
 
-        opened = self.model
-        if opened is not None and not isinstance(opened, Model):
-            opened = load_model(opened)
-        made = atlas(self.run, self.projection)
-        cells = max(made.shape)
+        made = make_atlas(self.run, self.projection)
         rows = arranged(made, gaps=False)[1][0]
         if rows > self.rows:
-            cells = max(2, cells * self.rows // rows)
-            made = atlas(self.run, self.projection, cells=cells) if opened is None else made
-        if opened is not None:
-            made = atlas(self.run, self.projection, cells=cells, model=opened, watch=watch, step=step)
-        return made, opened
+            cells = max(2, max(made.shape) * self.rows // rows)
+            made = make_atlas(self.run, self.projection, cells=cells)
+        if self.model is None:
+            return made, None
+        return grow(made, self.run, self.model, watch=watch, step=step)
 
 
 def what_is_asked(state: State, images: tuple[int, ...], target: int | str | None = None) -> Asked:

@@ -12,8 +12,7 @@ from explorer.render.drawing.colours import Colour, Theme, categorical
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.drawing.heatmap import resize
 from explorer.render.drawing.sheet import Box, Sheet
-from explorer.render.drawing.text import count, font, plural, width
-from explorer.render.linked.words import method_name
+from explorer.render.drawing.text import count, font, method_name, plural, width
 from explorer.render.sheets.atlas import Atlas
 from explorer.render.sheets.atlas_places import close_gaps
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from explorer.render.window.actions import Actions
 
-HEAD, FOOT, SIDE, SMALLEST, LARGEST = 74, 14, 236, 34, 160
+HEAD, FOOT, EDGE, SIDE, SMALLEST, LARGEST = 74, 48, 14, 236, 34, 160
 FEW_LABELS = 5
 
 
@@ -142,9 +142,9 @@ class AtlasView(Overlay):
         draw, face = ImageDraw.Draw(sheet), font(px(12))
         colours, step = categorical(len(names), theme.name), px(20)
         card = px(HEAD) + px(SIDE) + px(110)
-        most = max(1, (sheet.height - px(FOOT) - card) // step - 1)
+        most = max(1, (sheet.height - px(EDGE) - card) // step - 1)
         lines = list(names[:most]) if len(names) <= most else list(names[: most - 1])
-        top = sheet.height - px(FOOT) - (len(lines) + (len(lines) < len(names))) * step
+        top = sheet.height - px(EDGE) - (len(lines) + (len(lines) < len(names))) * step
         write(draw, (px(28), top - px(8)), "frame: most frequent label", face=face, fill=theme.muted)
         for number, name in enumerate(lines):
             y = top + number * step

@@ -117,6 +117,14 @@ class EquinoxModule(RandomWeights):
             self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the module has no such layer.
+        """
+        return self._jit.attention(self._weights, inputs, layer)
+
     def _forward(self, weights: Any, inputs: Any) -> Any:
         """The module over the batch, all its parts marking what they answer."""
         import equinox as eqx

@@ -103,6 +103,14 @@ class FlaxLinen(RandomWeights):
             self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the module has no such layer.
+        """
+        return self._jit.attention(self._fitted(np.shape(inputs)[1:]), inputs, layer)
+
     def renewed(self, source: object) -> Self | None:
         """The same module with these variables, in what is compiled already; None for another module."""
         if _is_linen(type(source)):

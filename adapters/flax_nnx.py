@@ -98,6 +98,14 @@ class FlaxNNX(RandomWeights):
         """
         return self._jit.gradient(self._state, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the module has no such layer.
+        """
+        return self._jit.attention(self._state, inputs, layer)
+
     def renewed(self, source: object) -> Self | None:
         """The same module after training, in what is compiled already.
 

@@ -120,6 +120,14 @@ class HaikuFunction(RandomWeights):
             self._fitted(np.shape(inputs)[1:]), inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the function has no such layer.
+        """
+        return self._jit.attention(self._fitted(np.shape(inputs)[1:]), inputs, layer)
+
     def _read(self, made: Any) -> tuple[Flat, dict[str, Any]]:
         """The weights by path as they were given, and which format and step they came from."""
         options = self._options

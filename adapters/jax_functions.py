@@ -110,6 +110,14 @@ class JaxFunction(RandomWeights):
             self._params, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the function has no such layer.
+        """
+        return self._jit.attention(self._params, inputs, layer)
+
     def renewed(self, source: object) -> Self | None:
         """The same function with these params, in what is compiled already; None for another function."""
         if _is_function(source) or (type(source) is tuple and _is_function(source[0])):

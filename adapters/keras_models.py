@@ -117,6 +117,14 @@ class KerasModel(RandomWeights):
             self._weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided
         )
 
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the module has no such layer.
+        """
+        return self._jit.attention(self._weights, inputs, layer)
+
     def _flat_weights(self) -> tuple[list[tuple[str, ...]], list[Any], Any]:
         """The path of every weight, the weights, and what puts them together again."""
         import jax

@@ -237,3 +237,47 @@ def test_what_is_no_self_attention_is_passed_over() -> None:
     model = explorer.load_model(net, params=np.eye(12, dtype=np.float32), input_shape=(8, 12, 1))
     with pytest.raises(explorer.LayerError, match="no self-attention is found, which roll-out needs"):
         explorer.saliency(model, GIVEN, method="rollout")
+
+
+def test_haiku() -> None:
+    hk = pytest.importorskip("haiku")
+
+    def forward(x: Any) -> Any:
+        x = hk.Conv2D(WIDTH, 4, 4, name="patches")(x).reshape(len(x), TOKENS, WIDTH)
+        for number in range(2):
+            init = hk.initializers.VarianceScaling()
+            x = hk.MultiHeadAttention(HEADS, WIDTH // HEADS, w_init=init, name=f"block{number}")(x, x, x)
+        return hk.Linear(3)(x.mean(axis=1))
+
+    net = hk.without_apply_rng(hk.transform(forward))
+    params = net.init(jax.random.key(0), GIVEN)
+    own = hk.without_apply_rng(
+        hk.transform(lambda x: hk.Conv2D(WIDTH, 4, 4, name="patches")(x).reshape(len(x), TOKENS, WIDTH))
+    )
+    x, blocks = np.asarray(own.apply({"patches": params["patches"]}, GIVEN)), []
+    for number in range(2):
+        query, key, value = (
+            np.asarray(params[f"block{number}/{part}"]["w"]).reshape(WIDTH, HEADS, -1)
+            for part in ("query", "key", "value")
+        )
+        blocks.append(weights_by_hand(x, query, key))
+        mixed = np.einsum("bhqk,bkhd->bqhd", blocks[-1], np.einsum("btw,whd->bthd", x, value))
+        x = mixed.reshape(len(x), TOKENS, -1) @ np.asarray(params[f"block{number}/linear"]["w"])
+    held(explorer.load_model(net, variables=params, input_shape=(8, 12, 1)), blocks, "")
+
+
+def test_keras() -> None:
+    keras = pytest.importorskip("keras")
+    given = keras.Input((8, 12, 1))
+    x = keras.layers.Reshape((TOKENS, WIDTH))(keras.layers.Conv2D(WIDTH, 4, 4)(given))
+    tokens, parts = x, []
+    for _ in range(2):
+        parts.append(keras.layers.MultiHeadAttention(HEADS, WIDTH // HEADS))
+        x = parts[-1](x, x)
+    net = keras.Model(given, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(x)))
+    x, blocks = np.asarray(keras.Model(given, tokens)(GIVEN)), []
+    for part in parts:
+        query, key = (np.asarray(one.kernel) for one in (part.query_dense, part.key_dense))
+        blocks.append(weights_by_hand(x, query, key))
+        x = np.asarray(part(x, x))
+    held(explorer.load_model(net), blocks, "")

@@ -39,7 +39,7 @@ class AtlasView(Overlay):
     """
 
     def __init__(self, scene: Scene, projection: Projection, atlas: Atlas, *, order: str) -> None:
-        self._scene = scene
+        self._scene, self._run = scene, scene.state.run
         self.projection, self.atlas, self.order = projection, atlas, order
         self.found: tuple[Rect, ...] = ()
         self.hot: int | None = None
@@ -48,8 +48,8 @@ class AtlasView(Overlay):
         self._drawn: tuple[tuple[object, ...], Image.Image] | None = None
 
     def holds(self) -> bool:
-        """Whether the scene shows its layer."""
-        return self._scene.projection.layer == self.atlas.layer
+        """Whether the scene shows its layer, and of a training its epoch."""
+        return self._scene.projection.layer == self.atlas.layer and self._scene.state.run is self._run
 
     def at(self, x: float, y: float) -> int | None:
         """The cell under a pixel of the last picture."""

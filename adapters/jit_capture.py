@@ -22,6 +22,7 @@ from .jaxpr_gradient import inner_derivative
 from .jaxpr_grids import Grid, find_grids
 from .jaxpr_program import trace
 from .jit_layers import Answer, Key, Layer, arrays_of, captured_type, find_layer, named_layers
+from .jit_parts import InParts, parts_of
 from .limits import first_line
 
 Forward = Callable[[Any, Any], list[Answer]]
@@ -59,7 +60,7 @@ class JitCapture:
         self._forward = forward
         self._known: dict[tuple[int, ...], dict[str, Layer]] = {}
         self._compiled: dict[tuple[Key, ...], Any] = {}
-        self._derived: dict[tuple[Key, Key | None, bool], Any] = {}
+        self._derived: dict[tuple[Key, Key | None, bool], InParts] = {}
         self._attended: dict[tuple[Key, tuple[int, ...]], tuple[list[str], Any]] = {}
         self._batches: dict[tuple[Any, ...], set[int]] = {}
 
@@ -106,7 +107,7 @@ class JitCapture:
         known = self.layers(weights, inputs.shape[1:])
         found = [find_layer(name, known, self._model) for name in layers]
         keys = tuple(dict.fromkeys(layer.key for layer in found))
-        padded = _pad(inputs, self._batch_size(keys, inputs))
+        padded = _pad(inputs, self._batch_size(keys, inputs.shape[1:], len(inputs)))
         with named_errors(self._model, inputs.shape[1:]):
             answers = dict(zip(keys, self.compiled(keys)(weights, padded), strict=True))
         # converted here and not in XLA, which would skip the rounding to bfloat16
@@ -140,10 +141,12 @@ class JitCapture:
             raise LayerError(f"{self._model}: {layer} is of {found.info.dtype} and has no gradient")
         inner = None if at is None else find_layer(at, known, self._model)
         derived = self._derivative(found, inner, guided=guided)
-        size = self._batch_size((found.key, inner.key if inner else _INPUTS), inputs)
+        parts = parts_of(len(inputs))
+        keys = (found.key, inner.key if inner else _INPUTS)
+        size = parts * self._batch_size(keys, inputs.shape[1:], -(-len(inputs) // parts))
         with named_errors(self._model, inputs.shape[1:]):
             given = found.spread(np.asarray(cotangent, np.float32))
-            answer = np.asarray(derived(weights, _pad(inputs, size), _pad(given, size)), np.float32)
+            answer = derived(weights, (_pad(inputs, size), _pad(given, size)), parts)
         return (answer if inner is None else inner.read(answer))[: len(inputs)]
 
     def attention(self, weights: Any, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
@@ -159,7 +162,7 @@ class JitCapture:
             answers = [np.asarray(answer, np.float32)[: len(inputs)] for answer in attend(weights, many)]
         return dict(zip(names, answers, strict=True))
 
-    def _derivative(self, layer: Layer, inner: Layer | None, *, guided: bool) -> Any:
+    def _derivative(self, layer: Layer, inner: Layer | None, *, guided: bool) -> InParts:
         """The compiled function of (weights, inputs, cotangent of the layer's answer)."""
         import jax
 
@@ -175,7 +178,7 @@ class JitCapture:
 
             is_plain = inner is None and not guided
             within = inner_derivative(forward, names, guided=guided)
-            self._derived[key] = jax.jit(derived if is_plain else within)
+            self._derived[key] = InParts(jax.jit(derived if is_plain else within))
         return self._derived[key]
 
     @staticmethod
@@ -224,12 +227,10 @@ class JitCapture:
         answers = {key: (answer, array) for (key, answer), array in zip(found, shapes, strict=True)}
         return _Traced(answers, program)
 
-    def _batch_size(self, keys: tuple[Key, ...], inputs: NDArray[Any]) -> int:
-        """A batch size that is compiled already and not much larger than these inputs, else theirs."""
-        sizes = self._batches.setdefault((keys, inputs.shape[1:]), set())
-        size = min(
-            (size for size in sizes if len(inputs) <= size <= max(64, 4 * len(inputs))), default=len(inputs)
-        )
+    def _batch_size(self, keys: tuple[Key, ...], shape: tuple[int, ...], batch: int) -> int:
+        """A batch size that is compiled already and not much larger than this one, else this one."""
+        sizes = self._batches.setdefault((keys, shape), set())
+        size = min((size for size in sizes if batch <= size <= max(64, 4 * batch)), default=batch)
         sizes.add(size)
         return size
 

@@ -24,6 +24,12 @@ DAMAGE = (
 """What readers raise on damaged or hostile files; NotImplementedError is a RuntimeError."""
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def available_memory() -> int:
     """Bytes that can be allocated now: free memory, or less where a control group says so."""
     try:

@@ -10,7 +10,6 @@ on which other layers are asked for; such graphs are run exactly as they are wri
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, ModelError
 
-from .limits import first_line
+from .limits import first_line, processors
 from .onnx_file import GraphFile
 from .onnx_nodes import Graph, opset
 from .onnx_widen import GIVEN, widened
@@ -47,7 +46,7 @@ class Sessions:
             if name not in file.mapped
         }
         self._made: dict[tuple[str, ...], Any] = {}
-        self.threads = _threads()
+        self.threads = processors()
         self.as_written = _rounds(graph)
 
     def run(
@@ -124,14 +123,6 @@ class Sessions:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         return session, names
-
-
-def _threads() -> int:
-    """As many threads as this process has processors."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def _rounds(graph: Graph) -> bool:

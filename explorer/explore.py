@@ -9,6 +9,7 @@ from explorer.capture import capture, find_layers, load_model, open_inputs
 from explorer.capture.model import Model
 from explorer.reduce import project
 from explorer.render import scene
+from explorer.render.cloud.offscreen import import_early
 
 if TYPE_CHECKING:
     from explorer.render.linked.scene import Scene
@@ -46,6 +47,7 @@ def explore(
     """
     opened = model if isinstance(model, Model) else load_model(model)
     found = find_layers(opened, open_inputs(opened, images), None if layer is None else [layer])[0]
+    import_early()
     run = capture(opened, images, layers=[found.name], out=out, masks=masks, overwrite=overwrite)
     projection = project(
         run,

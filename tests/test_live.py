@@ -192,11 +192,16 @@ def test_a_map_that_unfolds_is_watched_and_can_be_stopped(
     page.page.locator(".slot select").nth(1).select_option("tsne")
     page.page.wait_for_selector(".busy:not([hidden])")
     page.js("v.showImage(3)")  # the page stays usable meanwhile
+    # stopped by the page itself as soon as it is watched: a slow browser would come too late
     page.page.wait_for_function(
-        "() => /step/.test(document.querySelector('.busy').innerText)", timeout=90_000
+        """() => {
+          const watched = /step/.test(document.querySelector('.busy').innerText);
+          if (watched) document.querySelector('.slot .link').click();
+          return watched;
+        }""",
+        timeout=90_000,
     )
     assert page.page.locator(".side h2").inner_text() == "picture 3"
-    page.page.locator(".slot .link").click()
     page.page.wait_for_function("() => explorerViewer.meta.methodKey === 'tsne'", timeout=90_000)
     assert page.js("v.places.length") == 5760
     assert "tsne" not in {

@@ -1,6 +1,7 @@
 """Mouse and keys do what the help says; the window hands them on."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -515,3 +516,19 @@ def test_the_doctor_can_tell_whether_pictures_can_be_made(monkeypatch: pytest.Mo
     works, how = can_render()
     assert not works
     assert "apt install" in how
+
+
+def test_what_draws_is_imported_early_on_another_thread_and_its_lack_is_not_told_there() -> None:
+    code = """if True:
+        import sys, threading
+        from explorer.render.cloud.offscreen import import_early
+        sys.modules.update({"pyvista": None} if "without" in sys.argv else {})
+        import_early()
+        [one.join() for one in threading.enumerate() if one.name == "imports"]
+        print("pyvista.plotting" in sys.modules)
+    """
+    for arguments, expected in (([], "True\n"), (["without"], "False\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        )
+        assert (done.stdout, done.stderr) == (expected, "")

@@ -92,20 +92,21 @@ def times_input(question: Question, settings: Settings, advance: Advance) -> Fou
 def smoothgrad(question: Question, settings: Settings, advance: Advance) -> Found:
     """The mean derivative over noisy copies of each input (Smilkov et al. 2017).
 
-    The noise of a copy is drawn for it alone, so that batches change nothing.
+    An input's noise is drawn from a source of its own, so that batches change nothing.
     """
     inputs, samples = question.inputs, settings.samples
     axes = tuple(range(1, inputs.ndim))
     spread = settings.noise * (inputs.max(axis=axes) - inputs.min(axis=axes))
+    sources = [np.random.default_rng([settings.seed, row]) for row in range(len(inputs))]
     total = np.zeros(inputs.shape, np.float64)
     for points in question.chunks(len(inputs) * samples):
         rows = points // samples
-        noise = np.empty((len(points), *inputs.shape[1:]), np.float32)
-        for at, point in enumerate(points):
-            drawn = np.random.default_rng([settings.seed, int(point)])
-            drawn.standard_normal(dtype=np.float32, out=noise[at])
-        noise *= spread[rows].reshape(-1, *(1,) * (inputs.ndim - 1))
-        np.add.at(total, rows, question.gradient(inputs[rows] + noise, rows))
+        noisy = np.empty((len(points), *inputs.shape[1:]), np.float32)
+        for at, row in enumerate(rows):
+            sources[row].standard_normal(dtype=np.float32, out=noisy[at])
+            noisy[at] *= spread[row]
+            noisy[at] += inputs[row]
+        _add(total, rows, question.gradient(noisy, rows))
         advance(len(points))
     facts = {"samples": samples, "noise": settings.noise, "seed": settings.seed}
     return Found(_greatest((total / samples).astype(np.float32)), False, GREATEST, facts)
@@ -125,15 +126,10 @@ def integrated(question: Question, settings: Settings, advance: Advance) -> Foun
         rows, step = points // settings.steps, points % settings.steps
         along = nodes[step].astype(np.float32).reshape(-1, *(1,) * (inputs.ndim - 1))
         found = question.gradient(base[rows] + along * (inputs[rows] - base[rows]), rows)
-        np.add.at(total, rows, found * weights[step].reshape(along.shape))
+        _add(total, rows, found * weights[step].reshape(along.shape))
         advance(len(points))
     values = (total * (inputs - base)).sum(axis=-1)
-    gains = np.concatenate(
-        [
-            question.scores(inputs[rows], rows) - question.scores(base[rows], rows)
-            for rows in question.chunks(len(inputs))
-        ]
-    )
+    gains = _gains(question, base)
     sums = values.reshape(len(values), -1).sum(axis=1)
     facts = {"steps": settings.steps, "baseline": settings.baseline}
     return Found(values.astype(np.float32), True, TOTAL, facts, np.stack([sums, gains], axis=1))
@@ -146,6 +142,22 @@ def _plain(question: Question, advance: Advance, *, guided: bool = False) -> NDA
         parts.append(question.gradient(question.inputs[rows], rows, guided=guided))
         advance(len(rows))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _gains(question: Question, base: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What the target gains from the baseline to each input (n,)."""
+    both = np.stack([base, question.inputs], axis=1)
+    parts = []
+    for pairs in question.chunks(len(both)):
+        ends = both[pairs].reshape(-1, *question.inputs.shape[1:])
+        parts.append(np.diff(question.scores(ends, np.repeat(pairs, 2)).reshape(-1, 2))[:, 0])
+    return np.concatenate(parts)
+
+
+def _add(total: NDArray[np.float64], rows: NDArray[np.intp], found: NDArray[Any]) -> None:
+    """Add each answer to its input's sum, in order: ten times as fast as `numpy.add.at`."""
+    for row, one in zip(rows, found, strict=True):
+        total[row] += one
 
 
 def _greatest(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from explorer.capture.protocol import Differentiable, LayerInfo
 from explorer.errors import InputError, LayerError, ModelError
 from explorer.explain.targets import Target
 
-MOST = 64
+MOST = 128
 """Inputs at a time where memory does not say less: larger batches gain nothing on a processor."""
 COPIES = 3
 """Times that a layer's values are in memory while gradients are computed, roughly."""

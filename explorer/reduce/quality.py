@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.reduce.pca import fit_pca
+from explorer.reduce.threads import in_order
 
 MOST = 1000
 """Rows that the figures are measured on."""
@@ -65,7 +66,8 @@ def measure(
     basis = fit_pca([truth], shown.shape[1])
     maps = {"": shown, "random": rng.permutation(shown), "pca": basis.transform(truth)}
     true_distances = distances(truth)
-    scored = {name: _rounded(figures(true_distances, distances(rows))) for name, rows in maps.items()}
+    each = in_order(lambda rows: _rounded(figures(true_distances, distances(rows))), maps.values())
+    scored = dict(zip(maps, each, strict=True))
     own = scored.pop("")
     return {**own, **scored, "measured_on": len(drawn)}
 

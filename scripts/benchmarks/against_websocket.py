@@ -58,9 +58,12 @@ CLICK = """async (place) => {
   const v = explorerViewer, begun = performance.now();
   const facts = () => document.querySelector(".facts dd");
   const before = facts(), shown = new Promise((done) => {
-    const there = () => facts() && facts() !== before;
-    const look = () => (there() ? done(performance.now() - begun) : setTimeout(look, 0));
-    look();
+    const watcher = new MutationObserver(() => {
+      if (!facts() || facts() === before) return;
+      watcher.disconnect();
+      done(performance.now() - begun);
+    });
+    watcher.observe(document.querySelector(".facts"), { childList: true, subtree: true });
   });
   const lit = v.focusPlace(place);
   const told = await shown;

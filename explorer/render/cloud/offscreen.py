@@ -8,6 +8,8 @@ import functools
 import os
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 CHOICE = "VTK_DEFAULT_OPENGL_WINDOW"
 NEEDS = "on Debian: apt install libegl1 libgl1 libopengl0 libgl1-mesa-dri, or libosmesa6"
@@ -22,6 +24,16 @@ TRIAL = (
     "print(p.render_window.GetClassName())\n"
 )
 SECONDS = 60
+
+
+def import_early() -> None:
+    """Import what draws on a thread of its own, which costs nothing while something else is compiled."""
+
+    def load() -> None:
+        with suppress(ImportError):  # told when something is drawn
+            import pyvista.plotting  # noqa: F401
+
+    threading.Thread(target=load, name="imports").start()
 
 
 def has_screen() -> bool:

@@ -17,10 +17,13 @@ class Legend {
 
   /** List what the points can be coloured by. */
   options() {
-    const { view } = this;
-    this.choice.replaceChildren(...grouped(view.colours()));
+    const { view } = this, colours = view.colours(), sizes = view.sizes(), listed = JSON.stringify([colours, sizes]);
+    if (listed !== this.listed) {
+      this.choice.replaceChildren(...grouped(colours));
+      this.sizeChoice.replaceChildren(el("option", { value: "" }, "alike"), ...grouped(sizes));
+      this.listed = listed;
+    }
     this.choice.value = view.colour;
-    this.sizeChoice.replaceChildren(el("option", { value: "" }, "alike"), ...grouped(view.sizes()));
     this.sizeChoice.value = view.sizeName || "";
   }
 

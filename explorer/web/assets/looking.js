@@ -25,7 +25,7 @@ class Looking {
     if (this.focus !== place) return;
     this.similarity = near;
     if (this.colour === "similarity") this.colourBy("similarity"); else this.legend.options();
-    this.side.draw();
+    this.side.drawSimilar();
   }
 
   /** What a position sees of its picture: {rows, columns: [first, behind last], of: [height, width]} in pixels of the input, or null. */

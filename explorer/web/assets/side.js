@@ -62,8 +62,15 @@ class Side {
       this.panels.map.draw({ picture: kept ? picture : null, values, scale: view.scaled(scaleOf(values, { signed: grid.signed })), over: kept && view.overlay < 1 });
     }
     if (rgb) this.panels.rgb.draw({ colours: rgb.subarray(3 * from, 3 * (from + n)), detail: "one basis for all" });
-    const near = view.similarity;
+    this.drawSimilar();
+  }
+
+  /** The map of what resembles the chosen position. */
+  drawSimilar() {
+    if (!this.held) return;
+    const { view } = this, { meta } = view, near = view.similarity;
     if (near) {
+      const from = view.placeOf(view.image, 0), n = view.cells[0] * view.cells[1];
       const values = near.values.slice(from, from + n);
       this.panels.similar.draw({ values, scale: view.scaled(scaleOf(values)), detail: near.note || "cosine" });
     } else this.panels.similar.draw({ note: meta.vectors === null ? "the vectors that this needs were left out of this file" : "Click a place in a picture or a point: what resembles it lights up here." });

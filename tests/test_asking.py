@@ -259,6 +259,7 @@ def test_a_picture_grows_in_the_panel_and_escape_stops_it(scene: Scene) -> None:
     assert not (scene.state.run.path / "saliency").exists()
 
 
+@pytest.mark.slow
 def test_of_a_training_each_epoch_is_asked_with_its_own_weights(tmp_path: Path, folder: Path) -> None:
     found = explorer.evolve(DIGITS, folder, layer=LAYER, method="pca", out=tmp_path / "training")
     shown = found.scene(epoch=1)
@@ -282,7 +283,7 @@ def test_of_a_training_each_epoch_is_asked_with_its_own_weights(tmp_path: Path, 
     assert sought(found.runs[1], LAYER, 0) is None
     assert grown.model == "digits"
     shown.select(0, 1, 1)
-    assert shown.why().drivers_note == ""
+    assert "integrated gradients" in shown.why().drivers_note
     shown.epoch = 1
     shown.evolution.runs[1].manifest["model"]["checkpoint"] = "gone/1"
     shown.model = tmp_path / "model.toml"

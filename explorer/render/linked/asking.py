@@ -87,6 +87,8 @@ class Asking:
         if found.question is not None:
             self.remember(asked.model, found.question.model)
         words = f"{found.method}: what drives {found.target[0]}"
+        if "blocks" in found.facts:  # it is the same whatever is asked
+            words = f"{found.method}: {found.averaged.partition(',')[0]}"
         if every:
             name = found.keep(asked.run).stem
             self.forget(SALIENCY + name)

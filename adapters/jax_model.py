@@ -21,7 +21,7 @@ from .weights import WeightPath
 class JaxModel(RandomWeights):
     """A model whose weights are a tree that JAX knows; what differs between frameworks is how it is read.
 
-    Source of its arguments and answers: `Adapter` and `Differentiable` of explorer.capture.protocol.
+    Its arguments and answers are those of `Adapter`, `Differentiable` and `Attentive` (capture/protocol.py).
     """
 
     _jit: JitCapture
@@ -63,6 +63,14 @@ class JaxModel(RandomWeights):
         """
         weights = self._weights_for(np.shape(inputs)[1:])
         return self._jit.gradient(weights, inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
+
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the model has no such layer.
+        """
+        return self._jit.attention(self._weights_for(np.shape(inputs)[1:]), inputs, layer)
 
     def _weights_for(self, input_shape: tuple[int, ...]) -> Any:
         """The weights for inputs of this shape; some frameworks can check them only when they know it."""

@@ -17,6 +17,7 @@ from explorer.capture.receptive_field import ReceptiveField
 from explorer.errors import ExplorerError, ModelError
 
 from .asked import checked_cotangent, checked_inputs, known_shape
+from .jaxpr_attention import attention_of
 from .jaxpr_fields import receptive_fields
 from .jaxpr_gradient import inner_derivative
 from .jaxpr_grids import Grid, find_grids
@@ -61,6 +62,7 @@ class JitCapture:
         self._known: dict[tuple[int, ...], dict[str, Layer]] = {}
         self._compiled: dict[tuple[Key, ...], Any] = {}
         self._derived: dict[tuple[Key, Key | None, bool], InParts] = {}
+        self._attended: dict[tuple[Key, tuple[int, ...]], tuple[list[str], Any]] = {}
         self._batches: dict[tuple[Any, ...], set[int]] = {}
 
     def layers(self, weights: Any, input_shape: tuple[int, ...]) -> dict[str, Layer]:
@@ -139,6 +141,19 @@ class JitCapture:
             given = found.spread(counts)
             answer = derived(weights, (_pad(inputs, size), _pad(given, size)), parts)
         return (answer if inner is None else inner.read(answer))[: len(inputs)]
+
+    def attention(self, weights: Any, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """What `Attentive.attention` says, for an adapter's method of that name."""
+        inputs = checked_inputs(inputs)
+        found = find_layer(layer, self.layers(weights, inputs.shape[1:]), self._model)
+        many = _pad(inputs, max(2, len(inputs)))  # a batch of one is told by nothing
+        key = found.key, many.shape
+        with named_errors(self._model, inputs.shape[1:]):
+            if key not in self._attended:
+                self._attended[key] = attention_of(self.compiled((found.key,)), weights, many.shape)
+            names, attend = self._attended[key]
+            answers = [np.asarray(answer, np.float32)[: len(inputs)] for answer in attend(weights, many)]
+        return dict(zip(names, answers, strict=True))
 
     def _derivative(self, layer: Layer, inner: Layer | None, *, guided: bool) -> InParts:
         """The compiled function of (weights, inputs, cotangent of the layer's answer)."""

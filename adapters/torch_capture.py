@@ -14,7 +14,8 @@ from explorer.errors import LayerError, ModelError, suggest
 
 from .asked import checked_cotangent, checked_inputs, known_shape
 from .jit_capture import named_errors
-from .torch_forward import Call, Edit, Part, Visit, tensors
+from .torch_attention import attention_of
+from .torch_forward import Call, Edit, ModuleForward, Part, Visit, tensors
 from .torch_gradient import Pass
 from .torch_held import Held
 from .torch_layout import Key, Layer, Seen, Trace, Traces, plan
@@ -139,6 +140,16 @@ class TorchCapture:
                 answer = _as_given(answer, order) if inner is None else answer
                 parts.append(answer.float().cpu().numpy()[: len(inputs) - start])
         return np.ascontiguousarray(np.concatenate(parts))
+
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """What `Attentive.attention` says; a saved program's softmaxes are layers, and so found as those."""
+        inputs = np.asarray(inputs, dtype=np.float32)
+        known, order = self._layers(inputs.shape[1:])
+        key = self._find(layer, known).key
+        if not isinstance(self._forward, ModuleForward):
+            return {}
+        with named_errors(self._model, inputs.shape[1:]):
+            return attention_of(self._forward, self._tensor(inputs, order), len(inputs), key[:2])
 
     def _pass(self, inputs: NDArray[Any], order: str, chosen: dict[str, Layer]) -> dict[str, NDArray[Any]]:
         """One forward pass, ended as soon as everything chosen has been seen."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
@@ -122,6 +123,14 @@ class TorchModules:
             InputError: the cotangent has not the layer's shape (batch, *spatial, channels).
         """
         return self._capture.gradient(inputs, layer=layer, cotangent=cotangent, at=at, guided=guided)
+
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, (batch, heads, tokens that look, looked at) each.
+
+        Raises:
+            LayerError: the model has no such layer.
+        """
+        return self._capture.attention(inputs, layer)
 
     def weight_groups(self) -> tuple[str, ...]:
         """Parts of the model with weights of two or more axes, in the order of the weights."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from explorer.errors import InputError
-from explorer.maximize import maximize
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -23,6 +20,8 @@ def atlas(
     model: object = None,
     steps: int = 96,
     seed: int = 0,
+    watch: Callable[[Atlas], None] | None = None,
+    step: Callable[[int, int], bool] | None = None,
 ) -> Atlas:
     """Divide a 2D map of a layer into cells, each drawn by what is typical of the positions in it.
 
@@ -37,20 +36,19 @@ def atlas(
             mean of all positions, in place of a patch.
         steps: of gradient ascent for each.
         seed: of what they start from.
+        watch: called now and then with the atlas as its pictures grow.
+        step: called after every step with how many of how many are done; True ends it with what there is,
+            which `drawn_by` says.
 
     Raises:
-        InputError: a map in 3D or of another run, a run without pictures, or numbers out of their range.
+        InputError: a map in 3D or of another run, a run without pictures, numbers out of their range, or a
+            model that answers otherwise than the run holds.
         ModelError, LayerError: the model has no gradients, or no such layer.
     """
     from explorer.render.sheets.atlas import make_atlas
+    from explorer.render.sheets.atlas_growing import grow
 
     made = make_atlas(run, projection, cells=cells, least=least)
-    if model is None:
-        return made
-    if len(made.cells) < 2:
-        raise InputError("one cell has no direction from the mean of all; ask for more cells")
-    found = maximize(model, layer=made.layer, directions=made.directions, steps=steps, seed=seed)
-    if found.finished < len(found.names):
-        raise KeyboardInterrupt
-    words = "the picture that its mean direction grows into"
-    return replace(made, pictures=tuple(found.shown()[:, 0]), drawn_by=words)
+    return (
+        made if model is None else grow(made, run, model, steps=steps, seed=seed, watch=watch, step=step)[0]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
-from explorer.errors import InputError, LayerError, ModelError
+from explorer.errors import ExplorerError, InputError, LayerError, ModelError
 from explorer.explain.maximised import Maximised, Real
 from explorer.explain.moving import Robustness
 from explorer.progress import progress
@@ -101,7 +102,7 @@ def maximize(
         directions=directions,
         whole=whole,
     )
-    batch = max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
+    batch = _batch(canvas, variants)
     climb = Climb(
         adapter, info.name, canvas, variants, steps, rate, decay, diversity, robustness, seed, batch
     )
@@ -144,6 +145,32 @@ def _climbed(
         told = _now_and_then(climb.steps, lambda pictures: watch(result(pictures, unknown, 0)))
     with progress(f"maximise {climb.layer}", climb.steps * len(objectives), "steps") as advance:
         return result(*climb_all(climb, objectives, told, _until(stop, advance)))
+
+
+def smaller(model: Model, layer: str) -> tuple[int, int] | None:
+    """A smaller size than the model's own, where it takes one: each step takes as long as it has pixels."""
+    shape = model.input_shape
+    if shape is None or math.prod(shape[:2]) <= SIDE**2:
+        return None
+    try:
+        model.find_layers([layer], (SIDE, SIDE, shape[2]))
+    except ExplorerError:
+        return None
+    return SIDE, SIDE
+
+
+def steps_in_all(model: Model, n: int, steps: int, size: tuple[int, int] | None) -> int:
+    """How many steps `maximize` takes for n objectives of one picture each, several of them at once.
+
+    Raises:
+        ModelError: the model's inputs are no pictures.
+    """
+    return steps * -(-n // _batch(_canvas(model, size, None, "fourier"), 1))
+
+
+def _batch(canvas: Canvas, variants: int) -> int:
+    """How many inputs are computed at once."""
+    return max(variants, min(LARGEST_BATCH, PIXELS // (canvas.shape[0] * canvas.shape[1])))
 
 
 def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> Callable[[int], None]:

@@ -13,7 +13,7 @@ from explorer.capture import open_inputs
 from explorer.demo import DIGITS
 from explorer.explain.beside_run import sought
 from explorer.render.drawing.colours import theme
-from explorer.render.linked.panels import Panel, panels
+from explorer.render.linked.panels import Panel, channel_in_view, panels
 from explorer.render.linked.scene import Scene
 from explorer.render.window.controls import Controls
 from explorer.render.window.widgets import Item
@@ -182,7 +182,7 @@ def test_without_a_model_and_with_another_one_a_line_says_so(scene: Scene, folde
     choose(at, "saliency, this picture …", "gradient")
     assert at.task is None
     assert "--model" in at.message
-    choose(at, f"maximise channel {scene.state.channel}")
+    choose(at, f"maximise channel {channel_in_view(scene.state)}")
     assert at.task is None
     assert "--model" in at.message
     for ask in (scene.saliency, scene.maximize):
@@ -257,3 +257,35 @@ def test_a_picture_grows_in_the_panel_and_escape_stops_it(scene: Scene) -> None:
     finish(at)
     assert at.message.endswith("stopped, nothing was kept")
     assert not (scene.state.run.path / "saliency").exists()
+
+
+@pytest.mark.slow
+def test_of_a_training_each_epoch_is_asked_with_its_own_weights(tmp_path: Path, folder: Path) -> None:
+    found = explorer.evolve(DIGITS, folder, layer=LAYER, method="pca", out=tmp_path / "training")
+    shown = found.scene(epoch=1)
+    with pytest.raises(explorer.InputError, match="no model to ask"):
+        shown.saliency()
+    shown.model = DIGITS
+    n = len(found.epochs)
+    for epoch in (1, n - 1):
+        shown.epoch = epoch
+        own = explorer.load_model(DIGITS, checkpoint=DIGITS.parent / "checkpoints" / found.epochs[epoch])
+        asked, direct = shown.saliency("gradient"), explorer.saliency(own, inputs(own, folder, [0]))
+        np.testing.assert_allclose(asked.values, direct.values, rtol=1e-5, atol=1e-6)
+        assert asked.target == direct.target
+        assert last(shown).title == "gradient"
+    opened = shown.asks("gradient").model
+    assert isinstance(opened, explorer.Model)  # kept open for the epoch that was asked
+    shown.epoch = 0
+    assert last(shown).title != "gradient"  # it was of another epoch
+    grown = shown.maximize(0, steps=2)
+    assert sought(found.runs[0], LAYER, 0) is not None
+    assert sought(found.runs[1], LAYER, 0) is None
+    assert grown.model == "digits"
+    shown.select(0, 1, 1)
+    assert "integrated gradients" in shown.why().drivers_note
+    shown.epoch = 1
+    shown.evolution.runs[1].manifest["model"]["checkpoint"] = "gone/1"
+    shown.model = tmp_path / "model.toml"
+    with pytest.raises(explorer.InputError, match="was captured from gone/1, which is not there"):
+        shown.saliency()

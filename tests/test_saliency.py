@@ -252,7 +252,7 @@ def test_tokens_lie_on_the_grid_of_the_picture() -> None:
         ({"method": "smoothgrad", "noise": 0}, explorer.InputError, "noise 0"),
         ({"method": "occlusion", "window": 40}, explorer.InputError, "window 40: the picture is 16 × 16"),
         ({"method": "occlusion", "baseline": "median"}, explorer.InputError, "baseline 'median'"),
-        ({"method": "rollout"}, explorer.LayerError, "no layer holds attention weights"),
+        ({"method": "rollout"}, explorer.LayerError, "no self-attention is found"),
         ({"method": "grad-cam", "channel": 0, "layer": "maps"}, explorer.LayerError, "no layer before maps"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -279,3 +280,54 @@ def test_the_commands_take_a_second_map_and_a_slice(
     assert main(["grid", *common]) == 0
     assert main(["screenshot", *common, "--method", "pca", "--size", "900x600"]) == 0
     assert main(["export", *common, "--method", "pca", "--size", "900x600", "--beside", "tsne"]) == 0
+
+
+def logged(at: Controls, text: str = "TensorBoard log") -> None:
+    """Take a line of the exports, and wait until it is done."""
+    item = next(item for item in exports_menu.items(at) if item.text == text)
+    at.guarded(item.does)  # type: ignore[arg-type]
+    ends = time.monotonic() + 60
+    while at.task is not None and time.monotonic() < ends:
+        at.poll()
+        time.sleep(0.005)
+    assert at.task is None
+
+
+def test_the_shown_layer_is_logged_as_the_command_does(captured: Path, here: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    at = opened(captured)
+    logged(at)
+    assert at.message == (
+        "one logged: 6 of 6 images, 96 of 96 positions in the projector · "
+        "tensorboard --logdir one-tensorboard"
+    )
+    logged(at)
+    assert at.message.endswith("one-tensorboard-2")
+    explorer.log_run(explorer.open_run(captured), "command", layers=["one"])
+    for folder in ("one-tensorboard", "one-tensorboard-2"):
+        ours, theirs = (explorer.capture(place, out=f"{place}-run") for place in (folder, "command"))
+        assert ours.layers == theirs.layers
+        np.testing.assert_array_equal(ours["one@00000"].values, theirs["one@00000"].values)
+        shutil.rmtree("command-run")
+
+
+def test_a_log_that_is_stopped_leaves_nothing_and_a_missing_extra_is_one_line(
+    captured: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboardX")
+    at = opened(captured)
+    monkeypatch.setattr("explorer.render.window.tasks.Task.stopped", lambda task: task.steps[0] == 3)
+    logged(at)
+    assert at.message == "logging one to one-tensorboard: stopped, nothing was kept"
+    assert not list(here.iterdir())
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setitem(sys.modules, "tensorboardX.proto.event_pb2", None)
+    logged(at)
+    assert "pip install 'activation-explorer[tensorboard]'" in at.message
+    monkeypatch.setattr(exports_menu, "find_spec", lambda name: None)
+    offered = {item.text for item in exports_menu.items(at)}
+    assert "TensorBoard log" in offered
+    assert not offered & {"MLflow", "Weights & Biases"}
+    assert "TensorBoard log" not in {item.text for item in exports_menu.items(wide())}  # no run folder

@@ -70,9 +70,18 @@ class Screen:
 
 @contextmanager
 def window(
-    folder: Path, make: str, say: str, size: tuple[int, int] = (900, 600), *, also: str = ""
+    folder: Path,
+    make: str,
+    say: str,
+    size: tuple[int, int] = (900, 600),
+    *,
+    also: str = "",
+    name: str = "net",
 ) -> Iterator[tuple[Screen, list[str]]]:
-    """Open a window over `scene`, which `make` makes; behind the block the list holds what it said."""
+    """Open a window over `scene`, which `make` makes; behind the block the list holds what it said.
+
+    The run's name begins its title.
+    """
     display = f":{next(SCREENS)}"
     server = subprocess.Popen(
         ["Xvfb", display, "-screen", "0", f"{size[0] + 40}x{size[1] + 40}x24", "-noreset"],
@@ -92,7 +101,7 @@ def window(
             text=True,
         )
         for _ in range(100):
-            if screen.do("search", "--name", "net"):
+            if screen.do("search", "--name", name):
                 break
         time.sleep(2)
         yield screen, said

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from explorer.activations import Activations
@@ -146,6 +147,26 @@ class Randomisable(Protocol):
 
         Each weight of two or more axes is drawn from a normal distribution of its own mean and deviation;
         biases, scales and running statistics stay.
+        """
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """An adapter that also finds the attention weights of a model, layers or not."""
+
+    def attention(self, inputs: NDArray[Any], layer: str) -> dict[str, NDArray[np.float32]]:
+        """The self-attention that a layer depends on, in the order it is computed; empty where there is none.
+
+        Args:
+            inputs: (batch, *spatial, channels), computed in inference mode as for `capture`.
+            layer: the layer's name.
+
+        Returns:
+            By name of where it is computed: (batch, heads, tokens that look, tokens looked at) float32.
+
+        Raises:
+            LayerError: the model has no such layer.
         """
         ...
 

@@ -148,6 +148,7 @@ def view(
     colour: str | None,
     theme: str,
     page: Page,
+    model: Path | None = None,
 ) -> None:
     """Open the window over an evolution, or the page where that is asked for or there is no screen.
 
@@ -160,6 +161,7 @@ def view(
         colour: what points are coloured by.
         theme: light or dark.
         page: whether the page is asked for, and where it is served; without a screen it is served too.
+        model: the model.toml of the training, to be asked with each epoch's weights.
 
     Raises:
         InputError: options that mean something for a run alone.
@@ -185,6 +187,7 @@ def view(
         paged = page.asked or not has_screen()
         usual = first_colour(found.runs[-1]) if paged else "label"
         shown = found.scene(colour=colour or usual, theme=theme)
+        shown.model = model
         if state is not None:
             shown.load_state(state)
         if paged:

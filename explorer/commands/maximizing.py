@@ -221,6 +221,7 @@ def atlas(
     cells: int | None = None,
     least: int = 5,
     model: Path | None = None,
+    gaps: Flag = False,
     theme: Theme = "light",
 ) -> None:
     """Draw the whole data set's positions as an atlas: each part of a map by what is typical there.
@@ -238,6 +239,7 @@ def atlas(
         least: positions that a cell needs to be drawn; how many are left out is said.
         model: draw each cell by the picture that its mean direction grows into in this model, in place of its
             typical patch.
+        gaps: leave the empty space between clusters as it is on the map; by default they are drawn together.
         theme: light or dark.
     """
     from explorer.atlas import atlas as make
@@ -249,4 +251,4 @@ def atlas(
     opened = open_run(run)
     projection = find_projection(opened, layer or only_layer(opened), method, 2)
     made = make(opened, projection, cells=cells, least=least, model=model)
-    print(atlas_sheet(made, theme=theme).save(out))
+    print(atlas_sheet(made, theme=theme, gaps=gaps).save(out))

@@ -66,7 +66,8 @@ def view(
         state: a state that was saved: map, camera, colours and selection are taken from it, and the options
             before this one are not.
         model: the model that the run was captured from, for saliency and maximised pictures (in the list
-            Maps) and for the page of a selection (key w).
+            Maps) and for the page of a selection (key w); of a training its model.toml, asked with the
+            weights of the epoch that is shown.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that
@@ -83,7 +84,7 @@ def view(
         asked = {"--layer": layer, "--method": method, "--components": components, "--beside": beside}
         others = {name: one for name, one in asked.items() if one}
         page = evolving.Page(web, host, port)
-        evolving.view(run, state, others, colour=colour, theme=theme, page=page)
+        evolving.view(run, state, others, colour=colour, theme=theme, page=page, model=model)
         return
     opened = open_run(captured(run))
     paged = web or not has_screen()

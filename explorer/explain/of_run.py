@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,35 @@ if TYPE_CHECKING:
 
 CHECKED = 4
 """Pictures whose kept values are held against the model's."""
+
+
+@dataclass(frozen=True, eq=False)
+class AtCheckpoint:
+    """A model with the weights that a run was captured with, such as those of an epoch of a training.
+
+    Attributes:
+        model: what `load_model` opens: a model.toml, or a folder with one.
+        run: the run.
+    """
+
+    model: str | Path
+    run: Run
+
+    def open(self) -> Model:
+        """The model with that checkpoint's weights.
+
+        Raises:
+            InputError: the checkpoint is not where the run says, nor beside the model's own.
+        """
+        kept = self.run.manifest["model"].get("checkpoint")
+        if kept is None:
+            return load_model(self.model)
+        place = Path(self.model)
+        place = place if place.is_dir() else place.parent
+        for path in (place / kept, Path(kept), place / Path(kept).name):
+            if path.exists():
+                return load_model(self.model, checkpoint=path)
+        raise InputError(f"{self.run.path}: was captured from {kept}, which is not there, nor in {place}")
 
 
 def given_of_run(
@@ -38,6 +69,8 @@ def given_of_run(
     """
     if not hasattr(run, "manifest") or not hasattr(run, "path"):
         raise InputError("activations in memory: a model is asked about a run; open one with open_run")
+    if isinstance(model, AtCheckpoint):
+        model = model.open()
     opened = model if isinstance(model, Model) else load_model(model)
     inputs = inputs_of(opened, run, images, source)
     some = np.unique(np.linspace(0, len(images) - 1, CHECKED).astype(int)).tolist()

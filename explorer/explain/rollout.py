@@ -1,17 +1,18 @@
 """Attention roll-out: how a transformer's tokens reach each other through all its blocks.
 
-Abnar and Zuidema 2020. It needs the attention weights as layers that can be captured: they are told by their
-values, which are no less than zero and sum to one over the tokens that are looked at.
+Abnar and Zuidema 2020. An adapter that runs the model finds its attention weights itself; of others they are
+layers that can be captured, told by their values, which are no less than zero and sum to one over the tokens
+that are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.capture.protocol import LayerInfo
+from explorer.capture.protocol import Attentive, LayerInfo
 from explorer.errors import LayerError
 from explorer.explain.cam import enlarged
 from explorer.explain.gradient_maps import Found, Settings
@@ -21,9 +22,9 @@ from explorer.progress import Advance
 MOST_PREFIX = 16
 """Tokens of no patch that may stand in front, such as class and register tokens."""
 NONE_FOUND = (
-    "no layer holds attention weights, which roll-out needs; make the model keep them (Flax: "
-    "MultiHeadDotProductAttention(…)(…, sow_weights=True); PyTorch: a module such as nn.Softmax or "
-    "nn.Dropout that answers them) or use another method"
+    "no self-attention is found, which roll-out needs: no softmax over as many tokens as look, outside loops "
+    "(scan), for each input by itself; let the model answer its attention weights as a layer, or use another "
+    "method"
 )
 
 
@@ -34,17 +35,18 @@ def rollout(question: Question, settings: Settings, advance: Advance) -> Found:
         LayerError: no layer holds attention, or blocks have other tokens than the first.
     """
     del settings
-    layers = attention_layers(question)
-    tokens = _tokens(question, layers[0])
+    attend = _attention(question)
+    first = attend(np.arange(1))
+    names, tokens = list(first), next(iter(first.values())).shape[-1]
     grid, before = token_grid(tokens, question.spatial, question.model.name)
     parts = []
     for rows in question.chunks(len(question.inputs)):
         found = np.broadcast_to(np.eye(tokens), (len(rows), tokens, tokens))
-        captured = question.model.adapter.capture(question.inputs[rows], layers)
-        for layer in layers:
-            mixed = _mean_of_heads(captured[layer].values)
-            if mixed is None or mixed.shape[1] != tokens:
-                raise LayerError(f"{layer}: its attention is of other tokens than {layers[0]}'s")
+        blocks = attend(rows)
+        assert list(blocks) == names
+        for name, mixed in blocks.items():
+            if mixed.shape[1] != tokens:
+                raise LayerError(f"{name}: its attention is of other tokens than {names[0]}'s")
             found = (mixed + np.eye(tokens)) / 2 @ found
         parts.append(_of_rows(question, rows, found, grid=grid, before=before))
         advance(len(rows))
@@ -52,11 +54,38 @@ def rollout(question: Question, settings: Settings, advance: Advance) -> Found:
     source = "the class token" if before else "all tokens"
     if question.target.masks is not None:
         source = "the positions"
+    through = f"1 block ({names[0]})"
+    if len(names) > 1:
+        through = f"{len(names)} blocks ({names[0]} to {names[-1]})"
     averaged = (
-        f"attention of {source} through {len(layers)} blocks, mean over heads, half of each block passed by; "
+        f"attention of {source} through {through}, mean over heads, half of each block passed by; "
         "the same for every class and channel"
     )
-    return Found(enlarged(coarse, question.spatial), False, averaged, {"blocks": len(layers)}, coarse=coarse)
+    return Found(enlarged(coarse, question.spatial), False, averaged, {"blocks": len(names)}, coarse=coarse)
+
+
+def _attention(question: Question) -> Callable[[NDArray[np.intp]], dict[str, NDArray[np.float64]]]:
+    """What gives the attention (n, tokens that look, looked at) of inputs: of each block up to the target.
+
+    Raises:
+        LayerError: there is none.
+    """
+    adapter, target = question.model.adapter, question.target.layer
+    if isinstance(adapter, Attentive) and adapter.attention(question.inputs[:1], target):
+
+        def found(rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+            blocks = adapter.attention(question.inputs[rows], target)
+            return {name: weights.astype(np.float64).mean(axis=1) for name, weights in blocks.items()}
+
+        return found
+    layers = attention_layers(question)
+
+    def captured(rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        blocks = adapter.capture(question.inputs[rows], layers)
+        mixed = {layer: _mean_of_heads(blocks[layer].values) for layer in layers}
+        return {layer: one for layer, one in mixed.items() if one is not None}
+
+    return captured
 
 
 def attention_layers(question: Question) -> list[str]:
@@ -105,12 +134,6 @@ def _mean_of_heads(values: NDArray[np.float32]) -> NDArray[np.float64] | None:
             if square and np.allclose(looked_at.sum(axis=-1), 1, atol=1e-3):
                 return looked_at if looked_at.ndim == 3 else looked_at.mean(axis=1)
     return None
-
-
-def _tokens(question: Question, layer: str) -> int:
-    mixed = _mean_of_heads(question.capture(question.inputs[:1], layer))
-    assert mixed is not None  # attention_layers has looked
-    return int(mixed.shape[1])
 
 
 def token_grid(tokens: int, spatial: tuple[int, ...], model: str) -> tuple[tuple[int, ...], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from explorer.errors import InputError
 from explorer.tracking.layers import Kept, Logger, Settings, evenly
 from explorer.tracking.protocol import Tracker, open_tracker
 
-MOST_IMAGES = 256
+MOST_IMAGES, MOST_POSITIONS = 256, 1000
 
 
 def log_run(
@@ -24,8 +24,9 @@ def log_run(
     layers: Sequence[str] | None = None,
     step: int = 0,
     shown: int = 8,
-    positions: int = 1000,
+    positions: int = MOST_POSITIONS,
     most_images: int | None = MOST_IMAGES,
+    tell: Callable[[int, int], None] | None = None,
 ) -> None:
     """Log layers of a captured run: everything that `watch` logs at a step.
 
@@ -37,6 +38,7 @@ def log_run(
         shown: how many images are drawn, taken evenly.
         positions: most positions of a layer that are embedded.
         most_images: of more images so many are taken evenly, and that is said; None for all.
+        tell: called with how many of how many images' activations are read.
 
     Raises:
         ExplorerError: one line saying what is wrong.
@@ -51,11 +53,32 @@ def log_run(
     settings = Settings(tuple(names), shown, positions, 1, most_images)
     logger = Logger(None, None, settings, trackers=[tracker], kept=kept[0])
     try:
-        for name in names:
-            values = np.concatenate([run.read(name, image, image + 1) for image in kept[1]])
-            logger.log_layer(Activations(name, values), step, embeds=True)
+        for at, name in enumerate(names):
+            parts = []
+            for number, image in enumerate(kept[1], start=1 + at * len(kept[1])):
+                parts.append(run.read(name, image, image + 1))
+                if tell is not None:
+                    tell(number, len(names) * len(kept[1]))
+            logger.log_layer(Activations(name, np.concatenate(parts)), step, embeds=True)
     finally:
         tracker.close()
+
+
+def log_layer(run: Run, layer: str, to: str, tell: Callable[[int, int], None] | None = None) -> str:
+    """Log one layer of a captured run as `log_run` does; how a window's list of exports calls it.
+
+    Returns:
+        What was logged and how to see it, in one line.
+
+    Raises:
+        ExplorerError: one line saying what is wrong.
+    """
+    log_run(run, to, layers=[layer], tell=tell)
+    images = min(run.n_images, MOST_IMAGES)
+    each = int(np.prod(run.grid_shape(layer)[1:]))
+    shown = f"{min(images * each, MOST_POSITIONS):,} of {run.n_images * each:,} positions in the projector"
+    see = {"mlflow": "mlflow ui", "wandb": "wandb sync"}.get(to, f"tensorboard --logdir {to}")
+    return f"{layer} logged: {images:,} of {run.n_images:,} images, {shown} · {see}"
 
 
 def _kept(run: Run, images: list[int]) -> tuple[Kept, list[int]]:

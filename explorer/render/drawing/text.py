@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
 ELLIPSIS = "…"
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "precomputed"}
 
 
 @functools.lru_cache(maxsize=64)
@@ -103,6 +104,11 @@ def count(value: int) -> str:
 def plural(value: int, noun: str) -> str:
     """A count and its noun: 1 image, 360 images."""
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def method_name(method: str) -> str:
+    """How a method of projection is written: t-SNE, UMAP."""
+    return METHODS.get(method, method)
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from explorer.errors import InputError
+from explorer.explain.of_run import AtCheckpoint
 from explorer.reduce.projection import Projection
 from explorer.render.cloud.camera import spatial
 from explorer.render.cloud.cloud import Look
@@ -30,6 +31,7 @@ from explorer.render.linked.scene import Scene
 if TYPE_CHECKING:
     from PIL import Image
 
+    from explorer.render.report.explaining import Why
     from explorer.render.window.controls import Controls
 
 
@@ -62,6 +64,7 @@ class EpochScene(Scene):
         self._at = float(opened)
         self.only_moved = False
         self.playing = False
+        self._opened: tuple[AtCheckpoint, object] | None = None
         self._greyed: tuple[tuple[Look, int], Look] | None = None
         own = evolution.projections[opened]
         super().__init__(evolution.runs[opened], own, image=image, colour=colour, theme=theme)
@@ -74,6 +77,35 @@ class EpochScene(Scene):
         cloud = MovingCloud(maps)
         cloud.move(places_at(maps, self._at))
         self.cloud, self.views = cloud, EpochViews(cloud, maps[-1])
+
+    def _known(self, model: object) -> object:
+        """The model to ask: a model file with the weights of the epoch that is shown.
+
+        Raises:
+            InputError: there is none.
+        """
+        asked, run = super()._known(model), cast(Any, self.state.run)
+        if not isinstance(asked, str | Path) or not hasattr(run, "manifest"):
+            return asked
+        if self._opened is not None and self._opened[0].run is run and self._opened[0].model == asked:
+            return self._opened[1]
+        return AtCheckpoint(asked, run)
+
+    def remember(self, asked: object, opened: object) -> None:
+        """Keep the epoch's model open until another epoch is asked."""
+        if isinstance(asked, AtCheckpoint):
+            self._opened = asked, opened
+        super().remember(asked, opened)
+
+    def why(self, *, model: object = None, images: object = None, n: int = 8) -> Why:
+        """Explain what the selected positions have in common at the epoch that is shown."""
+        asked = model
+        if model is not None or self.model is not None:
+            asked = self._known(model)
+        if isinstance(asked, AtCheckpoint):
+            known, asked = asked, asked.open()
+            self.remember(known, asked)
+        return super().why(model=asked, images=images, n=n)
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:

@@ -107,7 +107,8 @@ def moment(state: State, *, channel: bool = False) -> tuple[Any, ...]:
     """What an answer is about: it gives way once anything of this changes."""
     at = state.focus
     looked = None if at is None else (at.image, *at.position)
-    return (state.values.layer, state.channel if channel else None, looked, state.kept_selection)
+    of = state.values.layer, id(state.run)  # another epoch of a training is another run
+    return (*of, state.channel if channel else None, looked, state.kept_selection)
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:

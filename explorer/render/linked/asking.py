@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from explorer.errors import InputError, suggest
 from explorer.render.drawing.text import plural
 from explorer.render.linked.answers import Answer, Grown, Mapped, moment
-from explorer.render.linked.questions import Climbing, Salient, what_is_asked
+from explorer.render.linked.questions import Charting, Climbing, Salient, what_is_asked
 from explorer.render.linked.saliency_files import SALIENCY
 from explorer.render.linked.state import State
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
+    from explorer.reduce.projection import Projection
 
 NO_MODEL = "no model to ask: open the run with `view RUN --model model.toml`, or set scene.model"
 
@@ -86,6 +87,8 @@ class Asking:
         if found.question is not None:
             self.remember(asked.model, found.question.model)
         words = f"{found.method}: what drives {found.target[0]}"
+        if "blocks" in found.facts:  # it is the same whatever is asked
+            words = f"{found.method}: {found.averaged.partition(',')[0]}"
         if every:
             name = found.keep(asked.run).stem
             self.forget(SALIENCY + name)
@@ -159,6 +162,19 @@ class Asking:
             *(state.run, known, state.values.layer, state.image, channel, places),
             *({**usual, **(settings or {})}, moment(state, channel=not selection), images),
         )
+
+    def charts(self, projection: Projection, *, grown: bool, rows: int) -> Charting:
+        """The question about every part of a 2D map: what is typical of it, or what its mean grows into.
+
+        Args:
+            projection: the map.
+            grown: what its mean grows into.
+            rows: of parts that there is room for.
+
+        Raises:
+            InputError: no model, where one is needed.
+        """
+        return Charting(self.state.run, projection, self._known(None) if grown else None, rows)
 
     def take_maximised(self, asked: Climbing, found: Maximised, *, keep: bool) -> str:
         """Show a picture, whole or growing, and keep a channel's in the run. Says what it is, in one line."""

@@ -202,14 +202,16 @@ def draw_note(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) 
     write(draw, (left, top + px(10)), words, face=face, fill=theme.warning, anchor="lm", limit=room)
 
 
-def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str) -> None:
-    """Say something in passing at the top of the cloud."""
+def draw_message(canvas: Image.Image, layout: Layout, theme: Theme, *, words: str, low: bool = False) -> None:
+    """Say something in passing at the top of the cloud, or low in the middle of the window."""
     from PIL import ImageDraw
 
     draw, px, place = ImageDraw.Draw(canvas), layout.px, layout.cloud
     face = font(px(13))
     room = min(width(words, face), place.width - px(80))
     left, top = place.left + px(28), place.top + px(6 if layout.second is None else 28)
+    if low:
+        left, top = (layout.size[0] - room - px(28)) // 2, layout.size[1] - px(42)
     rounded(canvas, (left, top, room + px(28), px(32)), px(6), fill=theme.text)
     write(draw, (left + px(14), top + px(16)), words, face=face, fill=theme.page, anchor="lm", limit=room)
 

@@ -174,11 +174,22 @@ def _sought(state: State) -> Panel | None:
     return Panel("maximised", detail, colours=kept.picture)
 
 
-def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
-    """Until something is selected: the channel that varies most over this image."""
+def channel_in_view(state: State) -> int:
+    """The channel whose map is seen: the shown one, or the one that varies most; else the current one."""
+    if state.map == "channel" or state.focus is not None or not state.values.spatial:
+        return state.channel
+    return _most_varied(state.values.image(state.image))
+
+
+def _most_varied(values: NDArray[Any]) -> int:
     numbers = values.reshape(-1, values.shape[-1]).astype(np.float64)
     spread = np.nan_to_num(numbers.var(axis=0), nan=-1.0, posinf=-1.0)
-    best = int(np.argmax(spread))
+    return int(np.argmax(spread))
+
+
+def _varied(state: State, theme: Theme, values: NDArray[Any]) -> Panel:
+    """Until something is selected: the channel that varies most over this image."""
+    best = _most_varied(values)
     flat = np.asarray(plane(state, values[..., best]))
     return Panel(
         f"channel {best}",

@@ -14,6 +14,8 @@ from explorer.render.linked.state import State
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
+    from explorer.reduce.projection import Projection
+    from explorer.render.sheets.atlas import Atlas
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,7 @@ class Climbing:
     ) -> tuple[Maximised, object]:
         """The picture, and the model opened."""
         from explorer.explain.of_run import given_of_run
-        from explorer.maximize import maximize
-        from explorer.render.report.explaining import smaller
+        from explorer.maximize import maximize, smaller
 
         given = given_of_run(self.model, self.run, [self.image], layer=self.layer, source=self.source)
         size = smaller(given.model, self.layer)
@@ -109,6 +110,43 @@ class Climbing:
         from explorer.explain.selected import choose
 
         return direction_of(self.run, choose(self.run, self.places, self.layer))
+
+
+@dataclass(frozen=True, eq=False)
+class Charting:
+    """A question about every part of a map, whole in itself.
+
+    Attributes:
+        run: the run.
+        projection: a 2D map of one of its layers.
+        model: the run's model, or what `load_model` opens, for what each part grows into; None for what is
+            typical of it.
+        rows: of parts that there is room for.
+    """
+
+    run: Any
+    projection: Projection
+    model: object
+    rows: int
+
+    def answer(
+        self,
+        watch: Callable[[Atlas], None] | None = None,
+        step: Callable[[int, int], bool] | None = None,
+    ) -> tuple[Atlas, object]:
+        """The atlas, and the model opened."""
+        from explorer.render.sheets.atlas import make_atlas
+        from explorer.render.sheets.atlas_growing import grow
+        from explorer.render.sheets.atlas_sheet import arranged
+
+        made = make_atlas(self.run, self.projection)
+        rows = arranged(made, gaps=False)[1][0]
+        if rows > self.rows:
+            cells = max(2, max(made.shape) * self.rows // rows)
+            made = make_atlas(self.run, self.projection, cells=cells)
+        if self.model is None:
+            return made, None
+        return grow(made, self.run, self.model, watch=watch, step=step)
 
 
 def what_is_asked(state: State, images: tuple[int, ...], target: int | str | None = None) -> Asked:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.render.drawing.text import METHODS as METHODS
 from explorer.render.drawing.text import count, number, plural
+from explorer.render.drawing.text import method_name as method_name
 from explorer.render.linked.plane import field_box
 from explorer.render.linked.state import State
 from explorer.render.values import length
@@ -22,7 +24,6 @@ QUALITIES = {
     "kl_divergence": "KL divergence",
     "explained_variance_ratio": "explained variance",
 }
-METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "precomputed"}
 AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
 
 
@@ -51,11 +52,6 @@ class Info:
     foot: str = ""
     warns: bool = False
     marked: bool = False
-
-
-def method_name(method: str) -> str:
-    """How a method is written: t-SNE, UMAP."""
-    return METHODS.get(method, method)
 
 
 def header(state: State, beside: Projection | None = None) -> Header:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.errors import ExplorerError, InputError
+from explorer.errors import InputError
 from explorer.explain import selection_files
 from explorer.explain.by_model import with_drivers
 from explorer.explain.reasons import Reasons, reasons
@@ -138,7 +138,7 @@ def why(
 def _with_grown(found: Reasons, model: Model) -> Reasons:
     """Add what the selection's direction grows into, beside the strongest real pictures."""
     from explorer.explain.by_model import furthest
-    from explorer.maximize import maximize
+    from explorer.maximize import SIDE, maximize, smaller
 
     if not found.direction.any():
         return replace(
@@ -155,18 +155,6 @@ def _with_grown(found: Reasons, model: Model) -> Reasons:
     )
     grown = replace(grown, real=furthest(found, REAL))
     return replace(found, grown=grown, grown_note=grown_words(grown))
-
-
-def smaller(model: Model, layer: str) -> tuple[int, int] | None:
-    """A smaller size than the model's own, where it takes one: each step takes as long as it has pixels."""
-    shape = model.input_shape
-    if shape is None or math.prod(shape[:2]) <= SIDE**2:
-        return None
-    try:
-        model.find_layers([layer], (SIDE, SIDE, shape[2]))
-    except ExplorerError:
-        return None
-    return SIDE, SIDE
 
 
 def grown_words(grown: Maximised) -> str:

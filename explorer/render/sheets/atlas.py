@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from explorer.reduce.projection import Projection
 
 FEWEST, MOST = 6, 28
-"""Cells along the longer side of an atlas."""
+"""Cells along the longer side of an atlas; of a map with much empty space up to twice as many."""
+DRAWN = 300
+"""Cells that such a map is divided finer for."""
 SMALLEST, LARGEST = 4, 2
 """A patch is from a fourth to half of the picture's shorter side, however much its position sees."""
 
@@ -38,6 +40,7 @@ class Atlas:
         shape: rows and columns of cells.
         cells: (n, 2) row and column of each cell that is drawn.
         counts: (n,) positions in it.
+        of: (n_positions,) for each position of the map its cell, as an index into `cells`; -1 for none.
         means: (n, channels) their mean.
         typical: (n, 1 + spatial axes) image and position of the one nearest to the mean.
         labels: (n,) the label most of them have, as an index into `label_names`; empty without labels.
@@ -55,6 +58,7 @@ class Atlas:
     shape: tuple[int, int]
     cells: NDArray[np.int64]
     counts: NDArray[np.int64]
+    of: NDArray[np.int64]
     means: NDArray[np.float32]
     typical: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -85,25 +89,19 @@ def make_atlas(run: Run, projection: Projection, *, cells: int | None = None, le
     Raises:
         InputError: a map in 3D or of another run, a run without pictures, or numbers out of their range.
     """
-    if projection.n_components != 2:
-        raise InputError(f"an atlas is made of a 2D map; this one has {projection.n_components} dimensions")
-    layer, grid = projection.layer, projection.grid_shape
-    if run.grid_shape(layer) != grid or len(grid) != 3:
-        raise InputError(f"{run.path}: layer {layer} has grid {run.grid_shape(layer)}, the map {grid}")
-    if run.picture(0) is None:
-        raise InputError(f"{run.path}: keeps no pictures, which an atlas is drawn with")
-    count = cells if cells is not None else round(math.sqrt(projection.n_samples / (2 * least)))
-    count = min(max(count, FEWEST), MOST) if cells is None else count
+    _check(run, projection)
+    layer, points = projection.layer, np.asarray(projection.coordinates, np.float64)
+    count = _count(points, least) if cells is None else cells
     if not 2 <= count <= 200 or least < 1:
         raise InputError(f"cells = {count}, least = {least}: expected 2 to 200 cells, of at least 1 position")
-    where, shape = _cells(np.asarray(projection.coordinates, np.float64), count)
-    rows = read_samples(run, layer, projection.rows).features
-    order = np.argsort(where, kind="stable")
-    ids, starts, counts = np.unique(where[order], return_index=True, return_counts=True)
+    where, shape = _cells(points, count)
+    ids, inside, counts = np.unique(where, return_inverse=True, return_counts=True)
     kept = counts >= least
     if not kept.any():
         raise InputError(f"no cell has {least} positions; fewer cells, or a smaller least, would have some")
-    members = [order[start : start + n] for start, n in zip(starts[kept], counts[kept], strict=True)]
+    of = np.where(kept, np.cumsum(kept) - 1, -1)[inside]
+    members = np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of + 1)))[1:-1]
+    rows = read_samples(run, layer, projection.rows).features
     means = np.stack([rows[some].mean(axis=0, dtype=np.float64) for some in members])
     nearest = [
         some[np.square(rows[some] - mean).sum(axis=1).argmin()]
@@ -115,9 +113,29 @@ def make_atlas(run: Run, projection: Projection, *, cells: int | None = None, le
     pictures, words = _patches(run, layer, typical)
     return Atlas(
         run.name, layer, projection.method, shape, np.stack(np.divmod(ids[kept], shape[1]), axis=1),
-        counts[kept], means.astype(np.float32), typical, labels, names, pictures,
+        counts[kept], of, means.astype(np.float32), typical, labels, names, pictures,
         projection.n_samples, int(counts[~kept].sum()), least, words,
     )  # fmt: skip
+
+
+def _check(run: Run, projection: Projection) -> None:
+    """Whether an atlas can be made of this."""
+    if projection.n_components != 2:
+        raise InputError(f"an atlas is made of a 2D map; this one has {projection.n_components} dimensions")
+    layer, grid = projection.layer, projection.grid_shape
+    if run.grid_shape(layer) != grid or len(grid) != 3:
+        raise InputError(f"{run.name}: layer {layer} has grid {run.grid_shape(layer)}, the map {grid}")
+    if run.picture(0) is None:
+        raise InputError(f"{run.name}: keeps no pictures, which an atlas is drawn with")
+
+
+def _count(points: NDArray[np.float64], least: int) -> int:
+    """Cells along the longer side: as many as the positions carry, more where much of the map is empty."""
+    most = len(points) / (2 * least)
+    count = min(max(round(math.sqrt(most)), FEWEST), MOST)
+    drawn = int((np.bincount(_cells(points, count)[0]) >= least).sum())
+    finer = count * math.sqrt(min(DRAWN, most) / max(drawn, 1))
+    return min(max(round(finer), count), 2 * count)
 
 
 def _cells(coordinates: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], tuple[int, int]]:

@@ -1,74 +1,121 @@
-"""An activation atlas as a sheet: its cells where the map has them, larger where there is more."""
+"""An activation atlas as a sheet: its cells as the map has them, larger where there is more."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from explorer.render.drawing.colours import Theme, categorical
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.render.drawing.colours import Colour, Theme, categorical
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.drawing.heatmap import resize
-from explorer.render.drawing.sheet import Sheet
-from explorer.render.drawing.text import font, width
+from explorer.render.drawing.sheet import Box, Sheet
+from explorer.render.drawing.text import count, font, method_name, plural, width
 from explorer.render.sheets.atlas import Atlas
+from explorer.render.sheets.atlas_places import close_gaps
 
-MARGIN, HEAD, LEGEND, FRAME, SEAM = 28, 88, 30, 3, 2
-ACROSS, LEAST, MOST = 1500, 24, 96
-"""Pixels of the map, and of one cell, at least and at most."""
-NEVER_LESS = 0.55
+MARGIN, HEAD, LEGEND, FRAME, SEAM = 28, 106, 34, 0.05, 0.04
+"""Pixels; of frames and what is between cells, parts of a cell's side."""
+LONG, LEAST, MOST, WIDE = 1500, 24, 120, 900
+"""Pixels of the longer side, of one cell, at least and at most, and of a sheet's words."""
+NEVER_LESS = 0.7
 """The side of the emptiest cell's picture, as a part of the fullest one's."""
 
 
-def atlas_sheet(atlas: Atlas, *, theme: str = "light") -> Sheet:
+def atlas_sheet(atlas: Atlas, *, theme: str = "light", gaps: bool = False) -> Sheet:
     """Draw an atlas.
 
     Args:
         atlas: what `make_atlas` found.
         theme: "light" or "dark".
+        gaps: leave the empty space between clusters as it is on the map; else it is closed, and that is said.
 
     Raises:
         InputError: an unknown theme.
     """
     look = theme_named(theme)
-    rows, columns = atlas.shape
-    side = min(max(ACROSS // max(rows, columns), LEAST), MOST)
+    places, (rows, columns) = arranged(atlas, gaps=gaps)
+    side = min(max(LONG // max(rows, columns), LEAST), MOST)
+    wide = max(columns * side, WIDE)
     named = bool(atlas.label_names)
-    size = 2 * MARGIN + max(columns * side, 900), HEAD + rows * side + MARGIN + (LEGEND if named else 0)
+    size = 2 * MARGIN + wide, HEAD + rows * side + MARGIN + (LEGEND if named else 0)
     sheet = Sheet(size, look.page)
-    limit = size[0] - 2 * MARGIN
-    title = f"{atlas.name} · {atlas.layer} · activation atlas"
-    sheet.write((MARGIN, 42), title, size=22, fill=look.text, style="Bold", limit=limit)
-    sheet.write((MARGIN, 68), _words(atlas), size=14, fill=look.muted, limit=limit)
+    sheet.write((MARGIN, 42), title(atlas), size=22, fill=look.text, style="Bold", limit=wide)
+    for y, words in zip((66, 86), facts(atlas, gaps=gaps), strict=True):
+        sheet.write((MARGIN, y), words, size=14, fill=look.muted, limit=wide)
     colours = categorical(max(len(atlas.label_names), 1), theme)
-    left = MARGIN + (limit - columns * side) // 2
-    fullest = np.log1p(atlas.counts.max())
-    for number, (row, column) in enumerate(atlas.cells.tolist()):
-        share = float(np.log1p(atlas.counts[number]) / fullest)
-        length = round((side - SEAM) * max(NEVER_LESS, share))
-        corner = left + column * side + (side - length) // 2, HEAD + row * side + (side - length) // 2
-        frame = min(FRAME, length // 8)
+    left = MARGIN + (wide - columns * side) // 2
+    for number, (box, inner) in enumerate(squares(atlas, places, side, (left, HEAD))):
         if named:
-            colour = tuple(int(part) for part in colours[atlas.labels[number]])
-            box = (*corner, length, length)
-            sheet.plate(box, fill=(colour[0], colour[1], colour[2]))
-        inner = length - 2 * frame if named else length
-        at = (corner[0] + frame, corner[1] + frame) if named else corner
-        picture = atlas.pictures[number]
-        how = "lanczos" if picture.shape[1] > inner else "bicubic"
-        sheet.paste(at, resize(picture, (inner, inner), how))
+            sheet.plate(box, fill=colour_of(colours, atlas.labels[number]))
+        sheet.paste(inner[:2], fitted(atlas.pictures[number], inner[2]))
     if named:
         _legend(sheet, atlas, look, colours=colours)
     return sheet
 
 
-def _words(atlas: Atlas) -> str:
+def title(atlas: Atlas) -> str:
+    """What it is of."""
+    return f"{atlas.name} · {atlas.layer} · activation atlas"
+
+
+def arranged(atlas: Atlas, *, gaps: bool) -> tuple[NDArray[np.int64], tuple[int, int]]:
+    """Row and column in which each cell is drawn, and how many rows and columns there are."""
+    if not gaps:
+        return close_gaps(atlas.cells)
+    cells = atlas.cells - atlas.cells.min(axis=0)
+    rows, columns = (cells.max(axis=0) + 1).tolist()
+    return cells, (rows, columns)
+
+
+def squares(
+    atlas: Atlas, places: NDArray[np.int64], side: int, corner: tuple[int, int]
+) -> Iterator[tuple[Box, tuple[int, int, int]]]:
+    """Where each cell lies: left, top, width and height; and left, top and side of the picture in its frame.
+
+    Args:
+        atlas: the atlas.
+        places: row and column of each cell.
+        side: pixels from one row to the next.
+        corner: left and top of the first.
+    """
+    fullest = np.log1p(atlas.counts.max())
+    most = side - max(1, round(SEAM * side))
+    frame = max(1, round(FRAME * side)) if atlas.label_names else 0
+    for (row, column), held in zip(places.tolist(), atlas.counts, strict=True):
+        share = float(np.log1p(held) / fullest)
+        length = max(round(most * max(NEVER_LESS, share)), 2 * frame + 1)
+        left = corner[0] + column * side + (side - length) // 2
+        top = corner[1] + row * side + (side - length) // 2
+        yield (left, top, length, length), (left + frame, top + frame, length - 2 * frame)
+
+
+def fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The middle square of a picture in this size."""
+    tall, wide = picture.shape[:2]
+    least = min(tall, wide)
+    top, left = (tall - least) // 2, (wide - least) // 2
+    middle = np.ascontiguousarray(picture[top : top + least, left : left + least])
+    return resize(middle, (side, side), "lanczos" if least > side else "bicubic")
+
+
+def colour_of(colours: NDArray[Any], label: int) -> Colour:
+    """A label's colour."""
+    red, green, blue = (int(part) for part in colours[label])
+    return red, green, blue
+
+
+def facts(atlas: Atlas, *, gaps: bool) -> tuple[str, str]:
+    """What it is made of and what is left out; and what its cells show."""
     drawn = atlas.n_positions - atlas.n_left_out
-    words = (
-        f"{atlas.method} of {atlas.n_positions:,} positions · each cell: {atlas.drawn_by} · size: how many "
-        f"positions · {len(atlas.cells):,} cells with {drawn:,}"
-    )
+    made = f"{method_name(atlas.method)} of {plural(atlas.n_positions, 'position')} · "
+    made += f"{plural(len(atlas.cells), 'cell')} with {count(drawn)}"
     if atlas.n_left_out:
-        words += f"; {atlas.n_left_out:,} in cells of fewer than {atlas.least} are left out"
-    return words
+        made += f"; {count(atlas.n_left_out)} in cells of fewer than {atlas.least} are left out"
+    shown = f"each cell: {atlas.drawn_by} · larger: more positions"
+    return made, shown if gaps else f"{shown} · clusters are drawn together"
 
 
 def _legend(sheet: Sheet, atlas: Atlas, look: Theme, *, colours: np.ndarray) -> None:
@@ -82,7 +129,6 @@ def _legend(sheet: Sheet, atlas: Atlas, look: Theme, *, colours: np.ndarray) -> 
         if x + wide > sheet.size[0] - MARGIN - width(more, face):
             sheet.write((x, y), more, size=13, fill=look.muted)
             return
-        colour = tuple(int(part) for part in colours[number])
-        sheet.plate((x, y - 11, 12, 12), fill=(colour[0], colour[1], colour[2]), radius=3)
+        sheet.plate((x, y - 11, 12, 12), fill=colour_of(colours, number), radius=3)
         sheet.write((x + 18, y), name, size=13, fill=look.text)
         x += wide

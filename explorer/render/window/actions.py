@@ -13,12 +13,15 @@ from explorer.render.linked.quantities import Clustering
 from explorer.render.linked.scene import Scene
 from explorer.render.linked.words import method_name
 from explorer.render.window import exports_menu
+from explorer.render.window.atlas_view import AtlasView
 from explorer.render.window.flying import Flying
 from explorer.render.window.maps import Choice, Making
 from explorer.render.window.maps_view import MapsView
+from explorer.render.window.overlay import Overlay
 from explorer.render.window.tasks import Task, attend
 from explorer.render.window.tools import SAYS
 
+FEWER = 4  # a picture with so many times less of a selection than another gives way to that
 PAUSE = 1.0  # seconds between two looks at a map that is still unfolding
 
 
@@ -35,7 +38,8 @@ class Actions(Flying):
         making: a map that is being made, or None.
         task: a question to the model that is being answered, or None.
         waiting: what takes long and is done once the window has said so, or None.
-        maps: all maps of the picture over the window, or None.
+        maps: all maps of the picture, or an atlas, over the window; or None.
+        atlases: those that were made, by the line of the list of maps that they are.
         tell: shows the message at once, while something long is being done; a window sets it.
     """
 
@@ -51,7 +55,8 @@ class Actions(Flying):
         self.task: Task | None = None
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
-        self.maps: MapsView | None = None
+        self.maps: Overlay | None = None
+        self.atlases: dict[str, AtlasView] = {}
         self._announced = False
         self._unfolded = (0, 0.0)
 
@@ -128,6 +133,13 @@ class Actions(Flying):
     def select_similar(self, least: float) -> None:
         """Select every position whose cosine similarity to the focus is at least so much."""
         self._told(len(self.scene.select_similar(least, how=self.how)))
+
+    def selected(self, words: str) -> None:
+        """Say what was selected, and show a picture that holds some of it."""
+        self.message, shares = words, self.scene.selection.shares()
+        if shares.max() > FEWER * shares[self.scene.image]:
+            # Where do they come from? The picture that holds most of them says so.
+            self.scene.image = int(shares.argmax())
 
     def _told(self, n: int) -> None:
         self.message = f"{count(n)} positions selected"

@@ -24,7 +24,7 @@ from explorer.render.window.widgets import Item, Placed, Popup, draw_buttons, dr
 if TYPE_CHECKING:
     from PIL import Image
 
-FEWER = 4  # a picture with so many times less of a selection than another gives way to that
+OWNERS = {"channel": "colour", "saliency": "maps", "saliency-all": "maps"}  # whose button a list hangs from
 STILL = 4.0  # pixels at 1600 × 900 that a click may slip
 
 
@@ -60,9 +60,11 @@ class Controls(Actions):
         """The window's picture."""
         canvas = self.scene.frame(self.size, rough=rough, interactive=True)
         layout, colours = self.layout, theme(self.scene.theme)
+        if self.maps is not None and not self.maps.holds():
+            self.maps = None
         if self.maps is not None:
             self.maps.draw(canvas, layout, colours)
-        down = "" if self.popup is None else self.popup.name
+        down = "" if self.popup is None else OWNERS.get(self.popup.name, self.popup.name)
         draw_buttons(canvas, layout, colours, placed=self.placed(), hot=self._hot_button, down=down)
         if layout.slider is not None and self.maps is None:
             n = self.scene.state.values.spatial[0]
@@ -74,7 +76,8 @@ class Controls(Actions):
         if self._stroke is not None:
             draw_stroke(canvas, layout, colours, stroke=self._stroke)
         if self.message:
-            marks.draw_message(canvas, layout, colours, words=self.message)
+            low = self.maps is not None
+            marks.draw_message(canvas, layout, colours, words=self.message, low=low)
         if self.popup is not None:
             self.popup.draw(canvas, layout, colours, hot=self._hot_item)
         if self.helping:
@@ -145,7 +148,8 @@ class Controls(Actions):
         self._hot_button = "" if over is None else over.button.name
         free = self.popup is None and over is None and not self.helping and self.maps is None
         self.hover = hovered(self.scene.side(x, y), x, y) if free else None
-        return before != (self._hot_button, self._hot_item, self._over)
+        lit = self.maps is not None and self.popup is None and self.maps.hover(x, y)
+        return lit or before != (self._hot_button, self._hot_item, self._over)
 
     @property
     def _over(self) -> object:
@@ -175,29 +179,20 @@ class Controls(Actions):
         n = finish(where, stroke)
         where.report()
         if n is not None:
-            self._selected(f"{count(n)} positions selected")
-
-    def _selected(self, words: str) -> None:
-        """Say what was selected, and show a picture that holds some of it."""
-        self.message, shares = words, self.scene.selection.shares()
-        if shares.max() > FEWER * shares[self.scene.image]:
-            # Where do they come from? The picture that holds most of them says so.
-            self.scene.image = int(shares.argmax())
+            self.selected(f"{count(n)} positions selected")
 
     def _click(self, button: str, x: float, y: float, *, shift: bool) -> None:
         """A click that met no button: a class of the legend, a point, a heatmap, a small picture."""
         self.message = ""
         if self.maps is not None:
-            channel = self.maps.at(x, y)
-            if channel is not None:
-                self.scene.channel, self.maps = channel, None
+            self.maps.click(self, (x, y), more=shift)
             return
         name = self.scene.page(self.size, interactive=True).entry(x, y)
         where = self.scene.side(x, y)
         title = named_at(where, x, y)
         if title is not None and button == "left":
             n = len(self.scene.select_class(title, how="add" if shift else self.how))
-            self._selected(f"{title}: {count(n)} positions selected")
+            self.selected(f"{title}: {count(n)} positions selected")
         elif name is not None:
             (isolate if button == "right" or shift else hide_or_show)(self.scene.state, name)
         elif button == "left":
@@ -236,7 +231,7 @@ class Controls(Actions):
         """Push a button by its name."""
         items = menu(self, name)
         if items:
-            owner = {"channel": "colour", "saliency": "maps", "saliency-all": "maps"}.get(name, name)
+            owner = OWNERS.get(name, name)
             anchor = next((one.place for one in self.placed() if one.button.name == owner), None)
             more = next((one.place for one in self.placed() if one.button.name == "more"), None)
             place = anchor or more

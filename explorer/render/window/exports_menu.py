@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.render.drawing.text import count, plural
 from explorer.render.export.exporting import GROUP, Options
 from explorer.render.window.clipboard import copy_text
+from explorer.render.window.tasks import Stopped, Task, start
 from explorer.render.window.widgets import Item
 
 if TYPE_CHECKING:
@@ -44,6 +47,9 @@ KINDS = {
 CHOSEN = {"csv": "Table", "parquet": "Table", "npz": "Masks, one a picture"}
 SAME = {"htm": "html", "jpeg": "jpg"}  # another ending of the same file
 REPORTS = (".html", ".pdf")
+TRACKING = "explorer.trackers"
+"""Entry points: the name is the tracker's, and what it loads is called with (run, layer, to, tell)."""
+TRACKERS = {"tensorboard": "TensorBoard log", "mlflow": "MLflow", "wandb": "Weights & Biases"}
 QUICK = ("csv", "npz", "json", "py")
 ENDS = {"json": "-state", "csv": "-selection", "parquet": "-selection", "npz": "-selection"}
 
@@ -67,10 +73,24 @@ def items(controls: Actions) -> list[Item]:
         found += [
             Item("Why it lies together, one page", partial(why, controls, end), detail=end) for end in REPORTS
         ]
+    found += _trackers(controls)
     named = {kind for kinds in KINDS.values() for kind in kinds} | set(CHOSEN) | set(SAME)
     others = sorted(known - named)
     found += [Item("Of other packages", None)] if others else []
     return found + [_item(controls, f"{kind.upper()} file", kind) for kind in others]
+
+
+def _trackers(controls: Actions) -> list[Item]:
+    """Where the shown layer can be logged: to a folder, and to what else is installed."""
+    if getattr(controls.scene.state.run, "path", None) is None:
+        return []
+    known = {point.name for point in entry_points(group=TRACKING)}
+    lines = [
+        Item(words, partial(log, controls, name), detail="folder" if name == "tensorboard" else "")
+        for name, words in TRACKERS.items()
+        if name in known and (name == "tensorboard" or find_spec(name) is not None)
+    ]
+    return [Item("Where training is watched", None), *lines] if lines else []
 
 
 def _item(controls: Actions, words: str, kind: str) -> Item:
@@ -120,6 +140,29 @@ def why(controls: Actions, suffix: str = ".html") -> None:
         controls.message = f"saved {path}: {found.headline}"
 
     controls.begin(f"explaining the selection: {path}", does)
+
+
+def log(controls: Actions, name: str) -> None:
+    """Log the shown layer, on a thread of its own: TensorBoard's into a new folder of the current one.
+
+    Raises:
+        InputError: something else is being made.
+    """
+    state = controls.scene.state
+    (point,) = (point for point in entry_points(group=TRACKING) if point.name == name)
+    folder = free_name(f"{stem(controls).rpartition('-')[0]}-{name}", "") if name == "tensorboard" else None
+    to, layer = str(folder or name), state.values.layer
+
+    def does(task: Task) -> str:
+        try:
+            said: str = point.load()(state.run, layer, to, task.step)
+        except Stopped:
+            if folder is not None:  # it was not there before
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return said
+
+    start(controls, Task, f"logging {layer} to {to}", does, str)
 
 
 def camera(controls: Actions) -> None:

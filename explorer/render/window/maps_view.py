@@ -15,9 +15,12 @@ from explorer.render.drawing.text import count, font, width, write
 from explorer.render.linked.scene import Scene
 from explorer.render.sheets.grid_plan import Plan, Wish, fit, make_plan
 from explorer.render.sheets.grid_source import Source, ordered
+from explorer.render.window.overlay import Overlay
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from explorer.render.window.actions import Actions
 
 MOST = 256
 """Maps of one page; more go on the next."""
@@ -30,7 +33,7 @@ ORDERS = {
 }
 
 
-class MapsView:
+class MapsView(Overlay):
     """The maps of a scene's picture, page by page.
 
     Attributes:
@@ -80,6 +83,13 @@ class MapsView:
     def at(self, x: float, y: float) -> int | None:
         """The channel whose map lies under a pixel of the last picture."""
         return next((channel for channel, place in self.found if place.contains(x, y)), None)
+
+    def click(self, controls: Actions, at: tuple[float, float], *, more: bool) -> None:
+        """Take the channel under a pixel."""
+        del more
+        channel = self.at(*at)
+        if channel is not None:
+            self._scene.channel, controls.maps = channel, None
 
     def draw(self, canvas: Image.Image, layout: Layout, theme: Theme) -> None:
         """Draw them over everything below the buttons."""

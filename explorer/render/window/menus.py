@@ -11,7 +11,7 @@ from explorer.render.drawing.text import count, number
 from explorer.render.linked.near import find_images, typical
 from explorer.render.linked.selection import HOWS
 from explorer.render.linked.words import method_name
-from explorer.render.window import colour_menus, exports_menu, tasks, views_menu
+from explorer.render.window import atlases, colour_menus, exports_menu, tasks, views_menu
 from explorer.render.window.maps import Choice, choices, layers_of
 from explorer.render.window.maps_view import ORDERS
 from explorer.render.window.tools import TOOLS
@@ -88,6 +88,7 @@ def _maps(controls: Controls) -> list[Item]:
             Item(words, partial(controls.show_maps, order), chosen=order == shown)
             for order, words in ORDERS.items()
         ),
+        *atlases.atlas_items(controls),
         *tasks.asking_items(controls),
     ]
 

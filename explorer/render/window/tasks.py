@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.errors import ExplorerError, InputError
 from explorer.render.drawing.text import count, plural
 from explorer.render.linked.answers import completeness
+from explorer.render.linked.panels import channel_in_view
 from explorer.render.linked.questions import Climbing, Salient, said
 from explorer.render.window.widgets import Item
 
@@ -143,6 +144,8 @@ def saliency(controls: Actions, method: str, *, every: bool = False) -> None:
 def maximise(controls: Actions, *, selection: bool = False) -> None:
     """Grow the picture that the shown channel, or the selection's direction, answers to most."""
     scene = controls.scene
+    if not selection:
+        scene.state.channel = channel_in_view(scene.state)
     asked: Climbing = scene.climbs(selection=selection)
     steps, taken = asked.settings["steps"], iter(range(1, asked.settings["steps"] + 1))
 
@@ -194,7 +197,7 @@ def asking_items(controls: Actions) -> list[Item]:
         Item("Ask the model", None),
         Item("saliency, this picture …", partial(push, "saliency"), detail="list"),
         Item("saliency, all pictures …", partial(push, "saliency-all"), detail="list"),
-        Item(f"maximise channel {state.channel}", partial(maximise, controls)),
+        Item(f"maximise channel {channel_in_view(state)}", partial(maximise, controls)),
     ]
     if len(state.selection):
         words = f"maximise the selection ({count(len(state.selection))})"

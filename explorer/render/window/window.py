@@ -205,7 +205,8 @@ class Window:
             return
         layout, colours = self.controls.layout, theme(self.controls.scene.theme)
         said = self._last.copy()
-        marks.draw_message(said, layout, colours, words=words or self.controls.message)
+        low = self.controls.maps is not None
+        marks.draw_message(said, layout, colours, words=words or self.controls.message, low=low)
         self._blit(said)
 
     def _blit(self, picture: Image.Image) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError, suggest
+from explorer.render.cloud.camera import Camera
 from explorer.render.drawing.text import plural
 from explorer.render.linked.near import neighbourhood
 from explorer.render.linked.quantities import METADATA
@@ -70,6 +71,7 @@ class Answers:
             "select": self.select,
             "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
             "clusters": self.clusters,
+            "views": self.keep_views,
             "code": self.code,
             "beside": self.beside,
             "endings": endings,
@@ -250,6 +252,11 @@ class Answers:
         coordinates = wire(other.coordinates.astype(np.float32))
         named = {"layer": other.layer, "method": other.method, "parameters": plain(dict(other.parameters))}
         return {"id": name, "meta": told, "coordinates": coordinates, "places": places, "named": named}
+
+    def keep_views(self, views: list[Told]) -> int:
+        """Let these be the kept views of the shown map, where the window keeps its own; returns how many."""
+        self.scene.views.kept[:] = [Camera.from_dict(view) for view in views]
+        return len(views)
 
     def code(self, view: Told) -> str:
         """Lines of Python that rebuild what the page shows.

@@ -32,6 +32,8 @@ class Frame {
     this.stages = el("div", { class: "stages" }, stage.element);
     view.root.append(top, el("main", {}, this.stages, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
     this.taking = new Taking(view, this);
+    this.views = new Views(view, this);
+    stage.element.append(this.views.element);
     this.makeTools();
     document.addEventListener("keydown", (event) => this.key(event));
     let timer = 0;
@@ -97,7 +99,7 @@ class Frame {
     this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
     this.toolbar.append(
       tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (S)"), this.seen, el("hr"),
-      this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.button("deep", "view that shows most (Home)", () => stage.preset("opening")),
+      this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.views.button,
       this.names = this.button("names", "names (N)", () => this.toggleNames()));
   }
 
@@ -107,7 +109,7 @@ class Frame {
     for (const button of this.toolbar.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === stage.tool));
     this.seen.setAttribute("aria-pressed", String(stage.visible));
     this.names.setAttribute("aria-pressed", String(stage.named));
-    const flat = stage.motion ? !(stage.camera.flatness > 0.5) : stage.camera && stage.camera.flatness > 0.5;
+    const flat = stage.camera && ((stage.motion && stage.motion.flatness) ?? stage.camera.flatness) > 0.5; // where a flight leads
     this.flat.textContent = flat ? "3D" : "2D";
     this.flat.hidden = meta.components === 2;
     stage.over.style.cursor = stage.tool === "turn" ? "grab" : "crosshair";
@@ -146,7 +148,7 @@ class Frame {
       f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
-      ",": () => view.epochs && view.epochs.step(-1), ".": () => view.epochs && view.epochs.step(1),
+      a: () => this.views.keep(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
       Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];

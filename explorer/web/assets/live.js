@@ -89,6 +89,7 @@ class LiveSource {
     return this.ask("clusters", method, on, n);
   }
   beside(id) { return this.ask("beside", id); }
+  keepViews(views) { return this.ask("views", views); }
   code(view) { return this.ask("code", view); }
   endings() { return this.once("endings", () => this.ask("endings")); }
   async written(view, ending) {

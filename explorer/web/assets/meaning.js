@@ -132,6 +132,7 @@ class Meaning extends Looking {
     this.plainColours = colours;
     this.stage.cloud.paint(out);
     this.stage.request();
+    this.frame.views.refresh();
     if (this.twin) this.twin.paint();
   }
 

@@ -238,6 +238,7 @@ class Stage extends Tied {
     this.moving = 0;
     this.before = 0;
     this.request();
+    if (this.view.ready) this.view.frame.views.mark();
   }
 
   /** Go on turning after the hand lets go, ever slower. */
@@ -256,7 +257,7 @@ class Stage extends Tied {
   /** Travel smoothly to a view. */
   fly(to, time = 650) {
     const from = this.camera.copy(), start = performance.now();
-    if (this.still) { this.camera.set(to); this.settle(); return; }
+    if (this.still) { this.camera.set(to); this.settle(); this.view.toolsChanged(); return; }
     this.motion = (now) => {
       const t = clamp((now - start) / time, 0, 1), eased = t * t * (3 - 2 * t);
       this.camera.set({
@@ -268,10 +269,13 @@ class Stage extends Tied {
       });
       if (t >= 1) { this.camera.set(to); this.motion = null; }
     };
+    this.motion.flatness = to.flatness;
     this.touch();
+    this.view.toolsChanged();
   }
 
-  preset(name) {
+  /** One of the usual views: the one that shows most, or along an axis. */
+  presetView(name) {
     const flat = this.camera.bounds.flat, back = this.view.meta.components === 2;
     const bases = {
       opening: this.opening,
@@ -279,14 +283,15 @@ class Stage extends Tied {
       side: [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
       top: [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
     };
-    this.fly(this.framed(name === "opening" && back ? flat : bases[name], back ? 1 : 0));
+    return this.framed(name === "opening" && back ? flat : bases[name], back ? 1 : 0);
   }
+
+  preset(name) { this.fly(this.presetView(this.view.meta.components === 2 ? "opening" : name)); }
 
   /** Switch between the cloud in space and the same cloud pressed flat. */
   flatten(flat) {
     if (this.view.meta.components === 2) return;
     this.fly(this.framed(flat ? this.camera.bounds.flat : this.opening, flat ? 1 : 0), 800);
-    this.view.toolsChanged();
   }
 
   request(overOnly = false) {

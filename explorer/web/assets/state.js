@@ -99,6 +99,7 @@ Viewer.prototype.restore = async function restore(state) {
   if (Number.isInteger(state.image) && state.image >= 0 && state.image < meta.nImages) this.showImage(state.image);
   if (Number.isInteger(state.slice) && meta.spatial.length === 3) this.showSlice(clamp(state.slice, 0, meta.spatial[0] - 1));
   if (Array.isArray(state.turn) && state.turn.length === 3) stage.opening = meta.opening = straightened(state.turn);
+  if (Array.isArray(state.views)) await this.frame.views.take(state.views);
   this.legend.update();
   this.paint();
   this.side.isolate();

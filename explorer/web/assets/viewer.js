@@ -85,6 +85,7 @@ class Viewer extends Meaning {
     await this.side.update();
     this.side.describe();
     this.chosenShown(same);
+    this.frame.views.describe();
     if (same) this.stage.travel(this.points, looked.anchors);
     this.twin = twin;
     if (twin) await twin.match();

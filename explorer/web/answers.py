@@ -237,7 +237,10 @@ class Answers:
         """Coordinates and words of another kept projection, to be shown beside the first."""
         if name not in self._saved:
             raise InputError(f"projection {name!r}: the run keeps no such projection any more")
-        other = self._saved[name]
+        return self.about_beside(name, self._saved[name])
+
+    def about_beside(self, name: str, other: Projection) -> Told:
+        """A projection's coordinates and words."""
         grid = self.run.grid_shape(other.layer)
         told = {
             "layer": other.layer,

@@ -16,7 +16,7 @@ class Frame {
     this.crumbs = el("div", { class: "crumbs" });
     this.quality = el("div", { class: "quality" });
     this.slot = el("div", { class: "slot" });
-    this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture or label", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
+    this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture", title: "find a picture by its name or label (/)", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
     this.themeButton = this.button("sun", "light or dark (T)", () => this.toggleTheme());
     this.about = this.button("info", "about this map", () => this.open(this.aboutBox));
     this.saveButton = this.button("save", "take it away", () => this.open(this.saveBox));
@@ -148,7 +148,7 @@ class Frame {
       f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
-      a: () => this.views.keep(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
+      a: () => (view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
       Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];

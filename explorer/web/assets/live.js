@@ -82,6 +82,12 @@ class LiveSource {
     this.forget();
   }
 
+  /** A row's way through all epochs. */
+  way(row) { return this.once(`way ${row}`, () => this.ask("way", row)); }
+  /** Which rows moved since the epoch before beyond what another seed moves. */
+  beyond() { return this.once("beyond", async () => numbersOf(await this.ask("beyond"))); }
+  onlyMoved(on) { return this.ask("only_moved", on); }
+
   select(places) { return this.ask("select", Array.from(places)); }
   async selection() { return numbersOf(await this.ask("selection")); }
   clusters(method, on, n) {
@@ -151,7 +157,8 @@ class Switches {
   /** Bring back the second map of a saved view. */
   async restore(wanted) {
     const same = (one) => wanted && one.layer === wanted.layer && one.method === wanted.method && ordered(one.parameters) === ordered(wanted.parameters);
-    const found = this.view.meta.projections.find(same);
+    const { projections, epochs } = this.view.meta, named = wanted && wanted.epoch;
+    const found = named === undefined || named === null ? projections.find(same) : (epochs ? epochs.maps : []).find((one) => one.epoch === named);
     if (found) await this.beside.open(found.id); else this.beside.close();
     this.describe();
   }
@@ -163,9 +170,11 @@ class Switches {
     const kept = (key) => meta.projections.some((one) => one.layer === meta.layer && one.method === key);
     this.layer.replaceChildren(...options(meta.layers.map((name) => [name, name]), meta.layer));
     this.method.replaceChildren(...options([...meta.methods.map(({ key, title }) => [key, kept(key) ? title : `${title} · to be made`]), ...new Map(own)], meta.methodKey));
-    const others = meta.projections.filter((one) => one.id !== meta.shown);
-    this.second.replaceChildren(...options([["", this.beside.id ? "one map" : "compare…"], ...others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`])], this.beside.id || ""));
-    this.second.hidden = !others.length;
+    const others = meta.projections.filter((one) => one.id !== meta.shown), times = meta.epochs && meta.epochs.ours ? meta.epochs.maps : [];
+    const chosen = this.beside.id || "", listed = others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`]);
+    const passed = times.filter((one) => one.id !== meta.shown || one.id === chosen).map((one) => [one.id, `epoch ${one.epoch}`]);
+    this.second.replaceChildren(...options([["", chosen ? "one map" : "compare…"], ...passed, ...listed], chosen));
+    this.second.hidden = !others.length && !passed.length;
     this.second.classList.toggle("idle", !this.beside.id);
     this.axes.replaceChildren(...options([["2", "2D"], ["3", "3D"]], String(meta.components)));
   }

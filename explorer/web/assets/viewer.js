@@ -78,6 +78,7 @@ class Viewer extends Meaning {
     this.frame.describe();
     this.legend.options();
     this.side.options();
+    if (this.epochs) [this.trail, this.stillRows] = [null, await this.epochs.still()];
     const wanted = this.colours().some(({ name }) => name === this.colour) ? this.colour : meta.colour;
     await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
     await this.refilter();
@@ -216,7 +217,7 @@ class Viewer extends Meaning {
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
   /** As tall as leaves room for the facts and the first neighbours below. */
-  get mapHeight() { const below = this.meta.epochs ? 610 : 510; return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - below) / 2, 150, 300); }
+  get mapHeight() { const below = 510; return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - below) / 2, 150, 300); }
 
   /** One map below the other, as wide as the side; or four beside one another again. */
   enlarge() {

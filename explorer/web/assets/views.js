@@ -10,15 +10,16 @@ class Views {
     this.usual = el("div", { class: "view-cards" });
     this.own = el("div", { class: "view-cards" });
     this.none = el("p", { class: "quiet" }, "Turn the cloud, keep what you see, and come back to it with one click.");
-    this.keeper = el("button", { type: "button", class: "link", title: "keep this view (A)", onclick: () => this.keep() }, "keep this view");
+    this.keeper = el("button", { type: "button", class: "link", title: view.meta.epochs ? "keep this view" : "keep this view (A)", onclick: () => this.keep() }, "keep this view");
     this.heading = el("h3", {}, "Kept");
     const close = frame.button("close", "close", () => this.toggle(false));
     this.element = el("section", { class: "views card-like", role: "dialog", "aria-label": "views", hidden: true, onkeydown: (event) => this.key(event) },
       el("div", { class: "facts-head" }, el("h3", {}, "Views"), close), this.usual, el("div", { class: "facts-head" }, this.heading, this.keeper), this.none, this.own);
     this.button = frame.button("camera", "views, the usual ones and those that were kept", () => this.toggle());
     this.button.setAttribute("aria-pressed", "false");
-    frame.helpBox.querySelector(".keys").append(el("dt", {}, el("kbd", {}, "A")), el("dd", {}, "keep this view"));
-    if (!view.meta.epochs) frame.helpBox.querySelector(".keys").append(el("dt", {}, el("kbd", {}, ","), el("kbd", {}, ".")), el("dd", {}, "kept view before or after"));
+    const help = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];
+    // Over a training these keys are the epochs', as in the window.
+    if (!view.meta.epochs) frame.helpBox.querySelector(".keys").append(...help("keep this view", "A"), ...help("kept view before or after", ",", "."));
   }
 
   get stage() { return this.view.stage; }

@@ -68,7 +68,7 @@ class Legend {
     const rows = own.names.map((name, code) => {
       const hidden = view.hidden.has(code), item = el("button", {
         type: "button", class: `class${hidden ? " off" : ""}`, "aria-pressed": String(!hidden), "data-code": code,
-        title: `${name}\nclick: hide or show · double-click: show only this`, onclick: (event) => this.clicked(code, event),
+        title: `${name} · ${plural(counts[code], "point")}\nclick: hide or show · double-click: show only this`, onclick: (event) => this.clicked(code, event),
       }, swatch(view.inks.one(code, view.theme)), el("span", { class: "class-name" }, shortened(name, 22)), el("span", { class: "class-count" }, count(counts[code])));
       const take = el("button", { type: "button", class: "take", title: `select all ${name}`, "aria-label": `select all ${name}`, onclick: () => view.takeClass(code, "replace") });
       take.append(icon("target"));

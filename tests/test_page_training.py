@@ -247,7 +247,7 @@ def test_the_film_through_the_epochs_is_taken_away(browser: Any, live: Live) -> 
     with page.page.expect_download(timeout=180_000) as waiting:
         page.page.get_by_role("button", name="Film · .gif").click()
     film = Image.open(io.BytesIO(Path(waiting.value.path()).read_bytes()))
-    assert film.size == (800, 450)
+    assert film.size == (960, 540)
     assert film.n_frames > 20
     first = np.asarray(film.convert("RGB")).astype(int)
     film.seek(film.n_frames - 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, make_run
+from browsing import MARKS, Live, Page, make_run, project, space
 
 import explorer
 from explorer.web.file import export_html
@@ -169,4 +169,33 @@ def test_keys_say_when_nothing_is_kept(
     page.rest()
     assert page.js("v.stage.cameraTold()") == before
     assert "no view is kept" in page.page.locator(".status").inner_text()
+    page.page.close()
+
+
+def test_a_long_cloud_seen_from_its_end_fills_what_tools_and_legend_leave(
+    browser: Any, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    along = np.repeat(np.arange(10.0), 64)[:, None] * 12
+    rows = np.concatenate([along, rng.normal([0, 9, -4], 1, (640, 3))], axis=1).astype(np.float32)
+    np.savez(tmp_path / "long.npz", layer=rows.reshape(10, 8, 8, 4))
+    run = explorer.capture(tmp_path / "long.npz", np.zeros((10, 8, 8, 3), np.uint8), out=tmp_path / "run")
+    projection = explorer.project(run, layer="layer", method="pca")
+    path = export_html(explorer.scene(run, projection), tmp_path / "cloud.html").path
+    page = Page(browser, path.as_uri(), size=(1024, 768))
+    box = page.box()
+    for name in ("opening", "front", "side", "top"):
+        page.js(f"v.stage.preset('{name}')")
+        fly(page)
+        at = project(space(projection), page)
+        legend = page.box(".legend")
+        assert at[:, 0].max() < box["width"]
+        assert (at[:, 1].min() > 0) & (at[:, 1].max() < box["height"])
+        under = (at[:, 0] + box["x"] < legend["x"] + legend["width"]) & (at[:, 1] + box["y"] > legend["y"])
+        assert under.mean() < 0.01
+        # As much of the frame as the cloud's shape allows, in one direction or the other.
+        free = box["width"] - legend["x"] - legend["width"]
+        assert max(np.ptp(at[:, 0]) / free, np.ptp(at[:, 1]) / box["height"]) > 0.75
+        assert abs(at[:, 1].min() - (box["height"] - at[:, 1].max())) < 0.06 * box["height"]
+    assert page.said == []
     page.page.close()

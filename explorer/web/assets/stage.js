@@ -68,8 +68,8 @@ class Stage extends Tied {
   }
 
   framedBeside(rows, flatness, taken) {
-    const to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
-    return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
+    const left = this.width > 0 ? Math.min(0.42, taken / this.width) : 0, aspect = Math.max(0.4, this.width / Math.max(1, this.height));
+    return this.camera.framed(this.points, rows, aspect, { flatness, margin: 0.88, left });
   }
 
   /** Where the legend stands on this stage, in pixels of it. */

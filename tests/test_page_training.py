@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, project, space
+from browsing import MARKS, Live, Page, crowded, project, space
 from PIL import Image
 
 import explorer
@@ -238,6 +238,23 @@ def test_two_epochs_stand_side_by_side_here_in_a_state_and_in_a_picture(
     assert near[: tall * 9 // 10, 1940:].sum() > 200
     assert near[tall * 9 // 10 :].sum() > 200
     assert page.said == []
+    page.page.close()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1280, 800), (1024, 768)])
+def test_a_training_has_its_room_at_every_width(browser: Any, live: Live, size: tuple[int, int]) -> None:
+    page = Page(browser, live.link, size=size)
+    show(page, 2)
+    page.js("v.focusPlace(40)")
+    page.page.wait_for_function("() => explorerViewer.trail")
+    page.page.wait_for_selector(".near-thumb")
+    page.rest()
+    assert crowded(page) == []
+    page.js("v.take([5, 40, 41], 'replace', 'circled')")
+    page.page.get_by_label("a second map beside this one").select_option(label="epoch 1")
+    page.page.wait_for_selector(".stages.two")
+    page.rest()
+    assert crowded(page) == []
     page.page.close()
 
 

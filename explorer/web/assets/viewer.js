@@ -87,6 +87,7 @@ class Viewer extends Meaning {
     this.side.describe();
     this.chosenShown(same);
     this.frame.views.describe();
+    if (this.epochs) this.epochs.describe();
     if (same) this.stage.travel(this.points, looked.anchors);
     this.twin = twin;
     if (twin) await twin.match();

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError
-from explorer.explain.beside_run import sought
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.linked.answers import Grown, Mapped, completeness
 from explorer.web.material import Told
@@ -19,7 +18,6 @@ from explorer.web.material import Told
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised, Real
     from explorer.render.linked.answers import Answer
-    from explorer.render.linked.scene import Scene
     from explorer.render.linked.state import State
 
 
@@ -58,6 +56,7 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
         **told,
         "image": image,
         "target": found.target[at],
+        "short": panel.detail.partition(" · off ")[0],
         "layer": found.layer,
         "missed": missed,
         "averaged": found.averaged,
@@ -108,14 +107,6 @@ def _real(found: Maximised, real: Real) -> list[Told]:
             }
         )
     return told
-
-
-def kept(scene: Scene, channel: int) -> Told | None:
-    """The picture that a channel answers to most, where the run keeps one; None where it does not."""
-    found = sought(scene.state.run, scene.state.values.layer, int(channel))
-    if found is None:
-        return None
-    return {"picture": picture(found.picture), "reached": found.reached, "strongest": found.strongest}
 
 
 def sheet(answer: Answer | None, run: str, image: int, theme: str) -> Told:

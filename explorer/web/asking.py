@@ -14,7 +14,7 @@ import numpy as np
 from explorer.errors import ExplorerError, InputError
 from explorer.render.linked.answers import Grown, Mapped
 from explorer.render.window.tasks import Task
-from explorer.web.answered import grown, kept, mapped, sheet
+from explorer.web.answered import grown, mapped, sheet
 from explorer.web.material import Told
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from explorer.render.linked.scene import Scene
     from explorer.web.answers import Answers
 
-QUESTIONS = frozenset(("ask_saliency", "ask_maximise", "asking", "ask_stop", "answer", "answer_file", "kept"))
+QUESTIONS = frozenset(
+    ("ask_saliency", "ask_maximise", "asking", "ask_stop", "ask_close", "answer", "answer_file")
+)
 ANY = ("occlusion", "rollout")
 """Methods that need no gradients."""
 
@@ -96,8 +98,9 @@ class Asking:
             return self.saliency(*arguments)
         if question == "ask_maximise":
             return self.maximise(*arguments)
-        if question == "kept":
-            return kept(scene, *arguments)
+        if question == "ask_close":
+            scene.state.answer = None
+            return None
         if question == "answer_file":
             return sheet(scene.state.answer, self.answers.run.name, *arguments)
         answer = scene.state.answer

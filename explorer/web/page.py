@@ -23,7 +23,7 @@ SCRIPTS = (
 @cache
 def script(live: bool = False) -> str:
     """The front end's script: its files one after the other, for a file or for the live page."""
-    names = (*SCRIPTS, *(["twin", "epochs", "ask", "live"] if live else []), "start")
+    names = (*SCRIPTS, *(["twin", "epochs", "answered", "ask", "live"] if live else []), "start")
     parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n"
 

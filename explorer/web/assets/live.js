@@ -1,6 +1,6 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
-const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why", "all_maps", "asking", "ask_stop", "answer", "answer_file"]);
+const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why", "all_maps", "asking", "ask_stop", "ask_close", "answer", "answer_file"]);
 
 class LiveSource {
   /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */

@@ -1,6 +1,6 @@
 // All maps of the picture that is shown, laid over the cloud: a click makes one the current channel.
 
-const MAP_ORDERS = [["index", "by number"], ["variance", "by variance over all pictures"], ["response", "by how far they answer to this picture above others"], ["cluster", "look-alikes together"]];
+const MAP_ORDERS = [["index", "by number"], ["variance", "by variance"], ["response", "by answer to this picture"], ["cluster", "look-alikes together"]];
 const LEAST_TILE = 64, MOST_TILE = 240, TILE_GAP = 10, TILE_TITLE = 22; // pixels
 
 class AllMaps {
@@ -8,7 +8,7 @@ class AllMaps {
     this.view = view;
     this.heading = el("h3");
     this.detail = el("span", { class: "quiet" });
-    this.order = el("select", { class: "choice", "aria-label": "order of the maps", title: "order of the maps", onchange: () => this.read() }, ...MAP_ORDERS.map(([value, words]) => el("option", { value }, words)));
+    this.order = el("select", { class: "choice", "aria-label": "order of the maps", title: "by variance over all pictures, or by how far maps answer to this picture above others", onchange: () => this.read() }, ...MAP_ORDERS.map(([value, words]) => el("option", { value }, words)));
     this.list = el("div", { class: "map-tiles", role: "listbox", "aria-label": "maps", onkeydown: (event) => this.key(event) });
     this.scroller = el("div", { class: "map-tiles-scroll" }, this.list);
     this.element = el("section", { class: "all-maps", hidden: true, "aria-label": "all maps of this picture" },

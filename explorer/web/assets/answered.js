@@ -178,7 +178,7 @@ class Answered {
     const meaning = answer.signed ? "Red speaks for it, blue against it" : "The brighter, the more it matters";
     return [
       this.head(answer.images.length > 1 ? `${title} of all ${plural(answer.images.length, "picture")}` : `${title} of ${name(answer.image)}`),
-      el("p", {}, "What drives ", el("b", {}, own), own === answer.target ? "." : ", the class it is answered with.", answer.missed ? ` The map's sum misses what this gains by ${answer.missed}.` : ""),
+      el("p", {}, "What drives ", el("b", {}, own), own === answer.target ? "." : ", the model's answer.", answer.missed ? ` The map's sum misses what this gains by ${answer.missed}.` : ""),
       el("p", { class: "quiet" }, `${meaning}: ${[answer.averaged, facts].filter(Boolean).join(", ")}.`),
       this.acts(view.meta.pictures ? over : null, this.colour ? el("button", { type: "button", class: "link", onclick: () => view.colourBy(this.colour) }, "Colour the cloud") : null),
     ];
@@ -194,7 +194,7 @@ class Answered {
     });
     const best = real.length ? `, the strongest of ${plural(answer.of, "real picture")} ${figure(answer.real[0].value)}` : "";
     return [
-      this.head(`${answer.name}, ${answer.layer}, maximised`),
+      this.head(`${answer.name} in ${answer.layer}, maximised`),
       whole ? el("p", {}, "The grown picture reaches ", el("b", {}, figure(answer.reached)), `${best}.`) : el("p", { class: "quiet" }, "It grows …"),
       real.length ? el("div", { class: "reals", role: "group", "aria-label": "the strongest real pictures, cut to what their strongest position sees" }, ...real) : null,
       whole && this.note ? el("p", { class: "warn" }, this.note) : null,

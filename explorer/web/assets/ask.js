@@ -22,7 +22,7 @@ class Ask {
     const row = (words, ...content) => el("div", { class: "ask-row" }, el("span", {}, words), ...content);
     this.element = el("section", { class: "ask", "aria-label": "ask the model" },
       el("div", { class: "facts-head" }, el("h3", {}, "Ask the model"), this.name),
-      row("What drives", this.of, this.className), row("by", this.way, this.where, this.askButton), row("What excites", this.grows, this.growButton),
+      row("What drives", this.of, this.className, this.askButton), el("div", { class: "ask-row how" }, el("span", {}, "by"), this.way, el("span", {}, "in"), this.where), row("What excites", this.grows, this.growButton),
       el("datalist", { id: "ask-classes" }, ...view.meta.classes.map((value) => el("option", { value }))), this.running, this.problem, this.answered.card);
     view.side.grid.after(this.element);
     this.model(view.meta.model);
@@ -68,16 +68,17 @@ class Ask {
       select.replaceChildren(...list.map(([own, words, off]) => el("option", { value: own, disabled: Boolean(off) }, words)));
       select.value = value;
       if (select.selectedIndex < 0 || select.selectedOptions[0].disabled) select.value = list.find((one) => !one[2])[0];
+      select.title = `${select.getAttribute("aria-label")}: ${select.selectedOptions[0].textContent}`;
     };
-    const every = this.where.value === "every", many = plural(selection.size, "selected position");
+    const every = this.where.value === "every";
     options(this.of, [
-      ["class", "the class it is answered with"], ["name", "another class …"], ["channel", `channel ${this.channel}`],
-      ...(focus === null ? [] : [["position", `the chosen position${meta.spatial.length ? `, ${view.positionOf(focus).join(", ")}` : ""}`]]),
-      ...(selection.size ? [["selection", here || every ? `the ${many}` : `the ${many}, none of them here`]] : []),
+      ["class", "the model's answer"], ["name", "another class …"], ["channel", `channel ${this.channel}`],
+      ...(focus === null ? [] : [["position", meta.spatial.length ? `position ${view.positionOf(focus).join(", ")}` : "the chosen position"]]),
+      ...(selection.size ? [["selection", `the selection (${count(selection.size)}${here || every ? "" : ", none here"})`]] : []),
     ], of);
     this.className.hidden = this.of.value !== "name";
-    if (this.where.options.length !== 2) options(this.where, [["one", "this picture"], ["every", `all ${plural(meta.nImages, "picture")}`]], "one");
-    options(this.grows, [["channel", `channel ${this.channel}`], ["selection", selection.size ? `the direction of the ${many}` : "the selection's direction", !selection.size]], selection.size && this.grows.value === "selection" ? "selection" : "channel");
+    if (this.where.options.length !== 2) options(this.where, [["one", "this picture"], ["every", "all pictures"]], "one");
+    options(this.grows, [["channel", `channel ${this.channel}`], ["selection", "the selection's direction", !selection.size]], selection.size && this.grows.value === "selection" ? "selection" : "channel");
     this.answered.draw();
   }
 
@@ -105,7 +106,8 @@ class Ask {
     try { await this.watch(await this.view.source.ask(question, this.seen(), wish)); } catch (error) { this.complain(String(error.message || error)); }
   }
 
-  complain(words) {
+  complain(words, quiet = false) {
+    this.problem.className = quiet ? "quiet" : "warn";
     this.problem.hidden = !words;
     this.problem.textContent = words;
   }
@@ -134,17 +136,17 @@ class Ask {
       this.growButton.disabled = this.without;
     }
     if (told.model) this.model(told.model);
-    if (told.error) { this.complain(told.error); this.answered.dropGrowing(); return; }
+    if (told.error) { this.complain(told.error, told.stopping); this.answered.dropGrowing(); return; }
     Object.assign(this.answered, { note: told.note || "", colour: told.colour || null });
     await this.answered.fetch();
     if (told.colour) await this.coloured(told.colour);
   }
 
   far({ words, done, total, seconds, stopping }) {
-    const share = total ? done / total : 0;
+    const share = total ? done / total : 0, [first] = words.split(" "), what = (WAYS[first] || first) + words.slice(first.length);
     this.bar.style.transform = share ? `scaleX(${share})` : "";
     this.progress.classList.toggle("some", share > 0);
-    this.words.textContent = `${words}${stopping ? " · stopping" : done ? ` · ${count(done)} of ${count(total)}` : ""}${seconds > 0.5 ? ` · ${Math.round(seconds)} s` : ""}`;
+    this.words.textContent = [stopping ? "stopping" : share ? percent(share) : "", seconds > 0.5 ? `${Math.round(seconds)} s` : "", what].filter(Boolean).join(" · ");
     this.words.title = this.words.textContent;
   }
 

@@ -84,10 +84,12 @@ def colours_in(page: Page, selector: str) -> int:
     """How many colours a canvas shows."""
     return int(
         page.page.evaluate(
-            """(selector) => { const own = document.querySelector(selector);
-            const data = own.getContext('2d').getImageData(0, 0, own.width, own.height).data, seen = new Set();
-            for (let i = 0; i < data.length; i += 4) seen.add(data[i] * 65536 + data[i + 1] * 256 + data[i + 2]);
-            return seen.size; }""",
+            """(selector) => {
+                const own = document.querySelector(selector), seen = new Set();
+                const { data } = own.getContext("2d").getImageData(0, 0, own.width, own.height);
+                for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join());
+                return seen.size;
+            }""",
             selector,
         )
     )

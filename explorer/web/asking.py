@@ -63,7 +63,8 @@ class Asking:
         self.task: Task | None = None
         self._turns = turns
         self._taken = True
-        self._asked = 0
+        self._answered = 0
+        self._began = 0.0
         self._said: Told = {}
 
     async def __call__(self, question: str, arguments: list[Any], shown: str | None) -> Any:
@@ -105,8 +106,8 @@ class Asking:
             return sheet(scene.state.answer, self.answers.run.name, *arguments)
         answer = scene.state.answer
         if isinstance(answer, Mapped):
-            return {**mapped(answer, scene.state, *arguments), "number": self._asked}
-        return None if answer is None else {**grown(answer), "number": self._asked}
+            return {**mapped(answer, scene.state, *arguments), "number": self._answered}
+        return None if answer is None else {**grown(answer), "number": self._answered}
 
     def saliency(self, seen: Told, wish: Told) -> Told:
         """Begin to find which pixels drive something.
@@ -184,7 +185,7 @@ class Asking:
         done, total = task.steps
         told: Told = {
             "running": not task.done,
-            "number": self._asked,
+            "number": self._answered,
             "words": task.words,
             "done": done,
             "total": total,
@@ -230,7 +231,7 @@ class Asking:
         return self.look(seen)
 
     def _start(self, words: str, does: Callable[[Task], Any], then: Callable[[Any], str]) -> Told:
-        self._said, self._taken, self._asked, self._began = {}, False, self._asked + 1, time.monotonic()
+        self._said, self._taken, self._began = {}, False, time.monotonic()
         self.task = Task(words, does, then)
         return self.told()
 
@@ -244,5 +245,6 @@ class Asking:
             return
         try:
             task.then(task.result)
+            self._answered += 1
         except (ExplorerError, OSError) as error:
             task.error = str(error)

@@ -20,6 +20,8 @@ from explorer.render.linked.quantities import METADATA
 from explorer.render.linked.saliency_files import SALIENCY
 from explorer.render.linked.selection import Selection
 from explorer.render.linked.words import method_name
+from explorer.web.allmaps import AllMaps
+from explorer.web.asking import model_of
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
 from explorer.web.packing import KINDS, Bytes
@@ -76,6 +78,7 @@ class Answers:
             "beside": self.beside,
             "endings": endings,
             "selection_file": self.selection_file,
+            "all_maps": AllMaps(lambda: self.run),
         }
 
     def __call__(self, question: str, arguments: list[Any], shown: str | None = None) -> Any:
@@ -113,6 +116,7 @@ class Answers:
                 if told["name"] in CHEAP or told["name"].startswith((METADATA, SALIENCY))
             ],
             focus=None if focus is None else self._place(focus.image, focus.position),
+            model=model_of(self.scene),
         )
         return own
 

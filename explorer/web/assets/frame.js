@@ -3,7 +3,7 @@
 const KEYS = [
   ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
   ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B  S", "turn, lasso, box, sphere (press on its middle, drag outwards)"], ["V", "select only what is visible"],
-  ["2  3", "flat or in space"], ["F", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
+  ["2  3", "flat or in space"], ["F", "all maps of the picture"], ["R", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
   ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["I", "only this picture keeps its colours"], ["T", "light or dark"], ["/", "search pictures"],
   ["Esc", "drop the selection"], ["?", "these keys"],
 ];
@@ -99,7 +99,7 @@ class Frame {
     this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
     this.toolbar.append(
       tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (S)"), this.seen, el("hr"),
-      this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.views.button,
+      this.flat, this.button("fit", "show all (R)", () => stage.fly(stage.home())), this.views.button,
       this.names = this.button("names", "names (N)", () => this.toggleNames()));
   }
 
@@ -145,11 +145,11 @@ class Frame {
     if (event.ctrlKey || event.metaKey) return;
     const acts = {
       o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), s: () => this.use("sphere"), i: () => view.isolateImage(), v: () => this.toggleVisible(), n: () => this.toggleNames(),
-      f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
+      f: () => view.allMaps.toggle(), r: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
       a: () => (view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
-      Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
+      Escape: () => { if (view.allMaps.open) view.allMaps.close(); else if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];
     if (!act) return;

@@ -1,6 +1,6 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
-const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why"]);
+const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why", "all_maps", "asking", "ask_stop", "ask_close", "answer", "answer_file"]);
 
 class LiveSource {
   /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */
@@ -109,6 +109,10 @@ class LiveSource {
   async selectionFile(ending) {
     const { type, bytes } = await this.ask("selection_file", ending);
     return new Blob([plainBytes(bytes)], { type });
+  }
+  async allMaps(...asked) {
+    const { channels, values, low, high, because } = await this.ask("all_maps", ...asked);
+    return { channels: numbersOf(channels), values: numbersOf(values), low: numbersOf(low), high: numbersOf(high), because };
   }
   start(layer, method, components) { return this.ask("start", layer, method, components); }
   progress() { return this.ask("progress"); }

@@ -67,6 +67,7 @@ class Side {
       const values = near.values.slice(from, from + n);
       this.panels.similar.draw({ values, scale: view.scaled(scaleOf(values)), detail: near.note || "cosine" });
     } else this.panels.similar.draw({ note: meta.vectors === null ? "the vectors that this needs were left out of this file" : "Click a place in a picture or a point: what resembles it lights up here." });
+    for (const part of [view.ask, view.allMaps]) if (part) part.update();
   }
 
   /** What is known of the chosen position. */

@@ -36,8 +36,10 @@ class Viewer extends Meaning {
     this.frame = new Frame(this);
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
     if (this.source.live) this.switches = new Switches(this);
+    this.allMaps = new AllMaps(this);
     if (this.meta.epochs) this.epochs = new Epochs(this);
     await this.load();
+    if (this.source.live && this.meta.model) this.ask = new Ask(this);
     if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
     if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");

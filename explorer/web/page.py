@@ -16,8 +16,8 @@ from explorer.web.packing import Block
 ASSETS = Path(__file__).resolve().parent / "assets"
 SCRIPTS = (
     *("colour", "space", "source", "points", "choosing", "icons", "maps", "strip", "legend", "side"),
-    *("marks", "tied", "stage", "views", "taking", "frame", "looking", "meaning", "viewer", "state"),
-    "allmaps",
+    *("marks", "tied", "framing", "stage", "views", "taking", "frame"),
+    *("looking", "meaning", "viewer", "state", "allmaps"),
 )
 
 

@@ -200,7 +200,9 @@ class Switches {
     const { view } = this, all = [this.layer, this.method, this.axes];
     for (const choice of all) choice.disabled = true;
     try {
-      await view.frame.during(view.source.show(id).then(() => view.load()), "opening the map");
+      // The server brings the selection to the other grid: it has to know it, however quickly the map is changed.
+      const told = view.telling ? view.tellSelection() : Promise.resolve();
+      await view.frame.during(told.then(() => view.source.show(id)).then(() => view.load()), "opening the map");
     } finally {
       for (const choice of all) choice.disabled = false;
       this.describe();

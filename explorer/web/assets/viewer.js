@@ -178,7 +178,13 @@ class Viewer extends Meaning {
     this.chosenShown(soon);
     if (!this.source.live) return;
     clearTimeout(this.telling);
-    this.telling = setTimeout(() => this.source.select(this.selection.places()), 150);
+    this.telling = setTimeout(() => this.tellSelection(), 150);
+  }
+
+  tellSelection() {
+    clearTimeout(this.telling);
+    this.telling = null;
+    return this.source.select(this.selection.places());
   }
 
   chosenShown(soon = false) {

@@ -180,3 +180,52 @@ class Live:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.communicate()[1]
+
+
+CROWDED = """() => {
+  const found = [];
+  const inside = (e) => e.getClientRects().length && e.checkVisibility({visibilityProperty: true});
+  const pen = document.createElement('canvas').getContext('2d');
+  const long = (e, words) => { const s = getComputedStyle(e);
+    pen.font = `${s.fontWeight} ${s.fontSize} ${s.fontFamily}`; return pen.measureText(words).width; };
+  const words = 'h1, h2, h3, .crumbs > span, .meter > span, .toggle, .plot-head, .plot-head span, .caption, '
+    + '.legend-title, .panel-title, .panel-detail, .strip-title, .strip-detail, .chosen-words, .class-name, '
+    + '.ends, .link, .status';
+  for (const e of document.querySelectorAll(words)) {
+    const box = e.parentElement.getBoundingClientRect(), own = e.getBoundingClientRect();
+    if (!inside(e) || own.top >= box.bottom) continue; // what has no room is not there at all
+    if (e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline')
+      found.push(`cut: ${e.className} ${e.textContent}`);
+    if (own.right > innerWidth + 1 || own.left < -1) found.push(`outside: ${e.className} ${e.textContent}`);
+  }
+  for (const e of document.querySelectorAll('select')) {
+    const [chosen] = e.selectedOptions;
+    if (inside(e) && chosen && long(e, chosen.textContent) > e.clientWidth - 14)
+      found.push(`cut: ${e.ariaLabel} ${chosen.textContent}`);
+  }
+  for (const e of document.querySelectorAll('input[type=search]'))
+    if (long(e, e.placeholder) > e.clientWidth - 18) found.push(`cut: ${e.placeholder}`);
+  const rows = '.top, .slot, .actions, .slide, .plots, .stages.two > .legend, .side-head, figcaption';
+  const over = (p, q) => Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1
+    && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1;
+  for (const row of document.querySelectorAll(rows)) {
+    const boxes = [...row.children].filter(inside).map((e) => [e, e.getBoundingClientRect()]);
+    boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
+      const [one, other] = [a, b].map((e) => e.className || e.tagName);
+      if (over(p, q)) found.push(`over one another: ${one} and ${other}`);
+    }));
+  }
+  const beside = [['.tools', '.legend'], ['.tools', '.chosen'], ['.legend', '.timeline']];
+  for (const [one, other] of beside)
+    for (const a of document.querySelectorAll(one)) for (const b of document.querySelectorAll(other))
+      if (inside(a) && inside(b) && over(a.getBoundingClientRect(), b.getBoundingClientRect()))
+        found.push(`over one another: ${one} and ${other}`);
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page is wider than the window');
+  return found;
+}"""
+"""What is cut off, outside the window or over one another on a page, in words."""
+
+
+def crowded(page: Page) -> list[str]:
+    """What has no room on the page: an empty list where all is well."""
+    return list(page.page.evaluate(CROWDED))

@@ -1,5 +1,6 @@
 """A scene over epochs: the same position, selection and colours at every epoch."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from explorer.reduce.projection import Projection
 from explorer.render.cloud.camera import spatial
 from explorer.render.epochs.epochs import MovingCloud
 from explorer.render.epochs.scene import EpochScene
+from explorer.render.epochs.timeline import timeline
 
 
 def made(**options: object) -> EpochScene:
@@ -145,6 +147,43 @@ def test_another_map_of_the_epoch_can_be_shown_and_the_slider_brings_the_epochs_
     assert isinstance(scene.cloud, MovingCloud)
     scene.projection = scene.evolution.projections[0]
     assert scene.epoch == 0
+
+
+def test_views_are_kept_through_epochs_and_other_maps() -> None:
+    scene = made()
+    own = scene.projection
+    scene.keep_view()
+    scene.projection = Projection("pca", own.coordinates[:, ::-1].copy(), own.layer, own.grid_shape)
+    assert scene.kept_views == ()
+    scene.epoch = 1
+    assert len(scene.kept_views) == 1
+
+
+def test_the_map_of_another_epoch_stands_beside_and_comes_back_with_a_state(tmp_path: Path) -> None:
+    scene = made()
+    scene.beside = scene.evolution.projections[0]
+    assert scene.twin is not None
+    names = scene.evolution.epochs
+    assert scene.twin.caption().startswith(f"epoch {names[0]} · ")
+    title = scene.content(scene.layout).header.title
+    assert title.endswith(f"epoch {names[-1]}  |  epoch {names[0]}")
+    assert "scene.beside = evolution.projections[0]" in scene.code().splitlines()
+    # The plots lie below both clouds, and neither cloud over the plots.
+    scene.frame((1600, 900))
+    clouds = (scene.layout.cloud, scene.layout.second)
+    plots = timeline(scene.layout, 6).plots
+    assert clouds[1] is not None
+    assert scene.twin.layout.cloud == clouds[1]
+    assert clouds[0].bottom == clouds[1].bottom <= plots[0].top
+    assert plots[-1].right > clouds[1].left
+    back = made()
+    back.load_state(scene.save_state(tmp_path / "view.json"))
+    assert back.beside is back.evolution.projections[0]
+    content = {**scene.to_dict(), "beside": {**scene.to_dict()["beside"], "epoch": "77"}}
+    (tmp_path / "bad.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="epoch '77' beside: there are"):
+        back.load_state(tmp_path / "bad.json")
+    assert back.beside is back.evolution.projections[0]
 
 
 def test_a_state_keeps_its_epoch(tmp_path: Path) -> None:

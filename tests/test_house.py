@@ -26,7 +26,7 @@ ROOMS = {
     "render": {"activations", "errors", "samples", "reduce", "explain", "maximize", "progress"},
     "explain": {"activations", "errors", "samples", "progress", "schema", "capture"},
     "tracking": {"activations", "errors", "samples", "progress", "capture", "reduce", "explain", "render"},
-    "web": {"activations", "errors", "samples", "reduce", "render", "progress"},
+    "web": {"activations", "errors", "samples", "reduce", "explain", "render", "progress"},
     "explore": {"capture", "reduce", "render"},
     "atlas": {"capture", "errors", "maximize", "reduce", "render"},
     "maximize": {"capture", "errors", "explain", "progress"},

@@ -190,9 +190,11 @@ def test_another_map_of_an_epoch_is_left_when_the_epoch_is(
     page.page.get_by_label("a second map beside this one").select_option(label="PCA 3D")
     page.page.wait_for_selector(".stages.two")
     show(page, 0)
-    # The first epoch has no such second map.
-    page.page.wait_for_selector(".stages:not(.two)")
+    # The first epoch has no such flat map; the one on the right is the epoch's that was gone from, and stays.
     assert page.js("v.meta.components") == 3
+    assert "epoch 5" in page.page.locator(".caption").nth(1).inner_text()
+    page.page.get_by_label("a second map beside this one").select_option("")
+    page.page.wait_for_selector(".stages:not(.two)")
     assert page.js("[...v.selection.places()]") == CHOSEN
     np.testing.assert_allclose(points(page), space(training.projections[0]), atol=1e-5)
     assert page.said == []

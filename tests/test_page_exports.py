@@ -128,3 +128,14 @@ def test_quick_similarities_are_those_in_double_precision(scale: float) -> None:
     np.testing.assert_allclose(values.similarity(4, (2, 3)), expected, atol=2e-6)
     assert np.isnan(values.similarity(4, (2, 3))[2, 1, 1])
     assert np.isnan(values.similarity(2, (1, 1))).all()
+
+
+def test_views_that_the_page_keeps_are_those_of_the_scene(scene: Any) -> None:
+    answers = Answers(scene, scene.state.run)
+    seen = {**scene.camera, "view_up": [0.0, 0.0, 1.0]}
+    assert answers("views", [[scene.camera, seen]], answers.shown) == 2
+    assert [view.to_dict() for view in scene.kept_views] == [scene.camera, seen]
+    assert answers("meta", [])["view"]["views"] == [scene.camera, seen]
+    with pytest.raises(InputError, match="camera: expected"):
+        answers("views", [[{"position": 3}]], answers.shown)
+    assert len(scene.kept_views) == 2

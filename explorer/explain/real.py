@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError
+from explorer.explain import objectives as make
 from explorer.explain.crops import moved_inside
 from explorer.explain.maximised import Real
 from explorer.explain.objectives import Objective
@@ -63,6 +65,33 @@ def strongest(run: Run, layer: str, objectives: Sequence[Objective], count: int)
         np.asarray(pictures, np.uint8),
         n,
     )
+
+
+def strongest_of(
+    run: Run,
+    layer: str,
+    count: int,
+    *,
+    channel: int | None = None,
+    along: tuple[str, NDArray[np.floating]] | None = None,
+) -> Real:
+    """The inputs of a run that a channel, or a direction of a layer, is highest for.
+
+    Args:
+        run: an opened run that has the layer.
+        layer: the layer.
+        count: how many inputs.
+        channel: the channel's number; None for a direction.
+        along: the direction's name and vector (channels,).
+
+    Raises:
+        InputError: the run keeps no pictures, or has no such channel.
+        LayerError: a direction of another length.
+    """
+    info = LayerInfo(layer, "", (*run.grid_shape(layer)[1:], run.channels(layer)))
+    asked = make.channels(info, [channel]) if channel is not None else []
+    asked += [] if along is None else [make.direction(info, along[1], along[0])]
+    return strongest(run, layer, asked, count)
 
 
 LEAST = 4

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError, suggest
+from explorer.render.cloud.camera import Camera
 from explorer.render.drawing.text import plural
 from explorer.render.linked.near import neighbourhood
 from explorer.render.linked.quantities import METADATA
@@ -20,6 +21,8 @@ from explorer.render.linked.saliency_files import SALIENCY
 from explorer.render.linked.selection import Selection
 from explorer.render.linked.words import method_name
 from explorer.render.values import length
+from explorer.web.allmaps import AllMaps
+from explorer.web.asking import model_of
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
 from explorer.web.packing import KINDS, Bytes
@@ -71,10 +74,12 @@ class Answers:
             "select": self.select,
             "selection": lambda: wire(self.scene.selection.places.astype(np.uint32)),
             "clusters": self.clusters,
+            "views": self.keep_views,
             "code": self.code,
             "beside": self.beside,
             "endings": endings,
             "selection_file": self.selection_file,
+            "all_maps": AllMaps(lambda: self.run),
         }
 
     def __call__(self, question: str, arguments: list[Any], shown: str | None = None) -> Any:
@@ -112,6 +117,7 @@ class Answers:
                 if told["name"] in CHEAP or told["name"].startswith((METADATA, SALIENCY))
             ],
             focus=None if focus is None else self._place(focus.image, focus.position),
+            model=model_of(self.scene),
         )
         return own
 
@@ -238,7 +244,10 @@ class Answers:
         """Coordinates and words of another kept projection, to be shown beside the first."""
         if name not in self._saved:
             raise InputError(f"projection {name!r}: the run keeps no such projection any more")
-        other = self._saved[name]
+        return self.about_beside(name, self._saved[name])
+
+    def about_beside(self, name: str, other: Projection) -> Told:
+        """A projection's coordinates and words."""
         grid = self.run.grid_shape(other.layer)
         told = {
             "layer": other.layer,
@@ -253,6 +262,11 @@ class Answers:
         coordinates = wire(other.coordinates.astype(np.float32))
         named = {"layer": other.layer, "method": other.method, "parameters": plain(dict(other.parameters))}
         return {"id": name, "meta": told, "coordinates": coordinates, "places": places, "named": named}
+
+    def keep_views(self, views: list[Told]) -> int:
+        """Let these be the kept views of the shown map, where the window keeps its own; returns how many."""
+        self.scene.views.kept[:] = [Camera.from_dict(view) for view in views]
+        return len(views)
 
     def code(self, view: Told) -> str:
         """Lines of Python that rebuild what the page shows.

@@ -41,7 +41,6 @@ KNOWN: dict[str, tuple[str, str, str]] = {
 SAME = {"htm": "html", "jpeg": "jpg"}
 SELECTED = ("parquet", "npz", "csv")
 LARGE = (3840, 2160)
-TURNING = (1280, 720)
 
 
 def endings() -> list[dict[str, Any]]:
@@ -95,7 +94,7 @@ def written(shown: Scene, view: dict[str, Any], ending: str) -> dict[str, Any]:
         raise InputError(f"ending {ending!r}: {suggest(ending, known)}")
     load(shown, view)
     run, projection = shown.state.run, shown.projection
-    size = {"png": LARGE, "mp4": TURNING, "gif": (800, 450)}.get(ending)
+    size = {"png": LARGE}.get(ending)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{run.name}-{projection.layer}-{projection.method}.{ending}".replace("/", "-")
         try:

@@ -62,6 +62,8 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
         raise InputError(f"{target}: the projection of {scene.state.projection.layer} has no positions")
     material = Material(scene)
     meta = {**material.meta(), "grids": {}, "rows": {}}
+    if scene.beside is not None:
+        meta["left"].append(f"the second map, {scene.named_map(scene.beside)} of {scene.beside.layer}")
     # Names and script take what their own text takes; the rest is for numbers and pictures.
     taken = sum(len(text.encode("utf-8")) for text in (script(), style(), embedded(meta)))
     plan = Plan(options.megabytes * MEGABYTE - taken - MARKUP, meta)

@@ -148,10 +148,7 @@ class Material:
     def maps(self) -> list[Told]:
         """What the heatmap can show."""
         channels = self.scene.state.values.channels
-        return [
-            {"name": "norm", "title": f"Norm of {plural(channels, 'channel')}"},
-            *self.channel_names(range(channels), ""),
-        ]
+        return [{"name": "norm", "title": "Norm"}, *self.channel_names(range(channels), "")]
 
     def _tables(self) -> tuple[str, ...]:
         """Colour maps of the page, with the one that the scene was given."""

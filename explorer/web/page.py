@@ -16,14 +16,16 @@ from explorer.web.packing import Block
 ASSETS = Path(__file__).resolve().parent / "assets"
 SCRIPTS = (
     *("colour", "space", "source", "points", "choosing", "icons", "maps", "strip", "legend", "side"),
-    *("marks", "tied", "stage", "taking", "frame", "looking", "meaning", "viewer", "state"),
+    *("marks", "tied", "framing", "stage", "views", "taking", "frame"),
+    *("looking", "meaning", "viewer", "state", "allmaps"),
 )
 
 
 @cache
 def script(live: bool = False) -> str:
     """The front end's script: its files one after the other, for a file or for the live page."""
-    names = (*SCRIPTS, *(["twin", "epochs", "live"] if live else []), "start")
+    live_only = ["twin", "timeline", "epochs", "answered", "ask", "live"]
+    names = (*SCRIPTS, *(live_only if live else []), "start")
     parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n"
 

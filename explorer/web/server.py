@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.errors import ExplorerError, MissingExtraError, RenderError
 from explorer.web import guard
 from explorer.web.answers import Answers, wire
+from explorer.web.asking import QUESTIONS, Asking
 from explorer.web.exports import written
 from explorer.web.jobs import Jobs
 from explorer.web.page import ASSETS as FILES
@@ -37,12 +38,14 @@ class Service:
     Attributes:
         answers: what is known of the run.
         jobs: projections in the making.
+        asking: what the model is asked.
     """
 
     def __init__(self, scene: Scene, run: Run) -> None:
         self.answers = answers_of(scene, run)
         self.jobs = Jobs(run)
         self._turns = ThreadPoolExecutor(1, "answers")
+        self.asking = Asking(self.answers, self._turns)
         self._writing = ThreadPoolExecutor(1, "exports")
 
     async def __call__(self, question: str, arguments: list[Any], shown: str | None) -> dict[str, Any]:
@@ -51,6 +54,8 @@ class Service:
         try:
             if question in ("start", "progress", "stop"):
                 return {"answer": getattr(self, question)(*arguments)}
+            if question in QUESTIONS:
+                return {"answer": await self.asking(question, arguments, shown)}
             if question == "why":
                 return {"answer": await self._report(*arguments)}
             if question == "export":

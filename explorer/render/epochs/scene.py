@@ -13,7 +13,7 @@ import numpy as np
 from explorer.errors import InputError
 from explorer.explain.of_run import AtCheckpoint
 from explorer.reduce.projection import Projection
-from explorer.render.cloud.camera import spatial
+from explorer.render.cloud.camera import Camera, spatial
 from explorer.render.cloud.cloud import Look
 from explorer.render.drawing.layout import Layout
 from explorer.render.drawing.text import number
@@ -62,6 +62,7 @@ class EpochScene(Scene):
             )
         self.evolution = evolution
         self._at = float(opened)
+        self._kept: list[Camera] = []
         self.only_moved = False
         self.playing = False
         self._opened: tuple[AtCheckpoint, object] | None = None
@@ -77,6 +78,7 @@ class EpochScene(Scene):
         cloud = MovingCloud(maps)
         cloud.move(places_at(maps, self._at))
         self.cloud, self.views = cloud, EpochViews(cloud, maps[-1])
+        self.views.kept = self._kept  # whatever was shown in between
 
     def _known(self, model: object) -> object:
         """The model to ask: a model file with the weights of the epoch that is shown.
@@ -162,9 +164,9 @@ class EpochScene(Scene):
 
     @projection.setter
     def projection(self, projection: Projection) -> None:
-        known = [one is projection for one in self.evolution.projections]
-        if any(known):
-            self.epoch = known.index(True)
+        epoch = self._epoch_of(projection)
+        if epoch is not None:
+            self.epoch = epoch
             return
         set_other: Any = Scene.projection.fset  # type: ignore[attr-defined]
         set_other(self, projection)
@@ -175,7 +177,11 @@ class EpochScene(Scene):
 
     def laid_out(self, sheet: Paper) -> Layout:
         """Where everything lies on a sheet: the timeline comes below the cloud."""
-        return carve(super().laid_out(sheet))
+        return self.spared(super().laid_out(sheet))
+
+    def spared(self, layout: Layout) -> Layout:
+        """A layout with room for the timeline."""
+        return carve(layout)
 
     def look(self) -> Look:
         """What the points look like; greyed where they have not moved and that is asked for."""
@@ -217,7 +223,10 @@ class EpochScene(Scene):
     def content(self, layout: Layout) -> Content:
         """All that a page says, with the epoch in its title."""
         found = super().content(layout)
-        name = f"{found.header.title} · epoch {self.evolution.epochs[self.epoch]}"
+        first, bar, other = found.header.title.partition("  |  ")
+        passed = None if self.beside is None else self._epoch_of(self.beside)
+        other = other if passed is None else f"epoch {self.evolution.epochs[passed]}"
+        name = f"{first} · epoch {self.evolution.epochs[self.epoch]}{bar}{other}"
         facts = [one for one in found.header.facts.split(" · ") if not one.startswith(("frame", "continued"))]
         rows = (*found.info.rows, *self._moved_words())
         told = replace(found.header, title=name, facts=" · ".join(facts))
@@ -245,12 +254,23 @@ class EpochScene(Scene):
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything that says what is shown, with the epoch."""
-        return {
-            **super().to_dict(),
-            "epoch": self.evolution.epochs[self.epoch],
-            "only_moved": self.only_moved,
-        }
+        """Everything that says what is shown, with the epoch, and with that of the map beside it."""
+        kept = super().to_dict()
+        passed = None if self.beside is None else self._epoch_of(self.beside)
+        if passed is not None:
+            kept["beside"]["epoch"] = self.evolution.epochs[passed]
+        return {**kept, "epoch": self.evolution.epochs[self.epoch], "only_moved": self.only_moved}
+
+    def _epoch_of(self, projection: Projection) -> int | None:
+        """Of which epoch a map is; None for another map of an epoch's run."""
+        known = [one is projection for one in self.evolution.projections]
+        return known.index(True) if any(known) else None
+
+    def named_map(self, projection: Projection) -> str:
+        """Which map it is, and of which epoch."""
+        epoch = self._epoch_of(projection)
+        name = super().named_map(projection)
+        return name if epoch is None else f"epoch {self.evolution.epochs[epoch]} · {name}"
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         """Show what a dictionary says, at its epoch where it names one."""
@@ -259,7 +279,15 @@ class EpochScene(Scene):
                 raise InputError(f"epoch {content['epoch']!r}: there are {', '.join(self.evolution.epochs)}")
             self.epoch = self.evolution.epochs.index(content["epoch"])
             self.only_moved = bool(content.get("only_moved"))
-        super()._restore(content)
+        beside = content.get("beside") if isinstance(content, Mapping) else None
+        passed = beside.get("epoch") if isinstance(beside, Mapping) else None
+        if passed is None:
+            super()._restore(content)
+            return
+        if passed not in self.evolution.epochs:
+            raise InputError(f"epoch {passed!r} beside: there are {', '.join(self.evolution.epochs)}")
+        super()._restore({**content, "beside": None})
+        self.beside = self.evolution.projections[self.evolution.epochs.index(passed)]
 
     def code(self) -> str:
         """Lines of Python that rebuild the view to the pixel."""
@@ -271,6 +299,11 @@ class EpochScene(Scene):
             f"scene = evolution.scene(epoch={self.epoch}, theme={self.theme!r})",
             *(["scene.only_moved = True"] if self.only_moved else []),
         ]
+        passed = None if self.beside is None else self._epoch_of(self.beside)
+        if passed is not None:
+            other = f"scene.beside = evolution.projections[{passed}]"
+            rest = [other if line.startswith("scene.beside = ") else line for line in rest]
+        rest = [line.replace("explorer.project(run, ", "explorer.project(scene.state.run, ") for line in rest]
         return "\n".join([*rest[:start], *opened, *rest[start:]]) + "\n"
 
     def export(self, path: str | Path, options: Options | None = None) -> Path:

@@ -52,15 +52,21 @@ class Timeline:
 
 
 def carve(layout: Layout) -> Layout:
-    """A layout with room for plots and slider below a lower cloud."""
+    """A layout with room for plots and slider below a lower cloud, or two."""
     tall = layout.px(TALL) if layout.cloud.height > layout.px(TALL + LEAST) else layout.px(SLIDER + 14)
-    return replace(layout, cloud=replace(layout.cloud, height=max(1, layout.cloud.height - tall)))
+    lower = [
+        None if place is None else replace(place, height=max(1, place.height - tall))
+        for place in (layout.cloud, layout.second)
+    ]
+    assert lower[0] is not None  # there is always a cloud
+    return replace(layout, cloud=lower[0], second=lower[1])
 
 
 def timeline(layout: Layout, n_curves: int) -> Timeline:
     """Where plots and slider lie on a carved layout."""
     px, left = layout.px, layout.legend.left
-    right = layout.cloud.right - px(28) if layout.panels or layout.info else layout.size[0] - px(28)
+    clouds = max(place.right for place in (layout.cloud, layout.second) if place is not None)
+    right = clouds - px(28) if layout.panels or layout.info else layout.size[0] - px(28)
     top, bottom = layout.cloud.bottom + px(6), layout.legend.top - px(14)
     slider = Rect(left, bottom - px(SLIDER), right - left, px(SLIDER))
     play = Rect(left, slider.top + px(2), px(26), px(26)) if layout.bar is not None else None

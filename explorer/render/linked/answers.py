@@ -43,7 +43,8 @@ class Mapped:
 
     def holds(self, state: State) -> bool:
         """Whether they are still about what is shown."""
-        return state.image in self.images and _same(self.since, moment(state))
+        of_channel = self.since[1] is not None
+        return state.image in self.images and _same(self.since, moment(state, channel=of_channel))
 
     def panel(self, state: State, theme: Theme) -> Panel:
         """The shown picture's map over it, with what it explains and how complete it is."""

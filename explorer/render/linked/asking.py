@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from explorer.errors import InputError, suggest
 from explorer.render.drawing.text import plural
 from explorer.render.linked.answers import Answer, Grown, Mapped, moment
-from explorer.render.linked.questions import Charting, Climbing, Salient, what_is_asked
+from explorer.render.linked.questions import Charting, Climbing, Of, Salient, what_is_asked
 from explorer.render.linked.saliency_files import SALIENCY
 from explorer.render.linked.state import State
 
@@ -36,6 +36,7 @@ class Asking:
         method: str = "gradient",
         *,
         target: int | str | None = None,
+        of: Of | None = None,
         every: bool = False,
         model: object = None,
         images: object = None,
@@ -49,6 +50,8 @@ class Asking:
         Args:
             method: one of `explorer.saliency`'s.
             target: a class by name or number, whatever is selected.
+            of: "class" for the one that is answered, "position" for the one that is looked at, "selection",
+                or "channel" for the shown one; left out, what was chosen last.
             every: explain all pictures, and keep the maps in the run as the colour "saliency".
             model: the model that the run was captured from; `model` of the scene when left out.
             images: where the run's inputs are, where neither the run's pictures nor the model tell.
@@ -57,7 +60,7 @@ class Asking:
             InputError: no model, one that answers otherwise than the run holds, or an unknown method.
             ModelError: the method needs what the model does not give.
         """
-        asked = self.asks(method, target=target, every=every, model=model, images=images)
+        asked = self.asks(method, target=target, of=of, every=every, model=model, images=images)
         found = asked.answer()
         self.take_saliency(asked, found)
         return found
@@ -67,6 +70,7 @@ class Asking:
         method: str,
         *,
         target: int | str | None = None,
+        of: Of | None = None,
         every: bool = False,
         model: object = None,
         images: object = None,
@@ -78,8 +82,9 @@ class Asking:
             raise InputError(f"method {method!r}: {suggest(str(method), METHODS)}")
         state, known = self.state, self._known(model)
         shown = tuple(range(state.run.n_images)) if every else (state.image,)
-        asked = what_is_asked(state, shown, target)
-        return Salient(state.run, known, state.values.layer, shown, asked, method, moment(state), images)
+        asked = what_is_asked(state, shown, target, of=of)
+        since = moment(state, channel=of == "channel" and target is None)
+        return Salient(state.run, known, state.values.layer, shown, asked, method, since, images)
 
     def take_saliency(self, asked: Salient, found: Saliency) -> str:
         """Show what was found; of all pictures, keep it as a colour. Says what it is, in one line."""

@@ -18,12 +18,13 @@ from explorer.render.linked.focus import Focus, moved
 from explorer.render.linked.painted import emphasised
 from explorer.render.linked.scene import Scene
 from explorer.render.linked.tied import follow
-from explorer.render.linked.words import method_name, quality_words
+from explorer.render.linked.words import quality_words
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from explorer.render.drawing.layout import Layout
+    from explorer.render.linked.paper import Paper
 
 
 class Twin(Scene):
@@ -43,6 +44,10 @@ class Twin(Scene):
         self._asked: tuple[Focus | None, tuple[int, ...]] | None = None
         self._dressed: tuple[tuple[Any, ...], Colouring] | None = None
         self._home: tuple[tuple[Any, ...], Camera] | None = None
+
+    def laid_out(self, sheet: Paper) -> Layout:
+        """Where everything lies on a sheet: what the first scene keeps for itself is kept free here too."""
+        return self.first.spared(super().laid_out(sheet))
 
     def mirror(self) -> None:
         """Take over what the first scene shows now, so that both show the same."""
@@ -144,6 +149,10 @@ class Twin(Scene):
         """Look at the point at a pixel of the last picture; beside points nothing is meant here."""
         return super().click(x, y) if self.pick(x, y) is not None else None
 
+    def named_map(self, projection: Projection) -> str:
+        """Which map it is, as the first scene names it."""
+        return self.first.named_map(projection)
+
     def caption(self) -> str:
         """Which map it is, and what of it the first map lacks."""
         lacks = int((self.rows() < 0).sum())
@@ -155,7 +164,7 @@ def caption(scene: Scene) -> str:
     """Which map a cloud is: method, layer and how far it can be trusted."""
     shown = scene.projection
     trust = quality_words(shown, "trustworthiness").partition(" (")[0]
-    words = [f"{method_name(shown.method)} {shown.n_components}D", shown.layer]
+    words = [scene.named_map(shown), shown.layer]
     return " · ".join([*words, *([trust] if trust else [])])
 
 

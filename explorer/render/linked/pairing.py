@@ -9,6 +9,7 @@ from explorer.errors import InputError
 from explorer.reduce.projection import Projection
 from explorer.render.drawing.layout import Layout
 from explorer.render.linked.paper import Paper
+from explorer.render.linked.words import method_name
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,6 +60,14 @@ class Paired:
         self.sheet = self.part_of(self.sheet)
         if twin is not None:
             twin.mirror()
+
+    def named_map(self, projection: Projection) -> str:
+        """Which map it is, as captions of two maps say it."""
+        return f"{method_name(projection.method)} {projection.n_components}D"
+
+    def spared(self, layout: Layout) -> Layout:
+        """A layout without what the scene keeps for something of its own."""
+        return layout
 
     def report(self) -> None:
         """Hand on what was done in this cloud: the first of two holds it anyway, the second reports to it."""

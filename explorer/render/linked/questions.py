@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from explorer.errors import InputError
 from explorer.explain.targets import Asked
@@ -12,10 +12,13 @@ from explorer.render.drawing.text import plural
 from explorer.render.linked.state import State
 
 if TYPE_CHECKING:
-    from explorer.explain.maximised import Maximised
+    from explorer.explain.maximised import Maximised, Real
     from explorer.explain.saliency import Saliency
     from explorer.reduce.projection import Projection
     from explorer.render.sheets.atlas import Atlas
+
+Of = Literal["class", "position", "selection", "channel"]
+"""What can be explained: the class that is answered, or what is looked at, selected or shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,17 @@ class Climbing:
             watch=watch,
             stop=stop,
         )
+        if found.real is None and given.pictures is not None:  # grown smaller than the pictures are
+            found = replace(found, real=self._strongest(directions))
         return found, given.model
+
+    def _strongest(self, directions: dict[str, Any] | None) -> Real:
+        """The run's pictures that are answered most."""
+        from explorer.explain.real import strongest_of
+        from explorer.maximize import STRONGEST
+
+        along = next(iter((directions or {}).items()), None)
+        return strongest_of(self.run, self.layer, STRONGEST, channel=self.channel, along=along)
 
     def _direction(self) -> Any:
         """From the mean of all positions to that of the selected ones."""
@@ -149,19 +162,30 @@ class Charting:
         return grow(made, self.run, self.model, watch=watch, step=step)
 
 
-def what_is_asked(state: State, images: tuple[int, ...], target: int | str | None = None) -> Asked:
-    """What of some pictures is to be explained: what was chosen last.
+def what_is_asked(
+    state: State, images: tuple[int, ...], target: int | str | None = None, *, of: Of | None = None
+) -> Asked:
+    """What of some pictures is to be explained: what is named, or else what was chosen last.
 
     Raises:
-        InputError: something is selected, but nothing in these pictures.
+        InputError: something is selected, but nothing in these pictures; or nothing is there to explain.
     """
     layer, at, chosen = state.values.layer, state.focus, state.selection
     if target is not None:
         return Asked(target=target)
-    if at is not None and at.image == state.image and (state.looking or not len(chosen)):
+    if of is None:
+        looked = at is not None and at.image == state.image and (state.looking or not len(chosen))
+        of = "position" if looked else "selection" if len(chosen) else "class"
+    if of == "class":
+        return Asked()
+    if of == "channel":
+        return Asked(channel=state.channel, layer=layer)
+    if of == "position":
+        if at is None:
+            raise InputError("no position is looked at: click one first")
         return Asked(position=at.position, layer=layer)
     if not len(chosen):
-        return Asked()
+        raise InputError("nothing is selected: circle some points first")
     masks = chosen.masks()[list(images)]
     if not masks.any():
         where = state.run.image_names[images[0]]

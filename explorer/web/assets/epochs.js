@@ -1,23 +1,18 @@
 // A training on the page: one epoch after the other, each point on its way from where it was.
 
 const WAY = 700; // milliseconds from one epoch to the next
+const REST = 600; // milliseconds that playing rests at each
 
-/** Go from epoch to epoch, and what was measured of the one that is shown. */
+/** Go from epoch to epoch, what was measured of the one that is shown, and the way of the chosen position. */
 class Epochs {
   constructor(view) {
     this.view = view;
-    const { names } = view.meta.epochs, step = (by, name, words) => { const b = view.frame.button(name, words, () => this.step(by)); return b; };
-    this.before = step(-1, "left", "epoch before (,)");
-    this.after = step(1, "right", "epoch after (.)");
-    this.range = el("input", { type: "range", min: "0", max: String(names.length - 1), step: "1", "aria-label": "epoch", oninput: () => this.go(Number(this.range.value)), onkeydown: (event) => this.key(event) });
-    this.name = el("b");
-    // As wide as the longest name: the buttons stay under the mouse from epoch to epoch.
-    this.name.style.minWidth = `${Math.min(12, Math.max(...names.map((name) => name.length)))}ch`;
-    this.element = el("div", { class: "epochs", role: "group", "aria-label": "epochs" }, this.before, this.range, this.after, el("span", { class: "epoch-name" }, "epoch ", this.name));
-    this.figures = el("section", { class: "facts epoch-figures", "aria-label": "figures of the epoch" });
-    view.frame.slot.prepend(this.element);
-    view.side.facts.before(this.figures);
-    view.frame.helpBox.querySelector(".keys").append(el("dt", {}, el("kbd", {}, ","), el("kbd", {}, ".")), el("dd", {}, "epoch before or after"));
+    this.onlyMoved = Boolean(view.meta.view && view.meta.view.only_moved);
+    this.line = new Timeline(this);
+    view.frame.stages.after(this.line.element);
+    view.frame.stages.parentElement.classList.add("training");
+    const help = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];
+    view.frame.helpBox.querySelector(".keys").append(...help("epoch before or after", ",", "."), ...help("play the epochs", "A"), ...(view.meta.epochs.seeded ? help("grey what has not moved beyond another seed", "E") : []));
     this.wanted = view.meta.epochs.at;
     this.describe();
   }
@@ -31,25 +26,39 @@ class Epochs {
 
   /** Say where we are, and what was measured there. */
   describe() {
-    const { names, at, figures } = this.view.meta.epochs, { wanted } = this;
-    this.range.value = String(wanted);
-    this.range.setAttribute("aria-valuetext", `epoch ${names[wanted]}, ${wanted + 1} of ${names.length}`);
-    this.range.title = `epoch ${names[wanted]}, ${wanted + 1} of ${names.length}`;
-    this.name.textContent = names[wanted];
-    this.before.disabled = wanted === 0;
-    this.after.disabled = wanted === names.length - 1;
-    this.figures.replaceChildren(
-      el("div", { class: "facts-head" }, el("h3", {}, `Epoch ${names[at]}`), el("span", { class: "quiet" }, `${at + 1} of ${names.length}`)),
-      el("dl", {}, ...figures.flatMap(({ title, value, says }) => [el("dt", { title: says }, title), el("dd", { title: says }, value)])));
+    this.line.show(this.wanted);
+    this.line.moved.setAttribute("aria-pressed", String(this.onlyMoved));
+    this.line.moved.disabled = !this.view.meta.epochs.ours;
   }
 
-  step(by) { return this.go(clamp(this.wanted + by, 0, this.view.meta.epochs.names.length - 1)); }
+  step(by) {
+    this.halt();
+    return this.go(clamp(this.wanted + by, 0, this.view.meta.epochs.names.length - 1));
+  }
 
   /** Go to the epoch of a name. */
   show(name) {
     const at = this.view.meta.epochs.names.indexOf(name);
     if (at < 0) throw new Error(`epoch ${name}: this training has ${this.view.meta.epochs.names.join(", ")}`);
     return this.go(at);
+  }
+
+  /** Go through the epochs, from the first where the last is shown; again to stop. */
+  async play() {
+    if (this.played) { this.halt(); return; }
+    const last = this.view.meta.epochs.names.length - 1, turn = (this.played = {});
+    this.line.play(true);
+    if (this.wanted === last) await this.go(0);
+    while (this.played === turn && this.wanted < last) {
+      await new Promise((done) => setTimeout(done, WAY + REST));
+      if (this.played === turn) await this.go(this.wanted + 1);
+    }
+    if (this.played === turn) this.halt();
+  }
+
+  halt() {
+    this.played = null;
+    this.line.play(false);
   }
 
   /** Go to an epoch; who asks for others meanwhile gets to the last that was asked for. */
@@ -74,13 +83,81 @@ class Epochs {
         })(), `opening epoch ${view.meta.epochs.names[number]}`);
       }
     } catch (error) {
+      this.halt();
       view.frame.tell(String(error.message || error));
     }
     this.wanted = view.meta.epochs.at;
     this.describe();
     switches.describe();
   }
+
+  // ---- movement
+
+  /** Which rows have not moved beyond what another seed moves, where that is asked for; null where all count. */
+  async still() {
+    const { at, seeded, ours } = this.view.meta.epochs;
+    return this.onlyMoved && seeded && ours && at > 0 ? (await this.view.source.beyond()).map((moved) => 1 - moved) : null;
+  }
+
+  switchMoved() { return this.only(!this.onlyMoved).catch((error) => this.view.frame.tell(String(error.message || error))); }
+
+  /** Grey what has not moved since the epoch before, or nothing. */
+  async only(on) {
+    const { view } = this, { names, at, seeded } = view.meta.epochs;
+    if (on === this.onlyMoved || !seeded) return;
+    this.onlyMoved = on;
+    this.describe();
+    await view.source.onlyMoved(on);
+    view.stillRows = await this.still();
+    view.paint();
+    if (on) view.frame.say(at ? `in colour: what has moved since epoch ${names[at - 1]} beyond another seed` : "nothing comes before the first epoch");
+  }
+
+  /** Find the way of a row through all epochs, and how far it has moved; a row of -1 has none. */
+  async trace(row) {
+    const { view } = this, { at, ours } = view.meta.epochs;
+    const found = row < 0 || !ours ? null : await view.source.way(row);
+    if (at !== view.meta.epochs.at || row !== view.focusRow()) return;
+    view.trail = found && { ...found, points: found.places.map((place) => [...place, 0].slice(0, 3)), at };
+    view.stage.request(true);
+  }
+
+  /** How far a position has moved since the epoch before, and whether that is more than another seed does. */
+  async moved(row) {
+    const { at, seeded, ours } = this.view.meta.epochs;
+    if (row < 0 || !ours || !at) return [];
+    const { movement, beyond } = await this.view.source.way(row);
+    return [["moved", figure(movement[at - 1], 2) + (seeded ? (beyond[at - 1] ? ", beyond seed" : ", as by seed") : "")]];
+  }
 }
+
+/** The way of the chosen position: strong where it is behind, faint ahead, dashed where another seed moves as far. */
+Marks.prototype.trail = function trail(context) {
+  const { stage } = this, { view } = stage, { points, beyond, at } = view.trail;
+  const seen = points.map((point) => stage.camera.project(point, stage.width, stage.height));
+  if (!seen.every(([, , depth]) => depth > 0)) return;
+  for (const behind of [false, true]) {
+    seen.slice(1).forEach(([x, y], k) => {
+      if ((k + 1 <= at) !== behind) return;
+      const path = new Path2D();
+      path.moveTo(seen[k][0], seen[k][1]);
+      path.lineTo(x, y);
+      context.setLineDash(beyond[k] ? [] : [6, 7]);
+      context.lineCap = beyond[k] ? "round" : "butt";
+      stroked(context, path, view.ink(behind ? "--accent" : "--muted"), behind ? 2.4 : 1.5, view.ink("--under"));
+    });
+  }
+  context.setLineDash([]);
+  context.lineCap = "butt";
+  seen.forEach(([x, y], k) => {
+    for (const [radius, colour] of [[4.6, "--page"], [3.2, k <= at ? "--accent" : "--muted"]]) {
+      context.fillStyle = view.ink(colour);
+      context.beginPath();
+      context.arc(x, y, radius, 0, 7);
+      context.fill();
+    }
+  });
+};
 
 /** What was looked at before an epoch was shown is looked at still. */
 Viewer.prototype.lookOn = async function lookOn({ image, slice, colour }) {

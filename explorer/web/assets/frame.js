@@ -3,7 +3,7 @@
 const KEYS = [
   ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
   ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B  S", "turn, lasso, box, sphere (press on its middle, drag outwards)"], ["V", "select only what is visible"],
-  ["2  3", "flat or in space"], ["F", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
+  ["2  3", "flat or in space"], ["F", "all maps of the picture"], ["R", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
   ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["I", "only this picture keeps its colours"], ["T", "light or dark"], ["/", "search pictures"],
   ["Esc", "drop the selection"], ["?", "these keys"],
 ];
@@ -16,7 +16,7 @@ class Frame {
     this.crumbs = el("div", { class: "crumbs" });
     this.quality = el("div", { class: "quality" });
     this.slot = el("div", { class: "slot" });
-    this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture or label", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
+    this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture", title: "find a picture by its name or label (/)", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
     this.themeButton = this.button("sun", "light or dark (T)", () => this.toggleTheme());
     this.about = this.button("info", "about this map", () => this.open(this.aboutBox));
     this.saveButton = this.button("save", "take it away", () => this.open(this.saveBox));
@@ -32,6 +32,8 @@ class Frame {
     this.stages = el("div", { class: "stages" }, stage.element);
     view.root.append(top, el("main", {}, this.stages, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
     this.taking = new Taking(view, this);
+    this.views = new Views(view, this);
+    stage.element.append(this.views.element);
     this.makeTools();
     document.addEventListener("keydown", (event) => this.key(event));
     let timer = 0;
@@ -97,7 +99,7 @@ class Frame {
     this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
     this.toolbar.append(
       tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (S)"), this.seen, el("hr"),
-      this.flat, this.button("fit", "show all (F)", () => stage.fly(stage.home())), this.button("deep", "view that shows most (Home)", () => stage.preset("opening")),
+      this.flat, this.button("fit", "show all (R)", () => stage.fly(stage.home())), this.views.button,
       this.names = this.button("names", "names (N)", () => this.toggleNames()));
   }
 
@@ -107,7 +109,7 @@ class Frame {
     for (const button of this.toolbar.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === stage.tool));
     this.seen.setAttribute("aria-pressed", String(stage.visible));
     this.names.setAttribute("aria-pressed", String(stage.named));
-    const flat = stage.motion ? !(stage.camera.flatness > 0.5) : stage.camera && stage.camera.flatness > 0.5;
+    const flat = stage.camera && ((stage.motion && stage.motion.flatness) ?? stage.camera.flatness) > 0.5; // where a flight leads
     this.flat.textContent = flat ? "3D" : "2D";
     this.flat.hidden = meta.components === 2;
     stage.over.style.cursor = stage.tool === "turn" ? "grab" : "crosshair";
@@ -143,11 +145,11 @@ class Frame {
     if (event.ctrlKey || event.metaKey) return;
     const acts = {
       o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), s: () => this.use("sphere"), i: () => view.isolateImage(), v: () => this.toggleVisible(), n: () => this.toggleNames(),
-      f: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
+      f: () => view.allMaps.toggle(), r: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
-      ",": () => view.epochs && view.epochs.step(-1), ".": () => view.epochs && view.epochs.step(1),
-      Escape: () => { if (view.selection.size) view.clear(); else view.focusPlace(null); },
+      a: () => (view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
+      Escape: () => { if (view.allMaps.open) view.allMaps.close(); else if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];
     if (!act) return;

@@ -46,6 +46,8 @@ class Legend {
     const said = own.kind === "classes" && (own.name === "label" || own.name === "image") ? "" : own.title;
     this.title.textContent = [said, own.note].filter(Boolean).join(" · ");
     this.title.hidden = !this.title.textContent;
+    const [chosen] = this.choice.selectedOptions;
+    this.title.classList.toggle("same", Boolean(chosen) && chosen.textContent === this.title.textContent);
     if (own.kind === "classes") this.classes(own);
     else if (own.kind === "scale") this.scale(own);
     else this.body.replaceChildren(el("div", { class: "swatches" }, ...["PC 1", "PC 2", "PC 3"].map((name, k) => el("span", {}, swatch([[214, 48, 49], [38, 166, 91], [52, 104, 219]][k]), name))));
@@ -60,7 +62,7 @@ class Legend {
     if (!tables.some(([name]) => name === wish)) tables.push([wish, wish]);
     const choice = el("select", { class: "choice small tables", "aria-label": "colours of the scale", title: "colours of the scale", onchange: () => view.mapColours(choice.value || null) }, ...tables.map(([value, words]) => el("option", { value, selected: value === wish }, words)));
     const gone = view.off ? el("button", { type: "button", class: "link", onclick: () => view.showClasses() }, `show all · ${count(view.hiddenCount || view.off.reduce((n, one) => n + one, 0))} hidden`) : null;
-    this.body.replaceChildren(...[bar, el("div", { class: "ends" }, el("span", {}, sign[0] + figure(low)), el("span", {}, map === "diverging" ? "0" : figure((low + high) / 2)), el("span", {}, sign[1] + figure(high))), choice, gone].filter(Boolean));
+    this.body.replaceChildren(...[el("div", { class: "scale-box" }, bar, el("div", { class: "ends" }, el("span", {}, sign[0] + figure(low)), el("span", {}, map === "diverging" ? "0" : figure((low + high) / 2)), el("span", {}, sign[1] + figure(high)))), choice, gone].filter(Boolean));
   }
 
   classes(own) {
@@ -69,7 +71,7 @@ class Legend {
     const rows = own.names.map((name, code) => {
       const hidden = view.hidden.has(code), item = el("button", {
         type: "button", class: `class${hidden ? " off" : ""}`, "aria-pressed": String(!hidden), "data-code": code,
-        title: `${name}\nclick: hide or show · double-click: show only this`, onclick: (event) => this.clicked(code, event),
+        title: `${name} · ${plural(counts[code], "point")}\nclick: hide or show · double-click: show only this`, onclick: (event) => this.clicked(code, event),
       }, swatch(view.inks.one(code, view.theme)), el("span", { class: "class-name" }, shortened(name, 22)), el("span", { class: "class-count" }, count(counts[code])));
       const take = el("button", { type: "button", class: "take", title: `select all ${name}`, "aria-label": `select all ${name}`, onclick: () => view.takeClass(code, "replace") });
       take.append(icon("target"));
@@ -78,7 +80,9 @@ class Legend {
     // Its place is kept while it has nothing to show: the classes must not move under the mouse.
     const all = el("button", { type: "button", class: "link", disabled: view.off === null, onclick: () => view.showClasses() }, view.off ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
     const scrolled = this.body.querySelector(".classes");
-    const list = el("div", { class: "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
+    // Many short names stand beside one another: a legend that has to be scrolled is read by nobody.
+    const longest = Math.max(0, ...own.names.map((name) => name.length)), list = el("div", { class: own.names.length > 8 && longest <= 8 ? "classes dense" : "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
+    list.style.setProperty("--wide", `${7.5 * longest + 36}px`);
     this.body.replaceChildren(...[this.clusters(own), list, all].filter(Boolean));
     list.scrollTop = top;
   }

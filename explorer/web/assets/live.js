@@ -1,6 +1,6 @@
 // The source of the live page: every question goes to the server, over the page framework's own connection.
 
-const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why"]);
+const OF_NO_MAP = new Set(["meta", "show", "beside", "export", "endings", "picture", "start", "progress", "stop", "epoch", "why", "all_maps", "asking", "ask_stop", "ask_close", "answer", "answer_file"]);
 
 class LiveSource {
   /** @param ask sends a question, its arguments and the map that is meant, and gives {answer} or {error} */
@@ -85,6 +85,12 @@ class LiveSource {
     this.forget();
   }
 
+  /** A row's way through all epochs. */
+  way(row) { return this.once(`way ${row}`, () => this.ask("way", row)); }
+  /** Which rows moved since the epoch before beyond what another seed moves. */
+  beyond() { return this.once("beyond", async () => numbersOf(await this.ask("beyond"))); }
+  onlyMoved(on) { return this.ask("only_moved", on); }
+
   select(places) { return this.ask("select", Array.from(places)); }
   async selection() { return numbersOf(await this.ask("selection")); }
   clusters(method, on, n) {
@@ -92,6 +98,7 @@ class LiveSource {
     return this.ask("clusters", method, on, n);
   }
   beside(id) { return this.ask("beside", id); }
+  keepViews(views) { return this.ask("views", views); }
   code(view) { return this.ask("code", view); }
   endings() { return this.once("endings", () => this.ask("endings")); }
   async written(view, ending) {
@@ -105,6 +112,10 @@ class LiveSource {
   async selectionFile(ending) {
     const { type, bytes } = await this.ask("selection_file", ending);
     return new Blob([plainBytes(bytes)], { type });
+  }
+  async allMaps(...asked) {
+    const { channels, values, low, high, because } = await this.ask("all_maps", ...asked);
+    return { channels: numbersOf(channels), values: numbersOf(values), low: numbersOf(low), high: numbersOf(high), because };
   }
   start(layer, method, components) { return this.ask("start", layer, method, components); }
   progress() { return this.ask("progress"); }
@@ -153,7 +164,8 @@ class Switches {
   /** Bring back the second map of a saved view. */
   async restore(wanted) {
     const same = (one) => wanted && one.layer === wanted.layer && one.method === wanted.method && ordered(one.parameters) === ordered(wanted.parameters);
-    const found = this.view.meta.projections.find(same);
+    const { projections, epochs } = this.view.meta, named = wanted && wanted.epoch;
+    const found = named === undefined || named === null ? projections.find(same) : (epochs ? epochs.maps : []).find((one) => one.epoch === named);
     if (found) await this.beside.open(found.id); else this.beside.close();
     this.describe();
   }
@@ -165,9 +177,11 @@ class Switches {
     const kept = (key) => meta.projections.some((one) => one.layer === meta.layer && one.method === key);
     this.layer.replaceChildren(...options(meta.layers.map((name) => [name, name]), meta.layer));
     this.method.replaceChildren(...options([...meta.methods.map(({ key, title }) => [key, kept(key) ? title : `${title} · to be made`]), ...new Map(own)], meta.methodKey));
-    const others = meta.projections.filter((one) => one.id !== meta.shown);
-    this.second.replaceChildren(...options([["", this.beside.id ? "one map" : "compare…"], ...others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`])], this.beside.id || ""));
-    this.second.hidden = !others.length;
+    const others = meta.projections.filter((one) => one.id !== meta.shown), times = meta.epochs && meta.epochs.ours ? meta.epochs.maps : [];
+    const chosen = this.beside.id || "", listed = others.map((one) => [one.id, `${one.layer === meta.layer ? "" : `${one.layer} · `}${one.title}`]);
+    const passed = times.filter((one) => one.id !== meta.shown || one.id === chosen).map((one) => [one.id, `epoch ${one.epoch}`]);
+    this.second.replaceChildren(...options([["", chosen ? "one map" : "compare…"], ...passed, ...listed], chosen));
+    this.second.hidden = !others.length && !passed.length;
     this.second.classList.toggle("idle", !this.beside.id);
     this.axes.replaceChildren(...options([["2", "2D"], ["3", "3D"]], String(meta.components)));
   }
@@ -189,7 +203,9 @@ class Switches {
     const { view } = this, all = [this.layer, this.method, this.axes];
     for (const choice of all) choice.disabled = true;
     try {
-      await view.frame.during(view.source.show(id).then(() => view.load()), "opening the map");
+      // The server brings the selection to the other grid: it has to know it, however quickly the map is changed.
+      const told = view.telling ? view.tellSelection() : Promise.resolve();
+      await view.frame.during(told.then(() => view.source.show(id)).then(() => view.load()), "opening the map");
     } finally {
       for (const choice of all) choice.disabled = false;
       this.describe();

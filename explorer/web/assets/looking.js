@@ -20,6 +20,7 @@ class Looking {
     }
     this.side.describe();
     this.side.draw();
+    if (this.epochs) { this.trail = null; this.epochs.trace(this.focusRow()).catch(() => null); }
     this.stage.request(true);
     if (place === null) return;
     const near = await this.frame.during(asked, "similarity");
@@ -132,6 +133,7 @@ class Looking {
         const own = await this.source.rows(name);
         out.push([title, own.kind === "classes" ? own.names[own.codes[row]] : figure(own.values[row], 2)]);
       }
+      if (this.epochs) out.push(...(await this.epochs.moved(row)));
       const at = [...this.points.subarray(3 * row, 3 * row + this.meta.components)];
       out.push([this.meta.method, at.map((v) => figure(v)).join(", ")]);
     }

@@ -7,6 +7,7 @@ class Marks {
   draw(canvas = this.stage.over, ratio = null) {
     const { stage } = this, { view } = stage, context = fitted(canvas, stage.width, stage.height, ratio);
     this.axes(context);
+    if (view.trail) this.trail(context);
     if (stage.named) this.names(context); else stage.labels = [];
     for (const [row, kind] of view.linked) this.link(context, row, kind);
     if (view.hovered && view.hovered.row >= 0 && (!view.hovered.fromCloud)) this.circle(context, view.hovered.row, "--text", 7);
@@ -123,7 +124,8 @@ class Marks {
 
   /** A small cross of axes, so that a turn is seen as one. */
   axes(context) {
-    const { view, camera, width } = this.stage, x0 = width - 48, y0 = 66, long = 26;
+    const { view, camera, width, height, tied } = this.stage, long = 26;
+    const [x0, y0] = tied ? [48, height - 52] : [width - 48, 66]; // what is selected is told over the tops of two maps
     const word = view.meta.method;
     context.font = `11px ${view.font}`;
     context.textBaseline = "middle";
@@ -144,6 +146,6 @@ class Marks {
     context.globalAlpha = 1;
     context.fillStyle = view.ink("--muted");
     context.textAlign = "right";
-    if (!this.stage.tied) context.fillText(word, width - 12, 14); // two maps have captions
+    if (!tied) context.fillText(word, width - 12, 14); // two maps have captions
   }
 }

@@ -115,16 +115,16 @@ class Meaning extends Looking {
   /** Give every point its colour: the class's or the scale's, grey outside a selection, none when hidden. */
   paint() {
     const n = this.places.length, faint = this.bytes("--faint"), colours = this.inks.rows(this.colouring, this.theme, faint);
-    const out = new Uint8Array(4 * n), any = this.selection.size > 0, only = this.isolated ? this.image : -1;
+    const out = new Uint8Array(4 * n), any = this.selection.size > 0, only = this.isolated ? this.image : -1, still = this.stillRows || null;
     let hidden = 0;
     for (let i = 0; i < n; i++) {
-      const on = (!any || this.selection.mask[this.places[i]] === 1) && (only < 0 || Math.floor(this.places[i] / this.each) === only);
+      const on = (!any || this.selection.mask[this.places[i]] === 1) && (only < 0 || Math.floor(this.places[i] / this.each) === only) && !(still && still[i]);
       out[4 * i] = on ? colours[3 * i] : faint[0];
       out[4 * i + 1] = on ? colours[3 * i + 1] : faint[1];
       out[4 * i + 2] = on ? colours[3 * i + 2] : faint[2];
       const off = this.hiddenRow(i);
       hidden += off ? 1 : 0;
-      out[4 * i + 3] = off ? 0 : any || only >= 0 ? (on ? 255 : 128) : 200;
+      out[4 * i + 3] = off ? 0 : any || only >= 0 || still ? (on ? 255 : 128) : 200;
     }
     this.hiddenCount = hidden;
     this.chosenCodes = any && this.colouring.kind === "classes" ? this.codesChosen() : null;
@@ -132,6 +132,7 @@ class Meaning extends Looking {
     this.plainColours = colours;
     this.stage.cloud.paint(out);
     this.stage.request();
+    this.frame.views.refresh();
     if (this.twin) this.twin.paint();
   }
 

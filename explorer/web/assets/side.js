@@ -59,7 +59,7 @@ class Side {
     this.panels.picture.draw({ picture: kept ? picture : null, detail: meta.spatial.length ? `${meta.spatial.join(" × ")} positions` : "one position", note: kept ? "" : "no picture was kept with these activations" });
     if (grid) {
       const values = Float32Array.from({ length: n }, (_, i) => grid.at(from + i));
-      this.panels.map.draw({ picture: kept ? picture : null, values, scale: view.scaled(scaleOf(values, { signed: grid.signed })), over: kept && view.overlay < 1 });
+      this.panels.map.draw({ picture: kept ? picture : null, values, scale: view.scaled(scaleOf(values, { signed: grid.signed })), over: kept && view.overlay < 1, detail: view.map === "norm" ? `of ${plural(meta.channels, "channel")}` : "" });
     }
     if (rgb) this.panels.rgb.draw({ colours: rgb.subarray(3 * from, 3 * (from + n)), detail: "one basis for all" });
     this.drawSimilar();
@@ -76,6 +76,7 @@ class Side {
       const to = image === view.image ? "" : `, to ${shortened(view.meta.names[image], 12)}`;
       this.panels.similar.draw({ values, scale: view.scaled(similarityScale(near)), detail: `${near.note || "cosine"}${to}` });
     } else this.panels.similar.draw({ note: meta.vectors === null ? "the vectors that this needs were left out of this file" : "Click a place in a picture or a point: what resembles it lights up here." });
+    for (const part of [view.ask, view.allMaps]) if (part) part.update();
   }
 
   /** What is known of the chosen position. */
@@ -96,7 +97,7 @@ class Side {
     if (turn !== this.told) return;
     const head = el("div", { class: "facts-head" }, el("h3", { title: view.meta.names[Math.floor(place / view.each)] }, "Chosen position", el("span", { class: "quiet" }, ` in ${shortened(view.meta.names[Math.floor(place / view.each)], 19)}`)),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
-    const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", {}, name), el("dd", { class: kind || null, title: value }, value)]));
+    const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", { class: kind || null }, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);
     const standing = view.focusRow();
     if (row < 0) {

@@ -101,6 +101,22 @@ class FileSource {
     return { original: Array.from(all.subarray(row * near.k, (row + 1) * near.k)), note: near.note };
   }
 
+  /** Every kept channel's map of one picture, or of one slice of it, each from its least to its most. */
+  async allMaps(layer, image, slice) {
+    const { maps, spatial } = await this.meta(), names = maps.map(({ name }) => name).filter((name) => name.startsWith("channel:"));
+    const channels = Uint32Array.from(names, (name) => Number(name.slice(8))).sort(), n = spatial.slice(-2).reduce((a, b) => a * b, 1);
+    const values = new Uint8Array(channels.length * n), low = new Float32Array(channels.length), high = new Float32Array(channels.length);
+    for (const [i, channel] of channels.entries()) {
+      const grid = await this.grid(`channel:${channel}`), from = image * grid.each + (spatial.length === 3 ? slice * n : 0);
+      const bytes = grid.values.subarray(from, from + n), known = bytes.filter(Boolean), worth = (byte) => grid.low[image] + ((byte - 1) / 254) * (grid.high[image] - grid.low[image]);
+      const [least, most] = known.length ? [Math.min(...known), Math.max(...known)] : [1, 1];
+      low[i] = worth(least);
+      high[i] = worth(most);
+      bytes.forEach((byte, k) => { values[i * n + k] = byte ? 1 + Math.round((254 * (byte - least)) / (most - least || 1)) : 0; });
+    }
+    return { channels, values, low, high, because: [] };
+  }
+
   async picture(image) {
     const { pictures } = await this.meta();
     if (!pictures) return null;

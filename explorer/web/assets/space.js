@@ -144,8 +144,8 @@ class Camera {
     return [Math.max(to - radius, far * 1e-4, this.distance * 1e-3), far];
   }
 
-  /** The state from which the points just fill the frame, seen in this orientation. */
-  framed(points, basis, aspect, flatness, margin = 0.9) {
+  /** The state from which the points just fill the frame, or what a share of its width on the left leaves of it. */
+  framed(points, basis, aspect, { flatness = 0, margin = 0.9, left = 0 } = {}) {
     const field = flatness ? FLAT_FIELD : FIELD;
     const n = points.length / 3, step = Math.max(1, Math.ceil(n / 30000));
     const seen = [];
@@ -157,22 +157,29 @@ class Camera {
       if (local.every(Number.isFinite)) seen.push(local);
     }
     this.flatness = kept;
-    const tan = Math.tan(field / 2) * margin, slopes = [tan * aspect, tan];
+    // Slopes from the eye to the middle of what is free, and from there to its edges.
+    const tan = Math.tan(field / 2), middle = [tan * aspect * left, 0], slopes = [tan * aspect * (1 - left) * margin, tan * margin];
     let shift = [0, 0], distance = 0;
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 16; round++) {
       distance = 1e-9;
       for (const p of seen) {
-        for (let axis = 0; axis < 2; axis++) distance = Math.max(distance, Math.abs(p[axis] - shift[axis]) / slopes[axis] + p[2]);
+        for (let axis = 0; axis < 2; axis++) {
+          const off = p[axis] - shift[axis];
+          distance = Math.max(distance, off / (slopes[axis] + (off > 0 ? middle[axis] : -middle[axis])) * (off > 0 ? 1 : -1) + p[2]);
+        }
       }
-      const low = [Infinity, Infinity], high = [-Infinity, -Infinity];
+      const low = [Infinity, Infinity], high = [-Infinity, -Infinity], deep = [[1, 1], [1, 1]];
       for (const p of seen) {
         for (let axis = 0; axis < 2; axis++) {
-          const at = (p[axis] - shift[axis]) / Math.max(distance - p[2], 1e-9);
-          low[axis] = Math.min(low[axis], at); high[axis] = Math.max(high[axis], at);
+          const depth = Math.max(distance - p[2], 1e-9), at = (p[axis] - shift[axis]) / depth;
+          if (at < low[axis]) { low[axis] = at; deep[axis][0] = depth; }
+          if (at > high[axis]) { high[axis] = at; deep[axis][1] = depth; }
         }
       }
       if (!seen.length) break;
-      shift = shift.map((s, axis) => s + ((low[axis] + high[axis]) / 2) * distance);
+      // Near points move farther than those behind: a step is as long as the outermost two need it.
+      const step = deep.map(([a, b]) => (2 * a * b) / (a + b));
+      shift = shift.map((s, axis) => s + ((low[axis] + high[axis]) / 2 - middle[axis]) * step[axis]);
     }
     const focus = along(along(this.bounds.centre, basis[0], shift[0]), basis[1], shift[1]);
     return { focus, basis, field, flatness, reach: distance * Math.tan(field / 2) };

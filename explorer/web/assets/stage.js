@@ -1,6 +1,6 @@
 // The cloud's stage: mouse, touch and keys, the motion of the eye, and what is written over the points.
 
-class Stage extends Tied {
+class Stage extends Framing {
   constructor(view) {
     super();
     this.view = view;
@@ -50,20 +50,6 @@ class Stage extends Tied {
     this.cloud.load(points);
     this.cloud.paint(this.view.painted);
     this.request();
-  }
-
-  /** The view that shows most; for two components the view from the front. */
-  home() {
-    const flat = this.view.meta.components === 2;
-    const basis = flat ? [[1, 0, 0], [0, 1, 0], [0, 0, 1]] : this.opening;
-    return this.framed(basis, flat || (this.camera.flatness > 0.5) ? 1 : 0);
-  }
-
-  framed(basis, flatness) {
-    const rows = flatness && this.view.meta.components > 2 ? this.camera.bounds.flat : basis;
-    // The tools and the legend stand on the left: the cloud is framed in what they leave.
-    const taken = this.bare ? 0 : this.tied ? 64 : Math.min(190, this.width * 0.17), to = this.camera.framed(this.points, rows, Math.max(0.4, (this.width - taken) / this.height), flatness, 0.88);
-    return { ...to, focus: along(to.focus, rows[0], (-taken * to.reach) / this.height) };
   }
 
   resize() {
@@ -238,6 +224,7 @@ class Stage extends Tied {
     this.moving = 0;
     this.before = 0;
     this.request();
+    if (this.view.ready) this.view.frame.views.mark();
   }
 
   /** Go on turning after the hand lets go, ever slower. */
@@ -256,7 +243,7 @@ class Stage extends Tied {
   /** Travel smoothly to a view. */
   fly(to, time = 650) {
     const from = this.camera.copy(), start = performance.now();
-    if (this.still) { this.camera.set(to); this.settle(); return; }
+    if (this.still) { this.camera.set(to); this.settle(); this.view.toolsChanged(); return; }
     this.motion = (now) => {
       const t = clamp((now - start) / time, 0, 1), eased = t * t * (3 - 2 * t);
       this.camera.set({
@@ -268,25 +255,17 @@ class Stage extends Tied {
       });
       if (t >= 1) { this.camera.set(to); this.motion = null; }
     };
+    this.motion.flatness = to.flatness;
     this.touch();
+    this.view.toolsChanged();
   }
 
-  preset(name) {
-    const flat = this.camera.bounds.flat, back = this.view.meta.components === 2;
-    const bases = {
-      opening: this.opening,
-      front: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-      side: [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
-      top: [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
-    };
-    this.fly(this.framed(name === "opening" && back ? flat : bases[name], back ? 1 : 0));
-  }
+  preset(name) { this.fly(this.presetView(this.view.meta.components === 2 ? "opening" : name)); }
 
   /** Switch between the cloud in space and the same cloud pressed flat. */
   flatten(flat) {
     if (this.view.meta.components === 2) return;
     this.fly(this.framed(flat ? this.camera.bounds.flat : this.opening, flat ? 1 : 0), 800);
-    this.view.toolsChanged();
   }
 
   request(overOnly = false) {

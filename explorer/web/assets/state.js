@@ -49,7 +49,7 @@ Viewer.prototype.state = function state() {
   for (const [mode, k] of [map, size, colour]) if (k !== null) number[mode] = k;
   const position = this.focus === null ? null : [Math.floor(this.focus / this.each), ...this.positionOf(this.focus)];
   return {
-    format: 1, run: meta.run || meta.title, ...(meta.epochs ? { epoch: meta.epochs.names[meta.epochs.at], only_moved: Boolean(held.only_moved) } : {}), projection: { layer: meta.layer, method: meta.methodKey, parameters: meta.parameters }, beside: this.twin ? this.twin.told : null,
+    format: 1, run: meta.run || meta.title, ...(meta.epochs ? { epoch: meta.epochs.names[meta.epochs.at], only_moved: this.epochs.onlyMoved } : {}), projection: { layer: meta.layer, method: meta.methodKey, parameters: meta.parameters }, beside: this.twin && this.twin.id !== meta.shown ? this.twin.told : null,
     theme: this.theme, colour: colour[0], colour_map: this.colourMap, size: size[0], image: this.image, channel: number.channel, map: map[0], component: number.component,
     overlaid: this.overlay < 1, isolated: this.isolated, named: stage.named, flat: stage.camera.flatness > 0.5, slice: meta.spatial.length === 3 ? this.slice : null,
     camera: stage.cameraTold(), views: held.views || [], turn: meta.opening, looking: this.focus !== null,
@@ -70,6 +70,7 @@ Viewer.prototype.restore = async function restore(state) {
   if (!state || state.format !== 1 || !state.projection || !state.selection) throw new Error("expected a view that this page or Python's save_state wrote");
   const shape = [this.meta.nImages, ...this.meta.spatial];
   if (this.epochs && state.epoch !== undefined) await this.epochs.show(state.epoch);
+  if (this.epochs && typeof state.only_moved === "boolean") await this.epochs.only(state.only_moved);
   await this.showMapOf(state.projection);
   const { meta, stage } = this, own = state.page || {}, grid = [meta.nImages, ...meta.spatial], each = this.each;
   const named = (mode) => (mode === "channel" || mode === "component" ? `${mode}:${state[mode]}` : mode);
@@ -99,6 +100,7 @@ Viewer.prototype.restore = async function restore(state) {
   if (Number.isInteger(state.image) && state.image >= 0 && state.image < meta.nImages) this.showImage(state.image);
   if (Number.isInteger(state.slice) && meta.spatial.length === 3) this.showSlice(clamp(state.slice, 0, meta.spatial[0] - 1));
   if (Array.isArray(state.turn) && state.turn.length === 3) stage.opening = meta.opening = straightened(state.turn);
+  if (Array.isArray(state.views)) await this.frame.views.take(state.views);
   this.legend.update();
   this.paint();
   this.side.isolate();

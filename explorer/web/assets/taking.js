@@ -1,6 +1,7 @@
 // What is taken away from the page: pictures, the selection, the view, lines of Python.
 
 const WIDEST = 3840; // pixels of a picture for print
+const HEAD = 64; // room for the title over two maps
 
 class Taking {
   constructor(view, frame) {
@@ -10,13 +11,14 @@ class Taking {
 
   /** List what there is to take. */
   fill(box) {
-    const { view, frame } = this, { source, selection } = view, none = selection.size === 0;
+    const { view, frame } = this, { source, selection } = view, none = selection.size === 0, both = Boolean(view.twin);
+    const wide = view.stage.width + (both ? view.twin.twin.stage.width : 0);
     const act = (words, quiet, go, off = false) => el("button", { type: "button", class: "row-button", disabled: off, onclick: () => { box.close(); go(); } }, el("b", {}, words), el("span", {}, quiet));
-    const scale = WIDEST / view.stage.width, nothing = "nothing is selected";
+    const scale = WIDEST / wide, nothing = "nothing is selected";
     const written = el("div", { class: "writers" });
     box.body.replaceChildren(
       el("h3", {}, "From this page"),
-      act("Picture of the cloud", `PNG, ${WIDEST} pixels wide, with title, names and legend`, () => this.picture(scale)),
+      act(both ? "Picture of both clouds" : "Picture of the cloud", `PNG, ${WIDEST} pixels wide, with title, names and legend`, () => this.picture(scale)),
       act("Picture without background", `the same, transparent, for slides`, () => this.picture(scale, true)),
       act("Selection", none ? nothing : `CSV of ${plural(selection.size, "position")}: picture, position, label, coordinates`, () => this.selection(), none),
       act("This view", "JSON: camera, colours, filters and selection; drop the file on the page, or load it in Python", () => this.state()),
@@ -83,21 +85,47 @@ class Taking {
 
   state() { this.give(new Blob([JSON.stringify(this.view.state())], { type: "application/json" }), `${this.name}-view.json`); }
 
-  /** The cloud with title, names and legend, `scale` times as large as on the screen. */
+  /** What is shown with title, names and legend, `scale` times as large as on the screen: one cloud, or both. */
   picture(scale, transparent = false) {
-    const { view } = this, { stage } = view, { width, height } = stage, out = el("canvas"), over = el("canvas");
-    stage.render(false, scale, transparent);
-    out.width = stage.canvas.width;
-    out.height = stage.canvas.height;
+    const { view } = this, two = Boolean(view.twin), stages = two ? [view.stage, view.twin.twin.stage] : [view.stage];
+    const top = two ? HEAD : 0, below = two ? this.legendTall(view.stage.width + stages[1].width - 40) + 28 : 0;
+    const width = stages.reduce((sum, one) => sum + one.width, 0), height = view.stage.height, out = el("canvas");
+    out.width = Math.round(width * scale);
+    out.height = Math.round((top + height + below) * scale);
     const context = out.getContext("2d");
-    context.drawImage(stage.canvas, 0, 0);
+    context.scale(out.width / width, out.height / (top + height + below));
+    if (!transparent) { context.fillStyle = view.ink("--page"); context.fillRect(0, 0, width, top + height + below); }
+    let left = 0;
+    for (const stage of stages) {
+      this.cloud(context, stage, { left, top, scale, transparent });
+      if (two) this.caption(context, view.twin.captions[stages.indexOf(stage)].textContent, left + stage.width - 20, top + height - 14, stage.width - 40);
+      if (left) { context.fillStyle = view.ink("--line"); context.fillRect(left - 0.5, top, 1, height); }
+      left += stage.width;
+    }
+    this.title(context, 20, 28);
+    if (two) this.flatLegend(context, 20, top + height + 14, width - 40);
+    else this.legend(context, 20, height - 20);
+    out.toBlob((blob) => this.give(blob, `${this.name}.png`));
+  }
+
+  /** One cloud and what is written over it, drawn into a larger picture. */
+  cloud(context, stage, { left, top, scale, transparent }) {
+    const over = el("canvas");
+    stage.render(false, scale, transparent);
+    context.drawImage(stage.canvas, left, top, stage.width, stage.height);
     stage.render(false);
     stage.marks.draw(over, scale);
-    context.drawImage(over, 0, 0);
-    context.scale(out.width / width, out.height / height);
-    this.title(context, 20, 28);
-    this.legend(context, 20, height - 20);
-    out.toBlob((blob) => this.give(blob, `${this.name}.png`));
+    context.drawImage(over, left, top, stage.width, stage.height);
+  }
+
+  /** Which of two maps it is. */
+  caption(context, words, x, y, room) {
+    const { view } = this;
+    context.font = `600 12.5px ${view.font}`;
+    context.fillStyle = view.ink("--text");
+    context.textAlign = "right";
+    context.textBaseline = "alphabetic";
+    context.fillText(words, x, y, room);
   }
 
   title(context, x, y) {
@@ -106,12 +134,69 @@ class Taking {
     context.textBaseline = "middle";
     context.fillStyle = view.ink("--text");
     context.font = `600 15px ${view.font}`;
-    context.fillText(`${meta.title} · ${meta.layer} · ${meta.method}`, x, y);
+    const epoch = meta.epochs ? ` · epoch ${meta.epochs.names[meta.epochs.at]}` : "";
+    context.fillText(view.twin ? meta.title : `${meta.title} · ${meta.layer} · ${meta.method}${epoch}`, x, y);
     context.font = `12px ${view.font}`;
     context.fillStyle = view.ink("--muted");
     const many = meta.sampled ? `${count(meta.nRows)} of ${count(meta.nPositions)} positions` : plural(meta.nRows, "position");
     const trust = meta.quality.length ? ` · ${meta.quality[0].title} ${figure(meta.quality[0].value)}` : "";
-    context.fillText(`${many} of ${plural(meta.nImages, "picture")}${trust}`, x, y + 20);
+    const { sizing } = view, size = sizing ? ` · size: ${sizing.title}, ${figure(sizing.low)} to ${figure(sizing.high)}` : "";
+    context.fillText(`${many} of ${plural(meta.nImages, "picture")}${trust}${size}`, x, y + 20);
+  }
+
+  /** What colours and sizes mean, as [colour or null, words] in rows that fit a width, for a band under two maps. */
+  legendRows(wide) {
+    const { view } = this, own = view.colouring, context = el("canvas").getContext("2d"), rows = [[]];
+    context.font = `12px ${view.font}`;
+    const shown = own.kind === "classes" ? own.names.map((name, code) => [code, name]).filter(([code]) => !view.hidden.has(code)) : [];
+    let x = 0;
+    for (const item of [[null, own.title], ...shown]) {
+      const long = context.measureText(item[1]).width + (item[0] === null ? 18 : 36);
+      if (x + long > wide && x) { rows.push([]); x = 0; }
+      rows[rows.length - 1].push([...item, x]);
+      x += long;
+    }
+    return rows;
+  }
+
+  legendTall(wide) { return 20 * this.legendRows(wide).length + (this.view.colouring.kind === "scale" ? 28 : 0); }
+
+  flatLegend(context, x, top, wide) {
+    const { view } = this, own = view.colouring, rows = this.legendRows(wide);
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.font = `12px ${view.font}`;
+    rows.forEach((row, i) => row.forEach(([code, words, at]) => {
+      const y = top + 20 * i + 10, dot = code !== null;
+      if (dot) this.dot(context, `rgb(${view.inks.one(code, view.theme)})`, x + at + 5, y);
+      context.fillStyle = view.ink("--text");
+      context.fillText(words, x + at + (dot ? 17 : 0), y);
+    }));
+    if (own.kind === "scale") this.bar(context, x, top + 20 * rows.length + 4);
+  }
+
+  dot(context, colour, x, y) {
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(x, y, 5, 0, 7);
+    context.fill();
+  }
+
+  /** A bar of the scale with its ends. */
+  bar(context, x, y) {
+    const { view } = this, { scale } = view.colouring, table = view.inks.table(scale.map, view.theme);
+    for (let i = 0; i < 200; i++) {
+      const k = 3 * Math.round((i / 199) * 255);
+      context.fillStyle = `rgb(${table[k]},${table[k + 1]},${table[k + 2]})`;
+      context.fillRect(x + i, y, 1.5, 9);
+    }
+    const sign = scale.clipped ? ["≤ ", "≥ "] : ["", ""];
+    context.fillStyle = view.ink("--text");
+    context.textAlign = "left";
+    context.fillText(sign[0] + figure(scale.low), x, y + 19);
+    context.textAlign = "right";
+    context.fillText(sign[1] + figure(scale.high), x + 200, y + 19);
+    context.textAlign = "left";
   }
 
   legend(context, x, bottom) {
@@ -124,10 +209,7 @@ class Taking {
       const shown = own.names.map((name, code) => [name, code]).filter(([, code]) => !view.hidden.has(code)).slice(0, 24);
       shown.forEach(([name, code], i) => {
         const y = bottom - (shown.length - i) * 18 + 9;
-        context.fillStyle = `rgb(${view.inks.one(code, view.theme)})`;
-        context.beginPath();
-        context.arc(x + 5, y, 5, 0, 7);
-        context.fill();
+        this.dot(context, `rgb(${view.inks.one(code, view.theme)})`, x + 5, y);
         context.fillStyle = view.ink("--text");
         context.fillText(name, x + 17, y);
       });
@@ -135,16 +217,7 @@ class Taking {
       return;
     }
     if (own.kind !== "scale") { context.fillText(own.title, x, bottom - 9); return; }
-    const table = view.inks.table(own.scale.map, view.theme);
-    for (let i = 0; i < 200; i++) {
-      const k = 3 * Math.round((i / 199) * 255);
-      context.fillStyle = `rgb(${table[k]},${table[k + 1]},${table[k + 2]})`;
-      context.fillRect(x + i, bottom - 28, 1.5, 9);
-    }
-    context.fillStyle = view.ink("--text");
     context.fillText(own.title, x, bottom - 42);
-    context.fillText(figure(own.scale.low), x, bottom - 9);
-    context.textAlign = "right";
-    context.fillText(figure(own.scale.high), x + 200, bottom - 9);
+    this.bar(context, x, bottom - 28);
   }
 }

@@ -74,18 +74,20 @@ function twinOf(view, told) {
   }
 
   Object.defineProperties(twin, Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, { value, writable: true }])));
+  // Maps of all epochs are of one space: the way through them is the same on each.
+  Object.defineProperty(twin, "trail", { get: () => (meta.epoch !== undefined && view.trail ? { ...view.trail, at: view.meta.epochs.names.indexOf(meta.epoch) } : null) });
   Object.defineProperty(twin, "painted", { get: () => painted });
   Object.defineProperty(twin, "linked", { get: () => view.linked.map(([row, kind]) => [ours(view.places[row]), kind]).filter(([row]) => row >= 0) });
   Object.defineProperty(twin, "hovered", { get: () => view.hovered && { ...view.hovered, row: ours(view.placeOf(view.hovered.image, view.hovered.cell)), fromCloud: false } });
   twin.paint = () => {
-    const n = own.length, from = view.painted, faint = view.bytes("--faint"), any = view.selection.size > 0, on = any ? lit() : null, only = view.isolated ? view.image : -1;
+    const n = own.length, from = view.painted, faint = view.bytes("--faint"), any = view.selection.size > 0, on = any ? lit() : null, only = view.isolated ? view.image : -1, still = view.stillRows || null;
     painted = new Uint8Array(4 * n);
     let hidden = 0;
     for (let i = 0; i < n; i++) {
-      const row = rows[i], shown = row >= 0, off = shown && view.hiddenRow(row), light = (!any || on[own[i]] === 1) && (only < 0 || picture(own[i]) === only);
+      const row = rows[i], shown = row >= 0, off = shown && view.hiddenRow(row), light = (!any || on[own[i]] === 1) && (only < 0 || picture(own[i]) === only) && !(still && shown && still[row]);
       // The selection greys the first map's colours; here the colour itself is wanted.
       for (let k = 0; k < 3; k++) painted[4 * i + k] = shown && light ? view.plainColours[3 * row + k] : faint[k];
-      painted[4 * i + 3] = off ? 0 : any || only >= 0 ? (light ? 255 : 128) : shown ? 200 : 128;
+      painted[4 * i + 3] = off ? 0 : any || only >= 0 || still ? (light ? 255 : 128) : shown ? 200 : 128;
       hidden += off ? 1 : 0;
     }
     twin.hiddenCount = hidden;
@@ -144,7 +146,7 @@ class Beside {
     twin.paint();
     twin.grow();
     view.stage.ledFrom = null;
-    view.stage.fly(view.stage.home(), 1);
+    if (before) view.stage.lead(); else view.stage.fly(view.stage.home(), 1);
   }
 
   /** The first map has changed: match anew, or close where it is the second one itself. */
@@ -152,16 +154,19 @@ class Beside {
     const { view } = this, { projections, shown } = view.meta, { layer, method, parameters } = this.told;
     // Another epoch has maps of its own: the one that was made alike, or none.
     const alike = (one) => one.layer === layer && one.method === method && ordered(one.parameters) === ordered(parameters);
-    const found = projections.find((one) => one.id === this.id) || projections.find(alike);
-    if (found && found.id !== shown) await this.open(found.id); else this.close();
+    const epoch = view.meta.epochs && view.meta.epochs.maps.find((one) => one.id === this.id);
+    const found = epoch || projections.find((one) => one.id === this.id) || projections.find(alike);
+    // An epoch that stands on the right stays there while the left one goes by.
+    if (epoch || (found && found.id !== shown)) await this.open(found.id); else this.close();
   }
 
   caption() {
-    const { view, twin } = this, { meta } = view, words = (one) => `${one.method} ${one.components}D · ${one.layer}`;
+    const { view, twin } = this, { meta } = view, epochs = meta.epochs;
+    const words = (one, epoch) => `${epoch === undefined ? "" : `epoch ${epoch} · `}${one.method} ${one.components}D · ${one.layer}`;
     const how = twin.alike ? "" : twin.whole ? " · pictures matched whole" : ` · ${twin.meta.spatial.join(" × ")} matched to ${meta.spatial.join(" × ")} by their middles`;
     const grey = twin.lacks ? ` · grey: ${count(twin.lacks)} not in the left map` : "";
-    this.captions[0].replaceChildren(el("b", {}, words(meta)));
-    this.captions[1].replaceChildren(el("b", {}, words(twin.meta)), el("span", {}, how + grey));
+    this.captions[0].replaceChildren(el("b", {}, words(meta, epochs && epochs.names[epochs.at])));
+    this.captions[1].replaceChildren(el("b", {}, words(twin.meta, twin.meta.epoch)), el("span", {}, how + grey));
   }
 
   close() {

@@ -36,8 +36,10 @@ class Viewer extends Meaning {
     this.frame = new Frame(this);
     this.pictures = new Pictures(this.source, (image) => this.insteadOfPicture(image));
     if (this.source.live) this.switches = new Switches(this);
+    this.allMaps = new AllMaps(this);
     if (this.meta.epochs) this.epochs = new Epochs(this);
     await this.load();
+    if (this.source.live && this.meta.model) this.ask = new Ask(this);
     if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
     if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");
@@ -82,6 +84,7 @@ class Viewer extends Meaning {
     this.frame.describe();
     this.legend.options();
     this.side.options();
+    if (this.epochs) [this.trail, this.stillRows] = [null, await this.epochs.still()];
     const wanted = this.colours().some(({ name }) => name === this.colour) ? this.colour : meta.colour;
     await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
     await this.refilter();
@@ -89,6 +92,8 @@ class Viewer extends Meaning {
     await this.side.update();
     this.side.describe();
     this.chosenShown(same || kept);
+    this.frame.views.describe();
+    if (this.epochs) this.epochs.describe();
     if (same) this.stage.travel(this.points, looked.anchors);
     this.twin = twin;
     if (twin) await twin.match();
@@ -177,7 +182,13 @@ class Viewer extends Meaning {
     this.chosenShown(soon);
     if (!this.source.live) return;
     clearTimeout(this.telling);
-    this.telling = setTimeout(() => this.source.select(this.selection.places()), 150);
+    this.telling = setTimeout(() => this.tellSelection(), 150);
+  }
+
+  tellSelection() {
+    clearTimeout(this.telling);
+    this.telling = null;
+    return this.source.select(this.selection.places());
   }
 
   chosenShown(soon = false) {
@@ -219,7 +230,7 @@ class Viewer extends Meaning {
   numbers(name) { return this.bytes(name).map((v) => v / 255); }
 
   /** As tall as leaves room for the facts and the first neighbours below. */
-  get mapHeight() { const below = this.meta.epochs ? 610 : 510; return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - below) / 2, 150, 300); }
+  get mapHeight() { const below = 510; return this.large ? clamp(window.innerHeight * 0.5, 240, 520) : clamp((window.innerHeight - below) / 2, 150, 300); }
 
   /** One map below the other, as wide as the side; or four beside one another again. */
   enlarge() {

@@ -1,0 +1,143 @@
+"""A model's answers as the page reads them: a map over its picture, or a grown picture beside real ones."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.errors import ExplorerError, InputError
+from explorer.render.drawing.colours import theme as theme_named
+from explorer.render.linked.answers import Grown, Mapped, completeness
+from explorer.web.material import Told
+
+if TYPE_CHECKING:
+    from explorer.explain.maximised import Maximised, Real
+    from explorer.render.linked.answers import Answer
+    from explorer.render.linked.state import State
+
+
+def picture(pixels: NDArray[np.uint8]) -> Told:
+    """A picture (height, width, 3) as PNG."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=3)
+    return {"type": "image/png", "bytes": out.getvalue()}
+
+
+def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
+    """The saliency map of one picture, with what it explains.
+
+    Args:
+        answer: the maps.
+        state: of the scene; its picture and slice are set to these.
+        image: the picture; of another one than was asked about, only which one that was is told.
+        cut: the slice of a volume.
+    """
+    from explorer.web.answers import wire
+
+    found = answer.found
+    told: Told = {"kind": "map", "method": found.method, "images": list(answer.images), "image": None}
+    if image not in answer.images:
+        return told
+    state.image = image
+    if len(state.values.spatial) == 3:
+        state.cut = cut
+    at, panel = answer.images.index(image), answer.panel(state, theme_named(state.theme))
+    values, scale = np.asarray(panel.values, np.float32), panel.scale
+    assert scale is not None  # a map has one
+    missed = completeness(found, at)
+    return {
+        **told,
+        "image": image,
+        "target": found.target[at],
+        "short": panel.detail.partition(" · off ")[0],
+        "layer": found.layer,
+        "missed": missed,
+        "averaged": found.averaged,
+        "facts": {name: str(value) for name, value in found.facts.items()},
+        "values": wire(values),
+        "shape": list(values.shape),
+        "scale": {
+            "low": float(scale.low),
+            "high": float(scale.high),
+            "map": "diverging" if found.signed else "viridis",
+            "clipped": True,
+        },
+        "signed": found.signed,
+        "sheet": found.values.ndim == 3,
+    }
+
+
+def grown(answer: Grown) -> Told:
+    """A grown picture, whole or on its way, with the real pictures that are answered most."""
+    found = answer.found
+    reached = found.reached[0]
+    best = int(np.nanargmax(reached)) if np.isfinite(reached).any() else 0
+    whole = bool(np.isfinite(reached[best]))
+    return {
+        "kind": "grown",
+        "name": found.names[0],
+        "layer": found.layer,
+        "picture": picture(found.shown()[0, best]),
+        "reached": float(reached[best]) if whole else None,
+        "steps": int(found.settings.get("steps", 0)),
+        "real": [] if found.real is None else _real(found, found.real),
+        "of": 0 if found.real is None else found.real.n_images,
+        "sheet": whole,
+    }
+
+
+def _real(found: Maximised, real: Real) -> list[Told]:
+    """The real pictures, cut to what their strongest position sees."""
+    told = []
+    for rank in range(real.values.shape[1]):
+        (top, bottom), (left, right) = real.boxes[0, rank]
+        told.append(
+            {
+                "image": int(real.images[0, rank]),
+                "position": [int(at) for at in real.places[0, rank]],
+                "value": float(real.values[0, rank]),
+                "picture": picture(real.pictures[0, rank, top:bottom, left:right]),
+            }
+        )
+    return told
+
+
+def sheet(answer: Answer | None, run: str, image: int, theme: str) -> Told:
+    """An answer as a sheet with its title, as PNG.
+
+    Args:
+        answer: what the model answered last.
+        run: the run's name, for the file's.
+        image: the picture whose map is drawn.
+        theme: "light" or "dark"; maps are drawn on white.
+
+    Raises:
+        InputError: there is no answer, or none of this picture.
+    """
+    from explorer.render.sheets.maximised_sheet import maximised_sheet
+    from explorer.render.sheets.saliency_page import saliency_page
+
+    if isinstance(answer, Grown):
+        made, name = maximised_sheet(answer.found, theme=theme), answer.found.names[0]
+    elif isinstance(answer, Mapped):
+        if image not in answer.images:
+            raise InputError(f"picture {image}: the model was asked about others")
+        made = saliency_page(answer.found, images=[answer.images.index(image)])
+        name = f"{answer.found.method}-{answer.found.names[answer.images.index(image)]}"
+    else:
+        raise InputError("the model has not answered yet")
+    stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{run}-{name}")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sheet.png"
+        try:
+            made.save(path)
+        except ExplorerError as error:
+            raise InputError(str(error).replace(str(path), f"{stem}.png")) from None
+        return {"name": f"{stem}.png", "type": "image/png", "bytes": path.read_bytes()}

@@ -23,10 +23,6 @@ def _figure(value: Any, key: str) -> str | None:
 
 _SCORES = table(dict.fromkeys(_FIGURES, _figure))
 _LOOSE = table({}, rest=either(table({}, rest=_figure), _figure))
-_MEASURED = table(
-    {**dict.fromkeys(_FIGURES, _figure), "random": _SCORES, "pca": _SCORES, "measured_on": whole(0)},
-    rest=_figure,
-)
 _ASKED: dict[str, dict[str, Check]] = {
     "pca": {"standardise": truth},
     "tsne": {"perplexity": number, "metric": text, "engine": text},
@@ -34,10 +30,17 @@ _ASKED: dict[str, dict[str, Check]] = {
 }
 
 
+def _measured(beside_pca: bool) -> Check:
+    """The figures of a map, and those of a random map and, where it was compared, of PCA."""
+    figures = {**dict.fromkeys(_FIGURES, _figure), "random": _SCORES, "measured_on": whole(0)}
+    return table(figures | ({"pca": _SCORES} if beside_pca else {}), rest=_figure)
+
+
 def problem(described: Mapping[str, Any]) -> str | None:
     """The first place where a projection.json does not hold what it must, None if all is well."""
     quality = described.get("quality")
-    measured = isinstance(quality, dict) and "trustworthiness" in quality
+    known: dict[str, Any] = quality if isinstance(quality, dict) else {}
+    compared = described.get("method") != "pca" or "pca" in known  # files of before compare PCA with PCA
     asked = _ASKED.get(str(described.get("method")), {})
     check = table(
         {
@@ -48,7 +51,7 @@ def problem(described: Mapping[str, Any]) -> str | None:
             "parameters": table(
                 {"method": maybe(text), "n_components": maybe(whole(2)), "random_state": _SEED, **asked}
             ),
-            "quality": _MEASURED if measured else _LOOSE,
+            "quality": _measured(compared) if "trustworthiness" in known else _LOOSE,
             "provenance": table({"n_samples": maybe(whole(1)), "n_positions": maybe(whole(1))}),
         }
     )

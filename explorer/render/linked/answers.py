@@ -43,7 +43,7 @@ class Mapped:
 
     def holds(self, state: State) -> bool:
         """Whether they are still about what is shown."""
-        of_channel = self.since[1] is not None
+        of_channel = self.since[2] is not None
         return state.image in self.images and _same(self.since, moment(state, channel=of_channel))
 
     def panel(self, state: State, theme: Theme) -> Panel:

@@ -9,7 +9,7 @@ from explorer.capture import capture, find_layers, load_model, open_inputs
 from explorer.capture.model import Model
 from explorer.reduce import project
 from explorer.render import scene
-from explorer.render.cloud.offscreen import import_early
+from explorer.render.cloud.offscreen import importing
 
 if TYPE_CHECKING:
     from explorer.render.linked.scene import Scene
@@ -47,16 +47,16 @@ def explore(
     """
     opened = model if isinstance(model, Model) else load_model(model)
     found = find_layers(opened, open_inputs(opened, images), None if layer is None else [layer])[0]
-    import_early()
-    run = capture(opened, images, layers=[found.name], out=out, masks=masks, overwrite=overwrite)
-    projection = project(
-        run,
-        layer=found.name,
-        method=method,
-        n_components=n_components,
-        random_state=random_state,
-        sample=sample,
-    )
+    with importing():
+        run = capture(opened, images, layers=[found.name], out=out, masks=masks, overwrite=overwrite)
+        projection = project(
+            run,
+            layer=found.name,
+            method=method,
+            n_components=n_components,
+            random_state=random_state,
+            sample=sample,
+        )
     shown = scene(run, projection)
     shown.model = opened  # `scene.why()` asks it
     return shown

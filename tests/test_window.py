@@ -520,11 +520,11 @@ def test_the_doctor_can_tell_whether_pictures_can_be_made(monkeypatch: pytest.Mo
 
 def test_what_draws_is_imported_early_on_another_thread_and_its_lack_is_not_told_there() -> None:
     code = """if True:
-        import sys, threading
-        from explorer.render.cloud.offscreen import import_early
+        import sys
+        from explorer.render.cloud.offscreen import importing
         sys.modules.update({"pyvista": None} if "without" in sys.argv else {})
-        import_early()
-        [one.join() for one in threading.enumerate() if one.name == "imports"]
+        with importing():
+            pass
         print("pyvista.plotting" in sys.modules)
     """
     for arguments, expected in (([], "True\n"), (["without"], "False\n")):

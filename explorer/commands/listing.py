@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from explorer.reduce import Projection
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "own coordinates"}
+BESIDE = {"random": "a random map", "pca": "PCA"}
 MEANINGS = {
     "trustworthiness": "neighbours on the map are near in truth",
     "continuity": "neighbours in truth are near on the map",
@@ -136,11 +137,11 @@ def explain_quality(projection: Projection) -> list[str]:
     quality = projection.quality
     if "trustworthiness" not in quality:
         return ["too few positions to tell how far the map can be trusted"]
-    lines = [
-        f"{name.replace('_', ' ')} {quality[name]:.3f} (a random map {quality['random'][name]:.3f}, "
-        f"PCA {quality['pca'][name]:.3f}): {meaning}"
-        for name, meaning in MEANINGS.items()
-    ]
+    others = [(words, quality[other]) for other, words in BESIDE.items() if other in quality]
+    lines = []
+    for name, meaning in MEANINGS.items():
+        beside = ", ".join(f"{words} {scored[name]:.3f}" for words, scored in others)
+        lines.append(f"{name.replace('_', ' ')} {quality[name]:.3f} ({beside}): {meaning}")
     return [*lines, f"measured on {quality['measured_on']:,} positions; 1 is perfect in all of them"]
 
 

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 CHOICE = "VTK_DEFAULT_OPENGL_WINDOW"
 NEEDS = "on Debian: apt install libegl1 libgl1 libopengl0 libgl1-mesa-dri, or libosmesa6"
@@ -26,14 +27,23 @@ TRIAL = (
 SECONDS = 60
 
 
-def import_early() -> None:
-    """Import what draws on a thread of its own, which costs nothing while something else is compiled."""
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import what draws on a thread of its own meanwhile, which costs nothing while something is compiled.
+
+    It is whole at the end of the block: PyVista half imported would be found by whoever needs it next.
+    """
 
     def load() -> None:
         with suppress(ImportError):  # told when something is drawn
             import pyvista.plotting  # noqa: F401
 
-    threading.Thread(target=load, name="imports").start()
+    thread = threading.Thread(target=load, name="imports")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def has_screen() -> bool:

@@ -61,6 +61,11 @@ def test_ten_classes_differ_for_every_eye(name: str, eye: str) -> None:
     assert closest > 0.09
 
 
+def test_a_class_has_much_the_same_hue_in_both_themes() -> None:
+    hues = [np.arctan2(*oklab(linear(categorical(14, name))).T[:0:-1]) for name in ("light", "dark")]
+    assert np.degrees(np.abs(np.angle(np.exp(1j * (hues[0] - hues[1]))))).max() < 20
+
+
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_classes_differ_from_the_page(name: str) -> None:
     page = oklab(linear(np.array([THEMES[name].page], np.uint8)))[0]

@@ -14,15 +14,16 @@ from explorer.errors import InputError, suggest
 Colour = tuple[int, int, int]
 
 # Searched for: the smallest distance (OKLab) between any two of the first ten stays above 0.09
-# for normal, protanopic, deuteranopic and tritanopic eyes (tab10 falls to 0.007). A test holds it.
+# for normal, protanopic, deuteranopic and tritanopic eyes (tab10 falls to 0.007), and a class has much the
+# same hue on a light and on a dark page. A test holds both.
 CATEGORIES = {
     "light": (
         "#342bb0 #bf7d19 #ce316f #6fc5ff #9cd11f #a76ff4 #732949"
         " #0f80a7 #fd8eae #476804 #41af74 #6156da #8197d2 #794291"
     ),
     "dark": (
-        "#2b92fa #e2e820 #e758b1 #22846d #fdb28a #8649cb #3afae9"
-        " #bf4e08 #8bac0b #c3acfc #d08976 #5fc3bf #c2edaf #8e88ce"
+        "#7916ff #ffcc07 #d72d42 #68ccf2 #bdf9be #c275f8 #a21e64"
+        " #2084ad #fd909d #6db519 #06dd70 #905ff6 #a2a8f6 #af33b7"
     ),
 }
 # Blue and red through a grey that is seen on white, and through one that is seen on black.

@@ -46,8 +46,12 @@ function scaleOf(values, { signed = true, clip = 0 } = {}) {
 function similarityScale(near) {
   const step = Math.ceil(near.values.length / 8192);
   near.scale = near.scale || scaleOf(near.values.filter((_, i) => i % step === 0), { clip: CLIP });
-  return { ...near.scale, high: near.scale.map === "diverging" ? near.scale.high : 1 };
+  // nothing is more alike than 1, and that much every place is to itself
+  return near.scale.map === "diverging" ? near.scale : { ...near.scale, high: 1, whole: true };
 }
+
+/** What stands before the ends of a colour bar: ≤ and ≥ where values lie beyond them. */
+const beyond = ({ clipped, whole }) => [clipped ? "≤ " : "", clipped && !whole ? "≥ " : ""];
 
 const SIZES = [0.55, 0.8, 1.15, 1.6, 2.2]; // of the usual diameter, for the five steps of a size that means something
 

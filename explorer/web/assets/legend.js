@@ -54,9 +54,9 @@ class Legend {
   }
 
   scale(own) {
-    const { low, high, map, clipped } = own.scale, bar = el("div", { class: "bar wide" });
+    const { low, high, map } = own.scale, bar = el("div", { class: "bar wide" });
     bar.style.background = this.view.inks.gradient(map, this.view.theme);
-    const sign = clipped ? ["≤ ", "≥ "] : ["", ""];
+    const sign = beyond(own.scale);
     const tables = [["", "fitting colours"], ["viridis", "viridis"], ["cividis", "cividis"], ["magma", "magma"], ["gray", "grey"], ["diverging", "about zero"]];
     const { view } = this, wish = view.colourMap || "";
     if (!tables.some(([name]) => name === wish)) tables.push([wish, wish]);

@@ -64,7 +64,7 @@ class LiveSource {
 
   async similarity(place) {
     const { numbers, norm } = await this.ask("similarity", place);
-    return { values: numbersOf(numbers), norm, note: "cosine" };
+    return { values: numbersOf(numbers), norm, place, note: "cosine" };
   }
   neighbours(row, place) { return this.ask("neighbours", place); }
 

@@ -228,7 +228,7 @@ class MapPanel {
   showScale(scale, values) {
     this.scale.style.visibility = scale && values ? "visible" : "hidden";
     if (!scale) return;
-    const sign = scale.clipped ? ["≤ ", "≥ "] : ["", ""];
+    const sign = beyond(scale);
     this.low.textContent = sign[0] + figure(scale.low);
     this.high.textContent = sign[1] + figure(scale.high);
     this.bar.style.background = this.view.inks.gradient(scale.map, this.view.theme);

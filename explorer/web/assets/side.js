@@ -99,6 +99,7 @@ class Side {
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
     const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", { class: kind || null }, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);
+    this.tellNorm();
     const standing = view.focusRow();
     if (row < 0) {
       const where = standing < 0 ? "nor is any other of this picture" : `the dashed ring marks the nearest that is: ${view.positionOf(view.places[standing]).map((v, i) => `${axes[i]} ${v}`).join(", ")}`;
@@ -109,8 +110,8 @@ class Side {
 
   /** The norm as it is, where the server has told it; what a page holds is rounded to a byte. */
   tellNorm() {
-    const { similarity } = this.view, told = this.facts.querySelector("dd.norm");
-    if (told && similarity && similarity.norm !== undefined) told.textContent = told.title = figure(similarity.norm);
+    const { similarity, focus } = this.view, told = this.facts.querySelector("dd.norm");
+    if (told && similarity && similarity.place === focus) told.textContent = told.title = figure(similarity.norm);
   }
 
   hint() {

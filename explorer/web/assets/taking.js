@@ -190,7 +190,7 @@ class Taking {
       context.fillStyle = `rgb(${table[k]},${table[k + 1]},${table[k + 2]})`;
       context.fillRect(x + i, y, 1.5, 9);
     }
-    const sign = scale.clipped ? ["≤ ", "≥ "] : ["", ""];
+    const sign = beyond(scale);
     context.fillStyle = view.ink("--text");
     context.textAlign = "left";
     context.fillText(sign[0] + figure(scale.low), x, y + 19);

@@ -96,7 +96,7 @@ class PictureShare:
         name: its name.
         label: its label, or None.
         selected: selected positions in it.
-        share: of its positions, 0 to 1.
+        share: of those of its positions that are compared, 0 to 1.
     """
 
     image: int
@@ -221,7 +221,7 @@ def _numbers(name: str, column: NDArray[np.float64], counted: Counting) -> Numbe
     return NumberColumn(name, float(a), float(b), deviation, float(effect))
 
 
-def pictures(run: Run, chosen: Chosen, counted: Counting) -> tuple[PictureShare, ...]:
+def pictures(run: Run, counted: Counting) -> tuple[PictureShare, ...]:
     """Every picture that holds any of the selection, the largest share first."""
     order = np.argsort(-counted.selected, kind="stable")
     return tuple(
@@ -230,15 +230,20 @@ def pictures(run: Run, chosen: Chosen, counted: Counting) -> tuple[PictureShare,
             run.image_names[image],
             None if run.labels is None else run.labels[image],
             int(counted.selected[image]),
-            float(counted.selected[image]) / max(1, chosen.each),
+            float(counted.selected[image]) / max(1, int(counted.positions[image])),
         )
         for image in order.tolist()
         if counted.selected[image]
     )
 
 
-def where(chosen: Chosen) -> NDArray[np.float64]:
-    """For each place of the grid the share of pictures in which it is selected, (*spatial)."""
+def where(chosen: Chosen, among: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """For each place of the grid the share of pictures in which it is selected, (*spatial).
+
+    Of those pictures in which it is compared; 0 where it is in none.
+    """
     each = max(1, chosen.each)
     counts = np.bincount(chosen.places % each, minlength=each)
-    return counts.reshape(chosen.grid_shape[1:]) / chosen.grid_shape[0]
+    every = None if among is None else np.union1d(among, chosen.places)
+    compared = chosen.grid_shape[0] if every is None else np.bincount(every % each, minlength=each)
+    return np.asarray(counts / np.maximum(compared, 1)).reshape(chosen.grid_shape[1:])

@@ -158,7 +158,7 @@ class Scene(Paired, Painted, Pointing, Viewed, Selecting, Telling, Asking, Keepi
     def content(self, layout: Layout) -> Content:
         """All that a page of this layout says."""
         state, interactive = self.state, layout.bar is not None
-        mask = state.selection.mask(state.image) if state.wide else None
+        mask = state.between().mask(state.image) if state.wide else None
         return Content(
             header=header(state, self.beside),
             panels=panels(state, theme_named(state.theme), self.basis) if layout.panels else (),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.reduce.neighbours import Neighbours
 from explorer.reduce.projection import Projection
+from explorer.render.between import Between
 from explorer.render.drawing.colours import theme
 from explorer.render.linked.focus import Focus, focus_on, moved, place_of
 from explorer.render.linked.meanings import Meanings
@@ -199,6 +200,10 @@ class State(Meanings):
         if self._marked is None or self._marked[0] is not chosen:
             self._marked = chosen, chosen.at(self.rows)
         return self._marked[1]
+
+    def between(self) -> Between:
+        """How the selection looks in pictures: what a map leaves out follows what it takes."""
+        return Between(self.selection, self.rows)
 
     def choose(self, found: NDArray[np.bool_], how: str = "replace") -> Selection:
         """Change the selection by some projected positions, (n_samples,) bool."""

@@ -93,10 +93,15 @@ def about(state: State, at: tuple[int, ...], caption: str) -> Thumb:
 
 def _ranked(state: State, most: int) -> Strip:
     """Pictures by how much of them is selected, most first; the place in the middle of what is selected."""
-    ranked = state.selection.ranked()
+    between = state.between()
+    shares = between.shares()
+    ranked = [
+        (int(image), float(shares[image])) for image in np.argsort(-shares, kind="stable") if shares[image]
+    ]
     thumbs = [Thumb((image,), share_words(share), picture_of(state, image)) for image, share in ranked[:most]]
     images = f"{count(len(ranked))} of {count(state.run.n_images)} pictures hold any"
-    return Strip(f"most selected first · {images}", tuple(thumbs))
+    of = ", of what is on the map" if between.sampled else ""
+    return Strip(f"most selected first{of} · {images}", tuple(thumbs))
 
 
 def picture_of(state: State, image: int, deep: int | None = None) -> NDArray[np.uint8] | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from explorer.explain.crops import Crops, cut
 from explorer.explain.reasons import Reasons
 from explorer.explain.typical import Patch
+from explorer.render.between import Between
 from explorer.render.drawing.colours import THEMES, Scale
 from explorer.render.drawing.heatmap import heatmap, outline_mask, overlay, resize
 from explorer.render.drawing.layout import Rect
@@ -101,15 +102,22 @@ def marked(found: Reasons) -> Row | None:
         pictures.append(Picture(pixels, caption, detail, large=len(shown) <= FEW))
     rest = len(found.pictures) - len(shown)
     more = f" ({count(rest)} more hold some)" if rest else ""
-    return Row(f"Largest share selected{more}; what is not selected is paler", tuple(pictures))
+    of = "" if found.among is None else " of what is on the map"
+    return Row(f"Largest share{of} selected{more}; what is not selected is paler", tuple(pictures))
 
 
 def _with_selection(found: Reasons, image: int) -> NDArray[np.uint8]:
     """A picture with its selected positions outlined; of a volume those of the slice that holds most."""
-    large, mask = _enlarged(_picture(found, image)), found.chosen.mask(image)
+    large, mask = _enlarged(_picture(found, image)), _mask(found, image)
     if mask.ndim == 3:
         mask = mask[mask.sum(axis=(1, 2)).argmax()]
     return large if mask.ndim != 2 or mask.all() else outlined(large, mask)
+
+
+def _mask(found: Reasons, image: int) -> NDArray[np.bool_]:
+    """What of a picture is shown as selected; on a map of some positions the rest follows the nearest."""
+    chosen = found.chosen
+    return chosen.mask(image) if found.among is None else Between(chosen, found.among).mask(image)
 
 
 def outlined(picture: NDArray[np.uint8], mask: NDArray[np.bool_], *, paler: bool = True) -> NDArray[np.uint8]:
@@ -188,7 +196,7 @@ def driven(found: Reasons) -> Row | None:
 def _driven(found: Reasons, image: int, values: NDArray[np.float32]) -> list[Picture]:
     from scipy.ndimage import gaussian_filter
 
-    large, mask = _enlarged(_picture(found, image)), found.chosen.mask(image)
+    large, mask = _enlarged(_picture(found, image)), _mask(found, image)
     # A pixel's value alone is noise to the eye: what the pixels of a position's cell add together is drawn.
     spatial = mask.shape if mask.ndim == 2 else (8, 8)
     cell = min(whole / steps for whole, steps in zip(values.shape, spatial, strict=True))
@@ -196,7 +204,7 @@ def _driven(found: Reasons, image: int, values: NDArray[np.float32]) -> list[Pic
     top = float(np.percentile(np.abs(smooth), 99.5)) or 1.0
     colours = heatmap(smooth, Scale(-top, top, "diverging-light", clipped=True), THEME)
     over = overlay(large, resize(colours, (large.shape[1], large.shape[0]), "bicubic"), 0.7)
-    held = plural(int(mask.sum()), "position")
+    held = plural(int(found.chosen.mask(image).sum()), "position")
     name = _label(found, image) or found.run.image_names[image]
     return [
         Picture(_with_selection(found, image), name, held, large=True),

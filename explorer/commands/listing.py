@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from explorer.render.linked.words import QUALITIES, quality_words
+from explorer.render.linked.words import MEANINGS, QUALITIES, quality_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP", "precomputed": "own coordinates"}
 BESIDE = {"random": "a random map", "pca": "PCA"}
-MEANINGS = {
-    "trustworthiness": "neighbours on the map are near in truth",
-    "continuity": "neighbours in truth are near on the map",
-    "neighbourhood_preservation": "share of the 15 nearest in truth that are the 15 nearest on the map",
-    "shepard_correlation": "far in truth is far on the map",
-}
 
 FEW = 4
 """Names of layers that are printed for a reason; how many more there are is said."""

@@ -13,7 +13,7 @@ from explorer.render.drawing.colours import QUALITATIVE, categorical, table
 from explorer.render.drawing.text import plural
 from explorer.render.linked.quantities import METADATA, MOST_CLASSES, natural
 from explorer.render.linked.saliency_files import SALIENCY
-from explorer.render.linked.words import METHODS, QUALITIES, header, method_name
+from explorer.render.linked.words import MEANINGS, METHODS, QUALITIES, header, method_name
 from explorer.web.packing import Bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def principal(coordinates: NDArray[Any]) -> NDArray[np.float64]:
 def quality(measured: Any, method: str) -> list[Told]:
     """The figures of a map, with what a random map and PCA would score."""
     told = []
-    for name, title in QUALITIES.items():
+    for name in dict.fromkeys((*MEANINGS, *QUALITIES)):
         if name not in measured:
             continue
         beside = {
@@ -243,6 +243,8 @@ def quality(measured: Any, method: str) -> list[Told]:
             if other != method and name in measured.get(other, {})
         }
         words = ", ".join(f"{METHODS.get(other, other)} {value:.3g}" for other, value in beside.items())
-        own = {"title": title, "value": float(measured[name]), "beside": words}
+        title = QUALITIES.get(name, name.replace("_", " ").replace("shepard", "Shepard"))
+        means = MEANINGS.get(name, "")
+        own = {"title": title, "value": float(measured[name]), "beside": words, "means": means}
         told.append({**own, **({"random": beside["random"]} if "random" in beside else {})})
     return told

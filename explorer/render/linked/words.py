@@ -24,6 +24,13 @@ QUALITIES = {
     "kl_divergence": "KL divergence",
     "explained_variance_ratio": "explained variance",
 }
+MEANINGS = {
+    "trustworthiness": "neighbours on the map are near in truth",
+    "continuity": "neighbours in truth are near on the map",
+    "neighbourhood_preservation": "share of the 15 nearest in truth that are the 15 nearest on the map",
+    "shepard_correlation": "far in truth is far on the map",
+}
+"""What the figures of a map mean, for somebody who has never seen them."""
 AXES = {0: (), 1: ("position",), 2: ("row", "column"), 3: ("slice", "row", "column")}
 
 

@@ -70,10 +70,10 @@ class Frame {
     this.crumbs.replaceChildren(...[...shown, points, plural(meta.nImages, "picture")].map((words) => el("span", {}, words)));
     this.crumbs.title = meta.facts;
     this.quality.replaceChildren(...meta.quality.slice(0, 1).map((own) => this.meter(own)));
-    const rows = meta.quality.map(({ title, value, beside }) => [title, figure(value) + (beside ? ` (${beside})` : "")]);
+    const rows = meta.quality.map(({ title, value, beside, means }) => [title, [el("b", {}, figure(value)), beside ? ` ${beside}` : "", means ? el("span", { class: "quiet means" }, means) : null]]);
     this.aboutBox.body.replaceChildren(...[
       el("p", {}, meta.facts),
-      rows.length ? el("dl", { class: "keys" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])) : null,
+      rows.length ? el("dl", { class: "keys" }, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...value)])) : null,
       meta.notes.length ? el("h3", {}, "Kept in this file") : null,
       meta.notes.length ? el("ul", {}, ...meta.notes.map((words) => el("li", {}, words))) : null,
       meta.left.length ? el("h3", {}, "Left out of this file") : null,

@@ -68,11 +68,12 @@ class Legend {
   classes(own) {
     const { view } = this, counts = new Uint32Array(own.names.length);
     for (const code of own.codes) counts[code]++;
+    const clusters = own.name === "cluster", short = (name) => (clusters ? name.replace(/^cluster /, "") : name); // the title says it
     const rows = own.names.map((name, code) => {
       const hidden = view.hidden.has(code), item = el("button", {
         type: "button", class: `class${hidden ? " off" : ""}`, "aria-pressed": String(!hidden), "data-code": code,
         title: `${name} · ${plural(counts[code], "point")}\nclick: hide or show · double-click: show only this`, onclick: (event) => this.clicked(code, event),
-      }, swatch(view.inks.one(code, view.theme)), el("span", { class: "class-name" }, shortened(name, 22)), el("span", { class: "class-count" }, count(counts[code])));
+      }, swatch(view.inks.one(code, view.theme)), el("span", { class: "class-name" }, shortened(short(name), 22)), el("span", { class: "class-count" }, count(counts[code])));
       const take = el("button", { type: "button", class: "take", title: `select all ${name}`, "aria-label": `select all ${name}`, onclick: () => view.takeClass(code, "replace") });
       take.append(icon("target"));
       return el("div", { class: "class-row" }, item, take);
@@ -81,7 +82,7 @@ class Legend {
     const all = el("button", { type: "button", class: "link", disabled: view.off === null, onclick: () => view.showClasses() }, view.off ? `show all ${count(own.names.length)}` : `${count(own.names.length)} ${own.names.length === 1 ? "class" : "classes"}`);
     const scrolled = this.body.querySelector(".classes");
     // Many short names stand beside one another: a legend that has to be scrolled is read by nobody.
-    const longest = Math.max(0, ...own.names.map((name) => name.length)), list = el("div", { class: own.names.length > 8 && longest <= 8 ? "classes dense" : "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
+    const longest = Math.max(0, ...own.names.map((name) => short(name).length)), list = el("div", { class: own.names.length > (clusters ? 5 : 8) && longest <= 8 ? "classes dense" : "classes" }, ...rows), top = scrolled ? scrolled.scrollTop : 0;
     list.style.setProperty("--wide", `${7.5 * longest + 36}px`);
     this.body.replaceChildren(...[this.clusters(own), list, all].filter(Boolean));
     list.scrollTop = top;

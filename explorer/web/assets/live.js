@@ -183,7 +183,7 @@ class Switches {
     this.second.replaceChildren(...options([["", chosen ? "one map" : "compare…"], ...passed, ...listed], chosen));
     this.second.hidden = !others.length && !passed.length;
     this.second.classList.toggle("idle", !this.beside.id);
-    this.axes.replaceChildren(...options([["2", "2D"], ["3", "3D"]], String(meta.components)));
+    this.axes.replaceChildren(...options([["2", "2D map"], ["3", "3D map"]], String(meta.components)));
   }
 
   async change() {

@@ -105,3 +105,17 @@ def test_another_map_keeps_the_exact_position_the_picture_and_what_was_dropped(p
     page.page.wait_for_function(f"() => explorerViewer.places.length === {SAMPLE // 2}")
     page.page.wait_for_selector(".slot select:not([disabled])")
     assert page.js("[v.focus, v.image]") == [None, 9]
+
+
+def test_a_map_of_other_positions_unfolds_beside_the_one_that_is_shown(page: Page) -> None:
+    shown = page.js("v.places.length")
+    page.page.locator(".slot select").nth(1).select_option("tsne")
+    page.page.wait_for_selector(".unfolding:not([hidden])")
+    assert page.js("v.places.length") == shown
+    assert page.js("v.switches.unfolding.codeOf(5 * 144 + 3)") == page.js("v.meta.labels[5]")
+    inked = "[...v.switches.unfolding.canvas.getContext('2d').getImageData(0, 0, 280, 200).data]"
+    assert page.js(f"{inked}.some((value, at) => at % 4 === 3 && value)")
+    page.page.locator(".slot .link").click()
+    page.page.wait_for_function("() => explorerViewer.meta.methodKey === 'tsne'")
+    page.page.wait_for_selector(".unfolding", state="hidden")
+    assert page.js("v.places.length") == 40 * SIDE**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError
+from explorer.reduce.settings import sample_size
 from explorer.render.linked.words import method_name
+from explorer.samples import even_rows
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -29,6 +32,8 @@ class Job:
         words: what is being made.
         run: of which run.
         started: when, by the monotonic clock.
+        rows: which positions of the layer it takes, (n,); None for all of them.
+        each: positions of one picture.
         iteration: how far it is.
         coordinates: the map so far, (n_samples, n_components), or None.
         made: the projection, once it is there.
@@ -39,6 +44,8 @@ class Job:
     words: str
     run: Run
     started: float
+    rows: NDArray[np.int64] | None
+    each: int
     iteration: int = 0
     coordinates: NDArray[np.float32] | None = None
     made: Projection | None = None
@@ -76,11 +83,13 @@ class Jobs:
         """
         if self.job is not None and not self.job.ended:
             raise InputError(f"{self.job.words} is still being made; stop it first")
-        self.run.grid_shape(layer)
+        grid = self.run.grid_shape(layer)
         if method not in ("pca", "tsne", "umap") or components not in (2, 3):
             raise InputError(f"{method!r} in {components!r} dimensions: expected pca, tsne or umap in 2 or 3")
         words = f"{method_name(method)} {components}D of {layer}"
-        self.job = job = Job(words, self.run, time.monotonic())
+        most = sample_size(None, method, from_run=True)
+        rows = None if most is None else even_rows(grid, most)
+        self.job = job = Job(words, self.run, time.monotonic(), rows, math.prod(grid[1:]))
         asked = {"layer": layer, "method": method, "n_components": components}
         threading.Thread(target=self._make, args=(job, asked), name="projection", daemon=True).start()
         return job

@@ -24,7 +24,7 @@ SCRIPTS = (
 @cache
 def script(live: bool = False) -> str:
     """The front end's script: its files one after the other, for a file or for the live page."""
-    live_only = ["twin", "timeline", "epochs", "answered", "ask", "live"]
+    live_only = ["twin", "timeline", "epochs", "answered", "ask", "unfolding", "live"]
     names = (*SCRIPTS, *(live_only if live else []), "start")
     parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n"

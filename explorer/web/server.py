@@ -77,8 +77,9 @@ class Service:
     def start(self, layer: str, method: str, components: int) -> dict[str, Any]:
         """Begin a projection."""
         self.jobs.run = self.answers.run
-        self.jobs.start(layer, method, components)
-        return self.jobs.told()
+        job = self.jobs.start(layer, method, components)
+        places = None if job.rows is None else wire(job.rows.astype("uint32"))
+        return {**self.jobs.told(), "places": places, "each": job.each}
 
     def progress(self) -> dict[str, Any]:
         """How far it is; names the projection once it is made."""

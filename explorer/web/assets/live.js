@@ -149,6 +149,7 @@ class Switches {
     this.stopButton = el("button", { type: "button", class: "link", hidden: true, onclick: () => view.source.stop() }, "stop here");
     this.second = choice("a second map beside this one", () => this.pair());
     this.beside = new Beside(view);
+    this.unfolding = new Unfolding(view);
     view.frame.slot.append(this.layer, this.method, this.axes, this.second, this.stopButton);
   }
 
@@ -216,13 +217,18 @@ class Switches {
   async make(layer, method, components) {
     const { view } = this, { source, frame } = view, turn = this.wanted;
     let told = await source.start(layer, method, components);
+    this.unfolding.begin(told);
     this.stopButton.hidden = false;
     try {
       while (told.running) {
         frame.working(`${told.words} · ${told.iteration ? `step ${count(told.iteration)} · ` : ""}${Math.round(told.seconds)} s`);
         await new Promise((done) => setTimeout(done, 300));
         told = await source.progress();
-        if (told.coordinates && turn === this.wanted && layer === view.meta.layer && told.axes * view.places.length === numbersOf(told.coordinates).length) view.unfold(spread(numbersOf(told.coordinates), told.axes));
+        if (!told.coordinates || turn !== this.wanted) continue;
+        const points = spread(numbersOf(told.coordinates), told.axes);
+        // The same positions go where they belong; others are shown beside the map, which keeps its meaning.
+        if (layer === view.meta.layer && points.length === view.points.length) view.unfold(points);
+        else this.unfolding.draw(points, `${told.words} · step ${count(told.iteration)}`);
       }
       if (told.error) throw new Error(told.error);
       if (!told.made) told = await source.progress();
@@ -231,6 +237,7 @@ class Switches {
       else if (turn !== this.wanted) frame.say(`${told.words} is made`);
     } finally {
       this.stopButton.hidden = true;
+      this.unfolding.end();
       frame.working(null);
       this.describe();
     }

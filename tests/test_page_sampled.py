@@ -89,7 +89,7 @@ def test_a_position_outside_the_map_has_its_own_neighbours_and_norm(
     np.testing.assert_allclose(np.sort(apart[found]), np.sort(apart)[: len(found)], rtol=1e-5, atol=1e-6)
     norm = float(page.page.locator(".facts dd.norm").inner_text())
     assert norm == pytest.approx(np.linalg.norm(features[place]), abs=0.006)
-    assert "picture 4" in page.page.locator(".facts h3").inner_text()
+    assert "picture 4" in page.page.locator(".facts dl").inner_text()
 
 
 def test_another_map_keeps_the_exact_position_the_picture_and_what_was_dropped(page: Page) -> None:

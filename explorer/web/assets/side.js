@@ -89,13 +89,13 @@ class Side {
       return;
     }
     const row = view.rowOf(place), at = view.positionOf(place), axes = { 0: [], 1: ["position"], 2: ["row", "column"], 3: ["slice", "row", "column"] }[at.length];
-    const items = [["position", at.map((v, i) => `${axes[i]} ${v}`).join(", ") || "the whole image"]];
+    const name = view.meta.names[Math.floor(place / view.each)], items = [["picture", shortened(name, 24)], ["position", at.map((v, i) => `${axes[i]} ${v}`).join(", ") || "the whole image"]];
     const label = view.labelOf(Math.floor(place / view.each));
     if (label !== null) items.push(["label", label]);
     items.push(...(await view.figuresOf(place, row).catch(() => [])));
     items.push(["sees", view.sees(place), "whole"]);
     if (turn !== this.told) return;
-    const head = el("div", { class: "facts-head" }, el("h3", { title: view.meta.names[Math.floor(place / view.each)] }, "Chosen position", el("span", { class: "quiet" }, ` in ${shortened(view.meta.names[Math.floor(place / view.each)], 19)}`)),
+    const head = el("div", { class: "facts-head" }, el("h3", {}, "Chosen position"),
       view.meta.vectors ? el("button", { type: "button", class: "link", onclick: () => view.colourBy("similarity") }, "colour by similarity") : null);
     const list = el("dl", {}, ...items.flatMap(([name, value, kind]) => [el("dt", { class: kind || null }, name), el("dd", { class: kind || null, title: value }, value)]));
     this.facts.replaceChildren(head, list);

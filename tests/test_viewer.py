@@ -123,6 +123,8 @@ def test_a_lasso_of_the_visible_leaves_out_what_is_behind(
     everything = set(page.js("[...v.selection.places()]"))
     page.page.keyboard.press("Escape")
     page.page.keyboard.press("v")
+    page.page.wait_for_function("() => explorerViewer.stage.visible")
+    page.rest()
     lasso(page, at, 90)
     visible = set(page.js("[...v.selection.places()]"))
     assert visible < everything

@@ -119,13 +119,13 @@ def test_a_lasso_of_the_visible_leaves_out_what_is_behind(
     pixels = project(space(projection), page)
     middle = np.median(pixels, axis=0)
     at = (float(middle[0]), float(middle[1]))
-    lasso(page, at, 90)
+    lasso(page, at, 220)
     everything = set(page.js("[...v.selection.places()]"))
     page.page.keyboard.press("Escape")
     page.page.keyboard.press("v")
     page.page.wait_for_function("() => explorerViewer.stage.visible")
     page.rest()
-    lasso(page, at, 90)
+    lasso(page, at, 220)
     visible = set(page.js("[...v.selection.places()]"))
     assert visible < everything
     assert len(visible) > 20

@@ -130,6 +130,7 @@ def test_a_3d_map_takes_the_atlas_of_the_2d_one_where_there_is_one(at: Controls,
     assert at.task is None
 
 
+@pytest.mark.slow
 def test_pictures_grow_in_its_cells_and_escape_stops_them(tmp_path: Path) -> None:
     images = sorted((DIGITS.parent / "images").rglob("*.png"))[::30]
     for path in images:

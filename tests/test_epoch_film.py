@@ -47,6 +47,7 @@ def test_a_gif_shows_the_first_and_the_last_epoch(tmp_path: Path) -> None:
     assert (np.abs(frames[0] - frames[1]).max(axis=-1) > 60).mean() > 0.005
 
 
+@pytest.mark.slow
 def test_a_scene_over_epochs_exports_its_film_flat_maps_too(tmp_path: Path) -> None:
     scene = evolution(components=2).scene()
     path = scene.export(tmp_path / "a.gif", Options(size=SMALL, seconds=1.2, fps=10))

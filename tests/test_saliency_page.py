@@ -159,6 +159,7 @@ def test_damaged_maps_are_one_line(run: Any, found: list[explorer.Saliency], dam
     assert "maps.npz" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_the_command_draws_keeps_and_measures(
     run: Any, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,7 @@ def test_every_point_stays_in_the_frame() -> None:
     assert most > 0.85  # and fills it
 
 
+@pytest.mark.slow
 def test_a_gif_has_its_frames_its_rate_and_loops(tmp_path: Path) -> None:
     scene = made()
     before = scene.to_dict()

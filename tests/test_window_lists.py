@@ -126,6 +126,7 @@ def test_lines_of_python_are_copied_or_written_where_there_is_no_clipboard(
     assert (here / "held").read_text(encoding="utf-8") == at.scene.code()
 
 
+@pytest.mark.slow
 def test_views_are_kept_gone_through_and_forgotten() -> None:
     at = wide()
     opening = at.scene.view
@@ -220,6 +221,7 @@ def opened(path: Path, **options: Any) -> Controls:
     return made
 
 
+@pytest.mark.slow
 def test_a_second_map_is_made_and_shown_beside_the_first(captured: Path, tmp_path: Path) -> None:
     at = opened(Path(shutil.copytree(captured, tmp_path / "run")))
     assert at.scene.beside is None

@@ -10,7 +10,7 @@ import numpy as np
 from explorer.errors import InputError, suggest
 from explorer.render.sheets.grid_source import ORDERS, Source, because, ordered
 from explorer.web.material import Told
-from explorer.web.packing import to_bytes
+from explorer.web.packing import to_bytes, wire
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -42,8 +42,6 @@ class AllMaps:
         Raises:
             InputError: no such order, picture or slice, or a layer without positions.
         """
-        from explorer.web.answers import wire
-
         run = self._run()
         if order not in ORDERS:
             raise InputError(f"order {order!r}: {suggest(str(order), ORDERS)}")

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.linked.answers import Grown, Mapped, completeness
 from explorer.web.material import Told
+from explorer.web.packing import png, wire
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised, Real
     from explorer.render.linked.answers import Answer
     from explorer.render.linked.state import State
-
-
-def picture(pixels: NDArray[np.uint8]) -> Told:
-    """A picture (height, width, 3) as PNG."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=3)
-    return {"type": "image/png", "bytes": out.getvalue()}
 
 
 def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
@@ -39,8 +29,6 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
         image: the picture; of another one than was asked about, only which one that was is told.
         cut: the slice of a volume.
     """
-    from explorer.web.answers import wire
-
     found = answer.found
     told: Told = {"kind": "map", "method": found.method, "images": list(answer.images), "image": None}
     if image not in answer.images:
@@ -84,7 +72,7 @@ def grown(answer: Grown) -> Told:
         "kind": "grown",
         "name": found.names[0],
         "layer": found.layer,
-        "picture": picture(found.shown()[0, best]),
+        "picture": png(found.shown()[0, best]),
         "reached": float(reached[best]) if whole else None,
         "steps": int(found.settings.get("steps", 0)),
         "real": [] if found.real is None else _real(found, found.real),
@@ -103,7 +91,7 @@ def _real(found: Maximised, real: Real) -> list[Told]:
                 "image": int(real.images[0, rank]),
                 "position": [int(at) for at in real.places[0, rank]],
                 "value": float(real.values[0, rank]),
-                "picture": picture(real.pictures[0, rank, top:bottom, left:right]),
+                "picture": png(real.pictures[0, rank, top:bottom, left:right]),
             }
         )
     return told

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from explorer.errors import ExplorerError, InputError, suggest
 from explorer.render.cloud.camera import Camera
@@ -25,7 +24,7 @@ from explorer.web.allmaps import AllMaps
 from explorer.web.asking import model_of
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
-from explorer.web.packing import KINDS, Bytes
+from explorer.web.packing import Bytes, png, wire
 
 if TYPE_CHECKING:
     from explorer.capture import Run
@@ -36,13 +35,6 @@ NEIGHBOURS = 8
 METHODS = ("pca", "umap", "tsne")
 CHEAP = ("trust", "mask")
 """What is told of a position at once; anything dearer only when it is asked for."""
-
-
-def wire(numbers: NDArray[Any]) -> Told:
-    """An array as the page reads it: its type and its bytes."""
-    array = np.ascontiguousarray(numbers)
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return {"kind": KINDS[array.dtype.str], "bytes": array.tobytes()}
 
 
 class Answers:
@@ -199,16 +191,8 @@ class Answers:
 
     def picture(self, image: int) -> Told | None:
         """An input as PNG, or None where the run keeps no pictures."""
-        import io
-
-        from PIL import Image
-
         pixels = self.run.picture(image)
-        if pixels is None:
-            return None
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "PNG", compress_level=3)
-        return {"type": "image/png", "bytes": out.getvalue()}
+        return None if pixels is None else png(pixels)
 
     def show(self, name: str) -> None:
         """Show another kept projection; what is selected and looked at stays."""

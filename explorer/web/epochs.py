@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from explorer.errors import InputError
-from explorer.web.answers import Answers, wire
+from explorer.web.answers import Answers
 from explorer.web.exports import endings
 from explorer.web.material import Material, Told, plain, principal
+from explorer.web.packing import wire
 
 if TYPE_CHECKING:
     from explorer.capture import Run

@@ -98,3 +98,21 @@ def block(name: str, numbers: NDArray[Any]) -> Block:
 def raw_block(name: str, content: bytes) -> Block:
     """Bytes that are packed already, such as pictures."""
     return Block(name, "u1", base64.b64encode(content).decode("ascii"), "")
+
+
+def wire(numbers: NDArray[Any]) -> dict[str, Any]:
+    """An array as the page reads it: its type and its bytes."""
+    array = np.ascontiguousarray(numbers)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return {"kind": KINDS[array.dtype.str], "bytes": array.tobytes()}
+
+
+def png(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    """A picture (height, width, 3) or (height, width) as the page reads it: PNG."""
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=3)
+    return {"type": "image/png", "bytes": out.getvalue()}

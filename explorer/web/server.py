@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError, MissingExtraError, RenderError
 from explorer.web import guard
-from explorer.web.answers import Answers, wire
+from explorer.web.answers import Answers
 from explorer.web.asking import QUESTIONS, Asking
 from explorer.web.exports import written
 from explorer.web.jobs import Jobs
+from explorer.web.packing import wire
 from explorer.web.page import ASSETS as FILES
 from explorer.web.page import script, style
 from explorer.web.reports import report

@@ -11,8 +11,7 @@ class Epochs {
     this.line = new Timeline(this);
     view.frame.stages.after(this.line.element);
     view.frame.stages.parentElement.classList.add("training");
-    const help = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];
-    view.frame.helpBox.querySelector(".keys").append(...help("epoch before or after", ",", "."), ...help("play the epochs", "A"), ...(view.meta.epochs.seeded ? help("grey what has not moved beyond another seed", "E") : []));
+    view.frame.helpBox.querySelector(".keys").append(...keyHelp("epoch before or after", ",", "."), ...keyHelp("play the epochs", "A"), ...(view.meta.epochs.seeded ? help("grey what has not moved beyond another seed", "E") : []));
     this.wanted = view.meta.epochs.at;
     this.describe();
   }

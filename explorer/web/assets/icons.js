@@ -33,3 +33,6 @@ function icon(name) {
   svg.append(path);
   return svg;
 }
+
+/** One line of the list of keys: what they do, and the keys. */
+const keyHelp = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];

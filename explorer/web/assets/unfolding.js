@@ -9,15 +9,12 @@ class Unfolding {
     view.frame.stages.append(this.element);
   }
 
-  /** Take the positions of a map that is begun: {places, each, words}. */
-  begin({ places, each, words }) {
-    const { view } = this, { meta } = view;
-    this.images = places ? Int32Array.from(numbersOf(places), (place) => Math.floor(place / each)) : null;
-    this.each = each;
-    this.words.textContent = words;
+  /** Take the positions of a map that is begun: places of the layer's grid, of which a picture has `each`. */
+  begin({ places, each }) {
+    const { view } = this, { meta } = view, taken = places && numbersOf(places);
     const classed = meta.labels && meta.classes.length <= meta.mostClasses;
     this.codeOf = (row) => {
-      const image = this.images ? this.images[row] : Math.floor(row / each);
+      const image = Math.floor((taken ? taken[row] : row) / each);
       return classed ? meta.labels[image] : image;
     };
     this.inkOf = classed || meta.nImages <= meta.mostClasses

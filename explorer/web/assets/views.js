@@ -17,9 +17,8 @@ class Views {
       el("div", { class: "facts-head" }, el("h3", {}, "Views"), close), this.usual, el("div", { class: "facts-head" }, this.heading, this.keeper), this.none, this.own);
     this.button = frame.button("camera", "views, the usual ones and those that were kept", () => this.toggle());
     this.button.setAttribute("aria-pressed", "false");
-    const help = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];
     // Over a training these keys are the epochs', as in the window.
-    if (!view.meta.epochs) frame.helpBox.querySelector(".keys").append(...help("keep this view", "A"), ...help("kept view before or after", ",", "."));
+    if (!view.meta.epochs) frame.helpBox.querySelector(".keys").append(...keyHelp("keep this view", "A"), ...keyHelp("kept view before or after", ",", "."));
   }
 
   get stage() { return this.view.stage; }

@@ -1,7 +1,8 @@
-"""What adapters check alike of what they are asked, so that every framework refuses it in the same words."""
+"""What adapters check and name alike, so that every framework refuses and tells it in the same words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,9 @@ def checked_cotangent(
     if np.dtype(layer.dtype).kind != "f":
         raise LayerError(f"{model}: {layer.name} is of {layer.dtype} and has no gradient")
     return np.asarray(cotangent, np.float32)
+
+
+def numbered(name: str, taken: Iterable[str]) -> str:
+    """A name for what is found once more under one that is taken: "name (2)", "name (3)"."""
+    again = sum(one == name or one.startswith(f"{name} (") for one in taken)
+    return f"{name} ({again + 1})" if again else name

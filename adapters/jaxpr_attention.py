@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .asked import numbered
 from .jaxpr_program import Operation, Program, trace
 
 PASSED = frozenset({"broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "expand_dims", "copy"})
@@ -53,9 +54,7 @@ def attention_of(
 
     names: list[str] = []
     for number, one in enumerate(found, start=1):
-        again = sum(name == one.name or name.startswith(f"{one.name} (") for name in names)
-        named = f"{one.name} ({again + 1})" if again else one.name
-        names.append(named if one.name else f"softmax {number}")
+        names.append(numbered(one.name, names) if one.name else f"softmax {number}")
     return names, jax.jit(attend)
 
 
@@ -67,10 +66,7 @@ def _softmaxes(program: Program, more: Program) -> Iterator[Softmax]:
         more: the same for a batch of one input more, which tells the batch's axis.
     """
     made = {number: operation for operation in program.operations for number in operation.outputs}
-    needed = set(program.results)
-    for operation in reversed(program.operations):
-        if not needed.isdisjoint(operation.outputs):
-            needed.update(operation.inputs)
+    needed = program.needed_for(set(program.results))
     for operation in program.operations:
         number = operation.outputs[0]
         key = _summed_over(operation, made) if number in needed else None

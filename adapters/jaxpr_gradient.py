@@ -86,7 +86,7 @@ def _between(program: Program, start: int, names: tuple[str, str, str | None], *
         raise LayerError(f"{model}: {layer} does not depend on {at or 'the inputs'}; name a layer before it")
     if not guided:
         return set()
-    needed = _needed_for(program, program.results[0])
+    needed = program.needed_for({program.results[0]})
     between = {number for number in _relus(program) if number in reached and number in needed}
     if not between:
         raise LayerError(
@@ -94,15 +94,6 @@ def _between(program: Program, start: int, names: tuple[str, str, str | None], *
             "use the gradient"
         )
     return between
-
-
-def _needed_for(program: Program, result: int) -> set[int]:
-    """The values that a result is computed from, and itself."""
-    needed = {result}
-    for operation in reversed(program.operations):
-        if not needed.isdisjoint(operation.outputs):
-            needed.update(operation.inputs)
-    return needed
 
 
 def _moved(

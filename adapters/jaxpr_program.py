@@ -91,6 +91,14 @@ class Program:
                 reached.update(operation.outputs)
         return reached
 
+    def needed_for(self, results: set[int]) -> set[int]:
+        """The values that any of these are computed from, and these themselves."""
+        needed = set(results)
+        for operation in reversed(self.operations):
+            if not needed.isdisjoint(operation.outputs):
+                needed.update(operation.inputs)
+        return needed
+
 
 def trace(
     function: Callable[..., Any], *arguments: Any, whole: frozenset[str] = frozenset()

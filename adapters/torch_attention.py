@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .asked import numbered
 from .torch_forward import Call, ModuleForward, Part
 
 
@@ -36,8 +37,7 @@ def attention_of(
             values = four.detach().float().cpu().numpy()
             if np.allclose(values.sum(axis=-1), 1, atol=1e-3):
                 path = running[-1] if running and running[-1] else "forward"
-                again = sum(name == path or name.startswith(f"{path} (") for name in found)
-                found[f"{path} ({again + 1})" if again else path] = values
+                found[numbered(path, found)] = values
 
     def leaves(*_: Any) -> None:
         running.pop()

@@ -123,10 +123,15 @@ def counting(chosen: Chosen, among: NDArray[np.int64] | None) -> Counting:
     """Count by picture; `among` are the places that are compared, all by default."""
     batch, each = chosen.grid_shape[0], max(1, chosen.each)
     own = np.bincount(chosen.places // each, minlength=batch)
-    if among is None:
+    every = compared(chosen, among)
+    if every is None:
         return Counting(own, np.full(batch, chosen.each))
-    every = np.union1d(among, chosen.places)
     return Counting(own, np.bincount(every // each, minlength=batch))
+
+
+def compared(chosen: Chosen, among: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """The places that are compared, the selected among them (n,), increasing; None for all of the layer."""
+    return None if among is None else np.union1d(among, chosen.places)
 
 
 def by_image(title: str, values: Sequence[str], counted: Counting) -> Classes:
@@ -159,7 +164,8 @@ def by_position(
     """Shares of classes that positions have, (batch, *spatial) by number."""
     flat, each = classes.reshape(-1), max(1, chosen.each)
     own = flat[chosen.places]
-    every = flat if among is None else flat[np.union1d(among, chosen.places)]
+    places = compared(chosen, among)
+    every = flat if places is None else flat[places]
     image = np.arange(len(flat)) // each
     found = []
     for code in np.unique(every):
@@ -244,6 +250,6 @@ def where(chosen: Chosen, among: NDArray[np.int64] | None) -> NDArray[np.float64
     """
     each = max(1, chosen.each)
     counts = np.bincount(chosen.places % each, minlength=each)
-    every = None if among is None else np.union1d(among, chosen.places)
-    compared = chosen.grid_shape[0] if every is None else np.bincount(every % each, minlength=each)
-    return np.asarray(counts / np.maximum(compared, 1)).reshape(chosen.grid_shape[1:])
+    every = compared(chosen, among)
+    pictures = chosen.grid_shape[0] if every is None else np.bincount(every % each, minlength=each)
+    return np.asarray(counts / np.maximum(pictures, 1)).reshape(chosen.grid_shape[1:])

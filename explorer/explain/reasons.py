@@ -74,9 +74,8 @@ class Reasons:
     @property
     def n_positions(self) -> int:
         """Number of positions that are compared, the selected among them."""
-        if self.among is None:
-            return math.prod(self.chosen.grid_shape)
-        return len(np.union1d(self.among, self.chosen.places))
+        places = coverage.compared(self.chosen, self.among)
+        return math.prod(self.chosen.grid_shape) if places is None else len(places)
 
     @property
     def field(self) -> ReceptiveField | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from test_window import TinyRun, click, controls, line, push, wide
+from windowing import finish
 
 import explorer
 from explorer.reduce.projection import Projection
@@ -288,11 +289,7 @@ def logged(at: Controls, text: str = "TensorBoard log") -> None:
     """Take a line of the exports, and wait until it is done."""
     item = next(item for item in exports_menu.items(at) if item.text == text)
     at.guarded(item.does)  # type: ignore[arg-type]
-    ends = time.monotonic() + 60
-    while at.task is not None and time.monotonic() < ends:
-        at.poll()
-        time.sleep(0.005)
-    assert at.task is None
+    finish(at)
 
 
 def test_the_shown_layer_is_logged_as_the_command_does(captured: Path, here: Path) -> None:
@@ -318,7 +315,7 @@ def test_a_log_that_is_stopped_leaves_nothing_and_a_missing_extra_is_one_line(
 ) -> None:
     pytest.importorskip("tensorboardX")
     at = opened(captured)
-    monkeypatch.setattr("explorer.render.window.tasks.Task.stopped", lambda task: task.steps[0] == 3)
+    monkeypatch.setattr("explorer.render.linked.task.Task.stopped", lambda task: task.steps[0] == 3)
     logged(at)
     assert at.message == "logging one to one-tensorboard: stopped, nothing was kept"
     assert not list(here.iterdir())

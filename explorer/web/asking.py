@@ -13,7 +13,7 @@ import numpy as np
 
 from explorer.errors import ExplorerError, InputError
 from explorer.render.linked.answers import Grown, Mapped
-from explorer.render.window.tasks import Task
+from explorer.render.linked.task import Task
 from explorer.web.answered import grown, mapped, sheet
 from explorer.web.material import Told
 
@@ -150,21 +150,15 @@ class Asking:
             raise InputError(f"{of!r}: expected channel or selection")
         scene = self._ready(seen)
         asked = scene.climbs(selection=of == "selection")
-        steps, taken = asked.settings["steps"], iter(range(1, asked.settings["steps"] + 1))
 
         def does(task: Task) -> Any:
-            def stop() -> bool:
-                task.steps = next(taken, steps), steps
-                return task.stopped()
-
-            return asked.answer(task.show, stop)
+            return asked.answer(task.show, task.counted(asked.settings["steps"]))
 
         def then(result: tuple[Maximised, object]) -> str:
             found, opened = result
             scene.remember(asked.model, opened)
-            said = scene.take_maximised(asked, found, keep=True)
-            note = said.partition(" (not kept in the run: ")[2].removesuffix(")")
-            self._said = {"note": f"not kept in the run: {note}" if note else ""}
+            said, why = scene.take_maximised(asked, found), scene.keep_maximised(asked, found)
+            self._said = {"note": f"not kept in the run: {why}" if why else ""}
             if not found.finished:
                 self._said = {"note": "stopped before the end, and not kept"}
             return said

@@ -145,7 +145,9 @@ class Asking:
         asked = self.climbs(selection=selection, settings=settings, model=model, images=images)
         found, opened = asked.answer(watch)
         self.remember(asked.model, opened)
-        self.take_maximised(asked, found, keep=keep)
+        self.take_maximised(asked, found)
+        if keep:
+            self.keep_maximised(asked, found)
         return found
 
     def climbs(
@@ -181,18 +183,22 @@ class Asking:
         """
         return Charting(self.state.run, projection, self._known(None) if grown else None, rows)
 
-    def take_maximised(self, asked: Climbing, found: Maximised, *, keep: bool) -> str:
-        """Show a picture, whole or growing, and keep a channel's in the run. Says what it is, in one line."""
+    def take_maximised(self, asked: Climbing, found: Maximised) -> str:
+        """Show a picture, whole or growing. Says what it is, in one line."""
         direction = asked.channel is None
-        words = f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, direction))
-        if keep and not direction and found.finished:
-            from explorer.explain.beside_run import keep_maximised
+        return f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, direction))
 
-            try:
-                keep_maximised(asked.run, found)
-            except InputError as error:  # a run that may only be read: the picture is shown all the same
-                words += f" (not kept in the run: {error})"
-        return words
+    def keep_maximised(self, asked: Climbing, found: Maximised) -> str:
+        """Keep a channel's whole picture in the run. Says why it is not: the run may only be read."""
+        if asked.channel is None or not found.finished:
+            return ""
+        from explorer.explain.beside_run import keep_maximised
+
+        try:
+            keep_maximised(asked.run, found)
+        except InputError as error:  # the picture is shown all the same
+            return str(error)
+        return ""
 
     def forget(self, name: str) -> None:
         """A colouring has changed in the run: it is read again."""

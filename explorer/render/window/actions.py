@@ -11,6 +11,7 @@ from explorer.render.drawing.text import count
 from explorer.render.linked.paper import Paper
 from explorer.render.linked.quantities import Clustering
 from explorer.render.linked.scene import Scene
+from explorer.render.linked.task import Task
 from explorer.render.linked.words import method_name
 from explorer.render.window import exports_menu
 from explorer.render.window.atlas_view import AtlasView
@@ -18,7 +19,7 @@ from explorer.render.window.flying import Flying
 from explorer.render.window.maps import Choice, Making
 from explorer.render.window.maps_view import MapsView
 from explorer.render.window.overlay import Overlay
-from explorer.render.window.tasks import Task, attend
+from explorer.render.window.tasks import attend
 from explorer.render.window.tools import SAYS
 
 FEWER = 4  # a picture with so many times less of a selection than another gives way to that

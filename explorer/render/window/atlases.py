@@ -10,10 +10,11 @@ import numpy as np
 from explorer.errors import InputError
 from explorer.reduce.projection import Projection, load_projection
 from explorer.render.linked.state import State
+from explorer.render.linked.task import Task
 from explorer.render.linked.words import method_name
 from explorer.render.window.atlas_view import AtlasView, rows_that_fit
 from explorer.render.window.maps import choices
-from explorer.render.window.tasks import Task, start
+from explorer.render.window.tasks import start
 from explorer.render.window.widgets import Item
 
 if TYPE_CHECKING:
@@ -65,11 +66,7 @@ def lay_atlas(controls: Actions, order: str) -> None:
         controls.maps = laid[0]
 
     def does(task: Task) -> tuple[Atlas, object, bool]:
-        def step(done: int, total: int) -> bool:
-            task.steps = done, total
-            return task.stopped()
-
-        return *asked.answer(task.show, step), task.stopped()
+        return *asked.answer(task.show, task.at), task.stopped()
 
     def then(result: tuple[Atlas, object, bool]) -> str:
         found, opened, stopped = result

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from explorer.render.drawing.text import count, plural
 from explorer.render.export.exporting import GROUP, Options
+from explorer.render.linked.task import Stopped, Task
 from explorer.render.window.clipboard import copy_text
-from explorer.render.window.tasks import Stopped, Task, start
+from explorer.render.window.tasks import start
 from explorer.render.window.widgets import Item
 
 if TYPE_CHECKING:

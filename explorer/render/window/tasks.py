@@ -1,109 +1,21 @@
-"""Long questions to a model, answered on a thread of their own while the window goes on."""
+"""The window's long questions to a model, and how it looks after the one that is under way."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from explorer.errors import ExplorerError, InputError
+from explorer.errors import InputError
 from explorer.render.drawing.text import count, plural
 from explorer.render.linked.answers import completeness
 from explorer.render.linked.panels import channel_in_view
 from explorer.render.linked.questions import Climbing, Salient, said
+from explorer.render.linked.task import Task
 from explorer.render.window.widgets import Item
 
 if TYPE_CHECKING:
     from explorer.render.window.actions import Actions
-
-SHOWN = 0.5  # seconds until it is said how far it is
-
-
-class Stopped(Exception):  # noqa: N818  no error: the user asked for it
-    """The user has stopped it."""
-
-
-class Task:
-    """Something long that goes on beside the window.
-
-    Attributes:
-        words: what it is.
-        does: does it, on the thread.
-        then: takes what came of it, on the window's side; gives the line that says so.
-        grows: takes what there is meanwhile, on the window's side.
-        result: what came of it; None until then, and where nothing did.
-        error: what went wrong, in one line; "" for nothing.
-        done: whether it ended.
-        steps: how many of how many steps are behind it.
-    """
-
-    def __init__(
-        self,
-        words: str,
-        does: Callable[[Task], Any],
-        then: Callable[[Any], str],
-        *,
-        grows: Callable[[Any], None] | None = None,
-    ) -> None:
-        self.words, self.then, self.grows = words, then, grows
-        self.result: Any = None
-        self.error = ""
-        self.done = False
-        self.steps = (0, 0)
-        self._does = does
-        self._stop = threading.Event()
-        self._latest: Any = None
-        self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it at its next step."""
-        self._stop.set()
-
-    def stopped(self) -> bool:
-        """Whether it is to end."""
-        return self._stop.is_set()
-
-    def step(self, done: int, total: int) -> None:
-        """So many steps are done.
-
-        Raises:
-            Stopped: it is to end.
-        """
-        self.steps = done, total
-        if self.stopped():
-            raise Stopped
-
-    def show(self, latest: Any) -> None:
-        """There is something to show meanwhile."""
-        self._latest = latest
-
-    def latest(self) -> Any:
-        """What there is to show and was not shown yet; None for nothing."""
-        found, self._latest = self._latest, None
-        return found
-
-    def line(self) -> str:
-        """What goes on, how far it is, and how to stop it."""
-        seconds, (done, total) = time.monotonic() - self._began, self.steps
-        far = f", {count(done)} of {count(total)}" if done else ""
-        long = f": {seconds:.0f} s" if seconds > SHOWN else " …"
-        return f"{self.words}{long}{far} · Esc stops it"
-
-    def _run(self) -> None:
-        try:
-            self.result = self._does(self)
-        except Stopped:
-            self.error = f"{self.words}: stopped, nothing was kept"
-        except (ExplorerError, OSError, MemoryError) as error:
-            self.error = str(error) or type(error).__name__
-        except Exception as error:  # the user's own network may fail in any way
-            self.error = f"{self.words}: {type(error).__name__}: {error}".splitlines()[0]
-        finally:
-            self.done = True
 
 
 def attend(controls: Actions) -> bool:
@@ -147,23 +59,19 @@ def maximise(controls: Actions, *, selection: bool = False) -> None:
     if not selection:
         scene.state.channel = channel_in_view(scene.state)
     asked: Climbing = scene.climbs(selection=selection)
-    steps, taken = asked.settings["steps"], iter(range(1, asked.settings["steps"] + 1))
 
     def does(task: Task) -> Any:
-        def stop() -> bool:
-            task.steps = next(taken, steps), steps
-            return task.stopped()
-
-        return asked.answer(task.show, stop)
+        return asked.answer(task.show, task.counted(asked.settings["steps"]))
 
     def then(result: Any) -> str:
         found, opened = result
         scene.remember(asked.model, opened)
-        words = scene.take_maximised(asked, found, keep=True)
+        words, why = scene.take_maximised(asked, found), scene.keep_maximised(asked, found)
+        words += f" (not kept in the run: {why})" if why else ""
         return words if found.finished else f"{words} · stopped before the end, and not kept"
 
     def grows(found: Any) -> None:
-        scene.take_maximised(asked, found, keep=False)
+        scene.take_maximised(asked, found)
 
     if not selection and scene.state.map != "channel":
         scene.state.map = "channel"  # what is climbed for is seen beside it

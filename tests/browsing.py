@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import explorer
 
@@ -229,3 +230,40 @@ CROWDED = """() => {
 def crowded(page: Page) -> list[str]:
     """What has no room on the page: an empty list where all is well."""
     return list(page.page.evaluate(CROWDED))
+
+
+def make_training(
+    place: Path, *, kinds: int, each: int, side: int, seed: int, **asked: Any
+) -> explorer.Evolution:
+    """Kinds of pictures, so many of each, that three epochs tell apart ever better; followed as `asked`."""
+    rng = np.random.default_rng(seed)
+    of = np.repeat(np.arange(kinds), each)
+    rows, columns = np.mgrid[:side, :side] / (side - 1)
+    shapes = [np.sin(6 * (rows * math.cos(k) + columns * math.sin(k)) + k) for k in of]
+    values = np.stack(shapes)[..., None] + rng.normal(0, 0.15, (len(of), side, side, 1))
+    for number, kind in enumerate(of):
+        path = place / "images" / "abcd"[kind] / f"picture{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(np.clip(128 + 90 * values[number, ..., 0], 0, 255))).save(path)
+    (place / "kept").mkdir()
+    own = [values, values**2, np.roll(values, 2, axis=1), of[:, None, None, None] + 0 * values]
+    learnt, noise = np.concatenate(own, axis=3), rng.normal(0, 1, (len(of), side, side, 4))
+    for step in (1, 5, 10):
+        layer = learnt * step / 10 + noise * (1.1 - step / 10)
+        np.savez(place / "kept" / f"epoch{step}.npz", allow_pickle=False, conv=layer.astype(np.float32))
+    return explorer.evolve(place / "kept", place / "images", out=place / "course", layer="conv", **asked)
+
+
+def show_epoch(page: Page, at: int) -> None:
+    """Show an epoch, and wait until its points have come to rest."""
+    page.js(f"v.epochs.go({at})")
+    arrive(page, at)
+
+
+def arrive(page: Page, at: int) -> None:
+    """Wait until an epoch is shown and its points have come to rest."""
+    page.page.wait_for_function(
+        f"() => explorerViewer.meta.epochs.at === {at} && !explorerViewer.epochs.going"
+    )
+    page.page.wait_for_function("() => !explorerViewer.stage.journey")
+    page.rest()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from windowing import choose, entries, finish
 
 import explorer
 from explorer.capture import open_inputs
@@ -15,8 +16,6 @@ from explorer.explain.beside_run import sought
 from explorer.render.drawing.colours import theme
 from explorer.render.linked.panels import Panel, channel_in_view, panels
 from explorer.render.linked.scene import Scene
-from explorer.render.window.controls import Controls
-from explorer.render.window.widgets import Item
 
 LAYER, N = "block3", 12
 
@@ -52,27 +51,6 @@ def last(scene: Scene) -> Panel:
 def inputs(model: explorer.Model, folder: Path, images: list[int]) -> np.ndarray:
     opened = open_inputs(model, folder)
     return np.stack([opened.load(index).value for index in images])
-
-
-def finish(at: Controls) -> None:
-    until = time.monotonic() + 120
-    while at.task is not None:
-        assert time.monotonic() < until
-        at.poll()
-        time.sleep(0.01)
-
-
-def choose(at: Controls, *names: str) -> None:
-    """Open the list of maps and take these lines, one list after the other."""
-    at.push("maps")
-    for name in names:
-        found = [item for item in entries(at) if item.text == name]
-        assert found, [item.text for item in entries(at)]
-        at.guarded(lambda item=found[0]: at.choose(item))
-
-
-def entries(at: Controls) -> tuple[Item, ...]:
-    return () if at.popup is None else tuple(at.popup.items)
 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated-gradients", "occlusion"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from planted import planted_run
 from test_maps_view import click
+from windowing import choose, finish
 
 import explorer
 from explorer.demo import DIGITS
@@ -22,22 +23,6 @@ SIZE = (1000, 700)
 def at(tmp_path: Path) -> Controls:
     run = planted_run(tmp_path)
     return Controls(explorer.scene(run, explorer.project(run, layer="block", n_components=2)), SIZE)
-
-
-def finish(at: Controls) -> None:
-    until = time.monotonic() + 120
-    while at.task is not None and time.monotonic() < until:
-        at.poll()
-        time.sleep(0.005)
-    assert at.task is None
-
-
-def choose(at: Controls, text: str) -> None:
-    """Take a line of the list of maps."""
-    at.push("maps")
-    assert at.popup is not None
-    item = next(item for item in at.popup.items if item.text == text)
-    at.guarded(lambda: at.choose(item))
 
 
 def laid(at: Controls) -> AtlasView:

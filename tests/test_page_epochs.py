@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, project, space
-from PIL import Image
+from browsing import MARKS, Live, Page, arrive, make_training, project, show_epoch, space
 
 import explorer
 from explorer.evolution import open_evolution
@@ -24,24 +22,8 @@ CHOSEN = [5, 600, 601, 612, 613]
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> explorer.Evolution:
     """Four kinds of pictures that three epochs tell apart ever better; a sample of positions is mapped."""
-    place = tmp_path_factory.mktemp("training")
-    rng = np.random.default_rng(1)
-    kinds = np.repeat(np.arange(4), 6)
-    rows, columns = np.mgrid[:12, :12] / 11
-    shapes = [np.sin(6 * (rows * math.cos(k) + columns * math.sin(k)) + k) for k in kinds]
-    values = np.stack(shapes)[..., None] + rng.normal(0, 0.15, (24, 12, 12, 1))
-    for number, kind in enumerate(kinds):
-        path = place / "images" / "abcd"[kind] / f"picture{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.uint8(np.clip(128 + 90 * values[number, ..., 0], 0, 255))).save(path)
-    (place / "kept").mkdir()
-    own = [values, values**2, np.roll(values, 2, axis=1), kinds[:, None, None, None] + 0 * values]
-    learnt, noise = np.concatenate(own, axis=3), rng.normal(0, 1, (24, 12, 12, 4))
-    for step in (1, 5, 10):
-        layer = learnt * step / 10 + noise * (1.1 - step / 10)
-        np.savez(place / "kept" / f"epoch{step}.npz", allow_pickle=False, conv=layer.astype(np.float32))
-    asked = {"layer": "conv", "method": "pca", "n_components": 3, "sample": 1500}
-    return explorer.evolve(place / "kept", place / "images", out=place / "course", **asked)  # type: ignore[arg-type]
+    place, asked = tmp_path_factory.mktemp("training"), {"method": "pca", "n_components": 3, "sample": 1500}
+    return make_training(place, asked, kinds=4, each=6, side=12, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +34,10 @@ def live(training: explorer.Evolution) -> Iterator[Live]:
     server.end()
 
 
-def show(page: Page, at: int) -> None:
-    """Show an epoch, and wait until its points have come to rest."""
-    page.js(f"v.epochs.go({at})")
-    arrive(page, at)
-
-
 def go(page: Page, key: str, at: int) -> None:
     """Press a key and wait until an epoch is shown and its points have come to rest."""
     page.page.keyboard.press(key)
     arrive(page, at)
-
-
-def arrive(page: Page, at: int) -> None:
-    page.page.wait_for_function(
-        f"() => explorerViewer.meta.epochs.at === {at} && !explorerViewer.epochs.going"
-    )
-    page.page.wait_for_function("() => !explorerViewer.stage.journey")
-    page.rest()
 
 
 def points(page: Page) -> np.ndarray:
@@ -119,7 +87,7 @@ def test_maps_similarity_and_figures_are_those_of_the_epoch(
     browser: Any, live: Live, training: explorer.Evolution
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 1)
+    show_epoch(page, 1)
     place = int(training.projections[0].rows[40])  # type: ignore[index]
     page.js(f"v.focusPlace({place})")
     page.js("v.showMap('channel:1')")
@@ -180,7 +148,7 @@ def test_another_map_of_an_epoch_is_left_when_the_epoch_is(
     browser: Any, live: Live, training: explorer.Evolution
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 1)
+    show_epoch(page, 1)
     page.js(f"v.take({CHOSEN}, 'replace', 'by a test')")
     page.page.get_by_label("dimensions").select_option("2")
     page.page.wait_for_function("() => explorerViewer.meta.components === 2")
@@ -189,7 +157,7 @@ def test_another_map_of_an_epoch_is_left_when_the_epoch_is(
     assert [(one.method, one.n_components) for one in made.values()] == [("pca", 2)]
     page.page.get_by_label("a second map beside this one").select_option(label="PCA 3D")
     page.page.wait_for_selector(".stages.two")
-    show(page, 0)
+    show_epoch(page, 0)
     # The first epoch has no such flat map; the one on the right is the epoch's that was gone from, and stays.
     assert page.js("v.meta.components") == 3
     assert "epoch 5" in page.page.locator(".caption").nth(1).inner_text()
@@ -205,7 +173,7 @@ def test_a_view_brings_its_epoch_back_and_the_scene_knows_it(
     browser: Any, live: Live, training: explorer.Evolution, tmp_path: Path
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 1)
+    show_epoch(page, 1)
     page.js(f"v.take({CHOSEN}, 'replace', 'by a test')")
     state = page.js("v.state()")
     (tmp_path / "view.json").write_text(json.dumps(state))
@@ -213,7 +181,7 @@ def test_a_view_brings_its_epoch_back_and_the_scene_knows_it(
     scene.load_state(tmp_path / "view.json")
     assert scene.epoch == 1
     assert scene.selection.places.tolist() == CHOSEN
-    show(page, 2)
+    show_epoch(page, 2)
     page.page.evaluate("(told) => explorerViewer.restore(told)", state)
     page.rest()
     assert page.js("v.meta.epochs.at") == 1
@@ -232,7 +200,7 @@ def test_the_report_on_a_selection_opens_and_is_kept(
     browser: Any, live: Live, training: explorer.Evolution, tmp_path: Path
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 0)
+    show_epoch(page, 0)
     page.js(f"v.take({CHOSEN}, 'replace', 'by a test')")
     page.page.get_by_role("button", name="why?").click()
     with page.page.context.expect_page() as opening:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Live, Page, crowded, project, space
+from browsing import MARKS, Live, Page, arrive, crowded, make_training, project, show_epoch, space
 from PIL import Image
 
 import explorer
@@ -24,24 +23,8 @@ pytestmark = MARKS
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> explorer.Evolution:
     """Three kinds of pictures that three epochs tell apart ever better; their maps are UMAP's."""
-    place = tmp_path_factory.mktemp("course")
-    rng = np.random.default_rng(2)
-    kinds = np.repeat(np.arange(3), 5)
-    rows, columns = np.mgrid[:6, :6] / 5
-    shapes = [np.sin(6 * (rows * math.cos(k) + columns * math.sin(k)) + k) for k in kinds]
-    values = np.stack(shapes)[..., None] + rng.normal(0, 0.15, (15, 6, 6, 1))
-    for number, kind in enumerate(kinds):
-        path = place / "images" / "abc"[kind] / f"picture{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.uint8(np.clip(128 + 90 * values[number, ..., 0], 0, 255))).save(path)
-    (place / "kept").mkdir()
-    own = [values, values**2, np.roll(values, 2, axis=1), kinds[:, None, None, None] + 0 * values]
-    learnt, noise = np.concatenate(own, axis=3), rng.normal(0, 1, (15, 6, 6, 4))
-    for step in (1, 5, 10):
-        layer = learnt * step / 10 + noise * (1.1 - step / 10)
-        np.savez(place / "kept" / f"epoch{step}.npz", allow_pickle=False, conv=layer.astype(np.float32))
-    asked = {"layer": "conv", "method": "umap", "n_components": 3, "n_neighbors": 8}
-    return explorer.evolve(place / "kept", place / "images", out=place / "course", **asked)  # type: ignore[arg-type]
+    place, asked = tmp_path_factory.mktemp("course"), {"method": "umap", "n_components": 3, "n_neighbors": 8}
+    return make_training(place, asked, kinds=3, each=5, side=6, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +33,6 @@ def live(training: explorer.Evolution) -> Iterator[Live]:
     server = Live(training.path, "--web")
     yield server
     server.end()
-
-
-def show(page: Page, at: int) -> None:
-    page.js(f"v.epochs.go({at})")
-    arrive(page, at)
-
-
-def arrive(page: Page, at: int) -> None:
-    """Wait until an epoch is shown and its points have come to rest."""
-    page.page.wait_for_function(
-        f"() => explorerViewer.meta.epochs.at === {at} && !explorerViewer.epochs.going"
-    )
-    page.page.wait_for_function("() => !explorerViewer.stage.journey")
-    page.rest()
 
 
 def fact(page: Page, name: str) -> str:
@@ -82,7 +51,7 @@ def test_movement_is_told_as_the_evolution_measured_it(
     browser: Any, live: Live, training: explorer.Evolution
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 1)
+    show_epoch(page, 1)
     for row in (int(training.movement[0].argmax()), int(training.movement[0].argmin())):
         page.js(f"v.focusPlace({row})")
         page.page.wait_for_function(f"() => explorerViewer.trail && explorerViewer.focus === {row}")
@@ -93,7 +62,7 @@ def test_movement_is_told_as_the_evolution_measured_it(
         assert counts == ("beyond seed" if training.beyond[0, row] else "as by seed")
         assert page.js("v.trail.places") == [one.coordinates[row].tolist() for one in training.projections]
     # Nothing comes before the first epoch.
-    show(page, 0)
+    show_epoch(page, 0)
     page.page.wait_for_selector(".near-thumb")
     assert fact(page, "moved") == ""
     assert page.said == []
@@ -104,7 +73,7 @@ def test_the_way_of_the_chosen_position_is_drawn_through_all_its_places(
     browser: Any, live: Live, training: explorer.Evolution
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 1)
+    show_epoch(page, 1)
     row = int(training.movement.sum(axis=0).argmax())
     page.js("v.stage.named = false")
     page.js(f"v.focusPlace({row})")
@@ -137,12 +106,12 @@ def test_only_what_moved_beyond_another_seed_keeps_its_colour(
     browser: Any, live: Live, training: explorer.Evolution, tmp_path: Path
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 2)
+    show_epoch(page, 2)
     page.page.get_by_role("button", name="only moved").click()
     page.page.wait_for_function("() => explorerViewer.stillRows")
     lit = page.js("[...v.places.keys()].filter((i) => v.painted[4 * i + 3] !== 128)")
     assert lit == np.flatnonzero(training.beyond[1]).tolist()
-    show(page, 1)
+    show_epoch(page, 1)
     lit = page.js("[...v.places.keys()].filter((i) => v.painted[4 * i + 3] !== 128)")
     assert lit == np.flatnonzero(training.beyond[0]).tolist()
     state = page.js("v.state()")
@@ -151,7 +120,7 @@ def test_only_what_moved_beyond_another_seed_keeps_its_colour(
     scene = open_evolution(training.path).scene()
     scene.load_state(tmp_path / "view.json")
     assert (scene.only_moved, scene.epoch) == (True, 1)
-    show(page, 0)
+    show_epoch(page, 0)
     assert page.js("[...v.places.keys()].every((i) => v.painted[4 * i + 3] === 200)")
     page.page.keyboard.press("e")
     page.page.wait_for_function("() => !explorerViewer.epochs.onlyMoved")
@@ -163,7 +132,7 @@ def test_figures_are_plotted_and_a_click_in_a_plot_goes_to_its_epoch(
     browser: Any, live: Live, training: explorer.Evolution
 ) -> None:
     page = Page(browser, live.link, size=(1024, 768))
-    show(page, 2)
+    show_epoch(page, 2)
     shown = curves(training)
     assert page.page.locator(".plot").count() == len(shown)
     for index, one in enumerate(shown):
@@ -196,7 +165,7 @@ def test_two_epochs_stand_side_by_side_here_in_a_state_and_in_a_picture(
     browser: Any, live: Live, training: explorer.Evolution, tmp_path: Path
 ) -> None:
     page = Page(browser, live.link)
-    show(page, 2)
+    show_epoch(page, 2)
     page.page.get_by_label("a second map beside this one").select_option(label="epoch 1")
     page.page.wait_for_selector(".stages.two")
     page.rest()
@@ -207,7 +176,7 @@ def test_two_epochs_stand_side_by_side_here_in_a_state_and_in_a_picture(
     assert captions == ["epoch 10 · UMAP 3D · conv", "epoch 1 · UMAP 3D · conv"]
     # While the left one goes on, the right one stays, also where the left one comes to it.
     for at in (1, 0, 2):
-        show(page, at)
+        show_epoch(page, at)
         assert page.page.locator(".caption").nth(1).inner_text() == captions[1]
     state = page.js("v.state()")
     (tmp_path / "view.json").write_text(json.dumps(state))
@@ -244,7 +213,7 @@ def test_two_epochs_stand_side_by_side_here_in_a_state_and_in_a_picture(
 @pytest.mark.parametrize("size", [(1440, 900), (1280, 800), (1024, 768)])
 def test_a_training_has_its_room_at_every_width(browser: Any, live: Live, size: tuple[int, int]) -> None:
     page = Page(browser, live.link, size=size)
-    show(page, 2)
+    show_epoch(page, 2)
     page.js("v.focusPlace(40)")
     page.page.wait_for_function("() => explorerViewer.trail")
     page.page.wait_for_selector(".near-thumb")

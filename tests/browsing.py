@@ -233,7 +233,7 @@ def crowded(page: Page) -> list[str]:
 
 
 def make_training(
-    place: Path, *, kinds: int, each: int, side: int, seed: int, **asked: Any
+    place: Path, asked: dict[str, Any], *, kinds: int, each: int, side: int, seed: int
 ) -> explorer.Evolution:
     """Kinds of pictures, so many of each, that three epochs tell apart ever better; followed as `asked`."""
     rng = np.random.default_rng(seed)

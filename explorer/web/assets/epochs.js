@@ -11,7 +11,7 @@ class Epochs {
     this.line = new Timeline(this);
     view.frame.stages.after(this.line.element);
     view.frame.stages.parentElement.classList.add("training");
-    view.frame.helpBox.querySelector(".keys").append(...keyHelp("epoch before or after", ",", "."), ...keyHelp("play the epochs", "A"), ...(view.meta.epochs.seeded ? help("grey what has not moved beyond another seed", "E") : []));
+    view.frame.helpBox.querySelector(".keys").append(...keyHelp("epoch before or after", ",", "."), ...keyHelp("play the epochs", "A"), ...(view.meta.epochs.seeded ? keyHelp("grey what has not moved beyond another seed", "E") : []));
     this.wanted = view.meta.epochs.at;
     this.describe();
   }

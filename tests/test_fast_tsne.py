@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,18 @@ def test_importing_the_room_does_not_import_numba() -> None:
     code = "import sys, explorer.reduce, explorer.reduce.fast_tsne; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_machine_code_is_not_kept_beside_the_source_where_no_installer_would_remove_it() -> None:
+    import explorer
+    from explorer.reduce import jit, tsne_kernels
+
+    package = Path(explorer.__file__).parent
+    kernels = [value for value in vars(tsne_kernels).values() if hasattr(value, "py_func")]
+    assert len(kernels) > 5
+    for kernel in kernels:
+        assert package not in Path(kernel.stats.cache_path).parents, kernel
+    assert not jit.numba.config.CACHE_LOCATOR_CLASSES  # other packages' functions stay where numba puts them
 
 
 def test_without_a_folder_to_keep_machine_code_in_kernels_still_work(

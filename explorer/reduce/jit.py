@@ -1,9 +1,10 @@
 """Compiled functions that work wherever the package lies and whatever else the machine is doing.
 
-Numba keeps machine code beside the source, or in the user's cache folder where the source cannot be
-written to (read-only installs, zipped packages). Where neither can be written, it refuses to decorate:
-there the function is compiled anew in every process. Only modules of kernels import this one, so that
-numba is paid for by those who use it.
+Machine code is kept in the user's cache folder. Numba itself prefers the place beside the source, where
+files that no installer knows of outlive the package: what remains of an old install can hide the new one.
+Beside the source it lies only where there is no other folder; where nothing can be written to, numba refuses
+to decorate, and the function is compiled anew in every process. Only modules of kernels import this one, so
+that numba is paid for by those who use it.
 
 Threads wait asleep, in numba's own pool. OpenMP's wait in a loop: on a machine with other work, an
 iteration of a few milliseconds then takes ten times as long. A user's choice of pool is respected.
@@ -11,10 +12,11 @@ iteration of a few milliseconds then takes ten times as long. A user's choice of
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +29,9 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 ALONE = threading.RLock()
 """Held while a parallel function runs: numba's pool ends the process when two threads enter it."""
+
+PLACES = "UserProvidedCacheLocator,UserWideCacheLocator,InTreeCacheLocator,ZipCacheLocator"
+"""Where numba looks for a folder to keep machine code in, first come first served: its class names."""
 
 _config: Any = numba.config
 if _config.THREADING_LAYER == "default":
@@ -42,12 +47,24 @@ def compiled(*, parallel: bool = False) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         try:
-            fast = _stamped(numba.njit(cache=True, **options)(function))
+            with _away_from_the_source():
+                fast = _stamped(numba.njit(cache=True, **options)(function))
         except RuntimeError:  # no folder to keep it in
             fast = numba.njit(**options)(function)
         return _alone(fast) if parallel else fast  # type: ignore[no-any-return]
 
     return decorate
+
+
+@contextlib.contextmanager
+def _away_from_the_source() -> Iterator[None]:
+    """Within, numba keeps machine code beside the source only where there is no other folder for it."""
+    before: str = getattr(_config, "CACHE_LOCATOR_CLASSES", "")
+    _config.CACHE_LOCATOR_CLASSES = before or PLACES
+    try:
+        yield
+    finally:
+        _config.CACHE_LOCATOR_CLASSES = before
 
 
 def _stamped(function: Any) -> Any:

@@ -176,3 +176,34 @@ def test_fractions_of_a_pixel_a_position() -> None:
     assert told.stride == (Fraction(1, 3), Fraction(1, 3))
     assert told.size == (1, 1)
     assert told.box((4, 26), (8, 9, 1)) == ((1, 2), (8, 9))
+
+
+@pytest.mark.parametrize("wrap", [NoDerivatives, lambda adapter: adapter])
+def test_what_takes_too_long_is_left_unknown_and_said(
+    wrap: Callable[[Adapter], Adapter], enlarging: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infos = [info for info in enlarging.layers() if info.name in ("up", "nearest", "down")]
+    blank = [replace(info, receptive_field=None) for info in infos]
+    left = with_measured(wrap(enlarging.adapter), blank, (16, 24, 2), seconds=0)
+    assert [info.receptive_field for info in left] == [None] * 3
+    assert "receptive fields of 3 layers not measured" in capsys.readouterr().err
+
+
+def test_a_layer_that_sees_everything_is_found_by_one_look_at_a_few_positions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = explorer.load_model(DIGITS)
+    looks: list[str] = []
+    plain = type(model.adapter).gradient  # type: ignore[attr-defined]
+
+    def gradient(self: Adapter, inputs: Any, layer: str, cotangent: Any) -> Any:
+        looks.append(layer)
+        return plain(self, inputs, layer, cotangent)
+
+    monkeypatch.setattr(type(model.adapter), "gradient", gradient)
+    infos = [
+        replace(info, receptive_field=None) for info in model.layers() if info.name in ("block2", "output")
+    ]
+    with_measured(model.adapter, infos, (32, 32, 1))
+    assert looks.count("output") == 1
+    assert looks.count("block2") > 2

@@ -3,13 +3,15 @@
 Of an adapter with derivatives, the gradient of a position's values is taken, and its support is what the
 position sees. Of any other, rows and columns of the input are changed one after the other, and the
 positions that change with each are noted. Both miss pixels that never had an influence on the random
-inputs that were tried, and say "measured".
+inputs that were tried, and say "measured". What takes too long is left unknown, and said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,12 +22,16 @@ from numpy.typing import NDArray
 
 from explorer.capture.protocol import Adapter, Differentiable, LayerInfo
 from explorer.capture.receptive_field import ReceptiveField, Span
-from explorer.progress import progress
+from explorer.progress import progress, say
 
 TRIES = 3
 """Random inputs: a unit that is silent for one may answer for another."""
 AT_ONCE = 16
-"""Inputs in one batch."""
+"""Inputs in one batch, of those that are small."""
+NUMBERS = 2**22
+"""A batch of large inputs has about so many numbers: the layers of a volume fill the memory soon."""
+PATIENCE = 60.0
+"""Seconds that measuring may take."""
 SLOPES = 16
 """About so many positions are compared with each other to find the stride."""
 DENOMINATORS = 8
@@ -41,7 +47,11 @@ class Seen:
 
 
 def with_measured(
-    adapter: Adapter, infos: Sequence[LayerInfo], input_shape: Sequence[int] | None
+    adapter: Adapter,
+    infos: Sequence[LayerInfo],
+    input_shape: Sequence[int] | None,
+    *,
+    seconds: float = PATIENCE,
 ) -> tuple[LayerInfo, ...]:
     """The layers, with the receptive fields measured that are not known.
 
@@ -49,6 +59,7 @@ def with_measured(
         adapter: the layers' adapter; one that brings its own inputs has none that could be changed.
         infos: the layers.
         input_shape: (*spatial, channels) of one input; None leaves the layers as they are.
+        seconds: after so long, layers not yet measured stay as they are; how many is said.
     """
     if input_shape is None or hasattr(adapter, "n_inputs") or len(input_shape) < 2:
         return tuple(infos)
@@ -60,11 +71,17 @@ def with_measured(
     if not isinstance(adapter, Differentiable):
         smooth = []
     rough = [info for info in open_ones if info not in smooth]
-    seen = _by_changes(adapter, rough, shape) if rough else {}
-    with progress("receptive fields", len(smooth), "layers") as advance:
+    end = time.monotonic() + seconds
+    try:
+        seen = _by_changes(adapter, rough, shape, end=end) if rough else {}
+    except TimeoutError:
+        seen = {}
+    with progress("receptive fields", len(smooth), "layers") as advance, contextlib.suppress(TimeoutError):
         for info in smooth:
-            seen[info.name] = _by_gradient(adapter, info, shape)
+            seen[info.name] = _by_gradient(adapter, info, shape, end=end)
             advance(1)
+    if left := len(open_ones) - len(seen):
+        say(f"receptive fields of {left} layers not measured: it would take longer than {seconds:.0f} s")
     return tuple(
         replace(info, receptive_field=_told(info, seen[info.name], shape)) if info.name in seen else info
         for info in infos
@@ -125,23 +142,35 @@ def _fitted(seen: Iterable[tuple[int, int, int]], likely: Fraction) -> tuple[int
     return best[0], best[2], best[3]
 
 
-def _by_gradient(adapter: Any, info: LayerInfo, shape: tuple[int, ...]) -> list[Seen]:
-    """What some positions depend on, from the support of their gradients."""
+def _by_gradient(adapter: Any, info: LayerInfo, shape: tuple[int, ...], *, end: float) -> list[Seen]:
+    """What some positions depend on, from the support of their gradients.
+
+    Where the first, the middle and the last position see the whole input, so do all.
+    """
     assert info.shape is not None
     rng = np.random.default_rng(0)
-    positions = list(_positions(info.shape[:-1], rng)) * TRIES
-    found: dict[tuple[int, ...], list[NDArray[np.bool_]]] = {}
-    for start in range(0, len(positions), AT_ONCE):
-        batch = positions[start : start + AT_ONCE]
-        inputs = rng.normal(size=(AT_ONCE, *shape)).astype(np.float32)
-        cotangent = np.zeros((AT_ONCE, *info.shape), np.float32)
-        for row, position in enumerate(batch):
-            cotangent[(row, *position)] = rng.normal(size=info.shape[-1])
-        gradient = adapter.gradient(inputs, info.name, cotangent)
-        for row, position in enumerate(batch):
-            found.setdefault(position, []).append((gradient[row] != 0).any(axis=-1))
-    supports = {position: np.logical_or.reduce(several) for position, several in found.items()}
-    return [Seen(position, _spans(support)) for position, support in supports.items() if support.any()]
+    *grid, channels = info.shape
+    ends = [tuple(0 for _ in grid), tuple(size // 2 for size in grid), tuple(size - 1 for size in grid)]
+    found: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+    at_once = max(1, min(AT_ONCE, NUMBERS // math.prod(shape)))
+
+    def look(positions: Sequence[tuple[int, ...]]) -> None:
+        for start in range(0, len(positions), at_once):
+            _in_time(end)
+            batch = positions[start : start + at_once]
+            inputs = rng.normal(size=(at_once, *shape)).astype(np.float32)
+            cotangent = np.zeros((at_once, *grid, channels), np.float32)
+            for row, position in enumerate(batch):
+                cotangent[(row, *position)] = rng.normal(size=channels)
+            gradient = adapter.gradient(inputs, info.name, cotangent)
+            for row, position in enumerate(batch):
+                support = (gradient[row] != 0).any(axis=-1)
+                found[position] = found[position] | support if position in found else support
+
+    look(ends)
+    if not all(support.any() and _is_whole(support) for support in found.values()):
+        look(list(_positions(grid, rng)) * TRIES)
+    return [Seen(position, _spans(support)) for position, support in found.items() if support.any()]
 
 
 def _positions(grid: Sequence[int], rng: np.random.Generator) -> Iterable[tuple[int, ...]]:
@@ -158,13 +187,28 @@ def _positions(grid: Sequence[int], rng: np.random.Generator) -> Iterable[tuple[
     return sorted(chosen)
 
 
+def _is_whole(support: NDArray[np.bool_]) -> bool:
+    """Whether a position's pixels reach from one end of the input to the other along every axis."""
+    return _spans(support) == tuple((0, size) for size in support.shape)
+
+
+def _in_time(end: float) -> None:
+    """Go on, unless it has taken too long.
+
+    Raises:
+        TimeoutError: it has.
+    """
+    if time.monotonic() > end:
+        raise TimeoutError
+
+
 def _spans(support: NDArray[np.bool_]) -> tuple[Span, ...]:
     places = np.argwhere(support)
     return tuple((int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
 
 
 def _by_changes(
-    adapter: Adapter, infos: Sequence[LayerInfo], shape: tuple[int, ...]
+    adapter: Adapter, infos: Sequence[LayerInfo], shape: tuple[int, ...], *, end: float
 ) -> dict[str, list[Seen]]:
     """What each position depends on, from what changes with each row, column, … of the input."""
     names = [info.name for info in infos]
@@ -178,6 +222,7 @@ def _by_changes(
             change = rng.normal(size=shape).astype(np.float32)
             for axis, whole in enumerate(shape[:-1]):
                 for start in range(0, whole, AT_ONCE - 1):
+                    _in_time(end)
                     slabs = range(start, min(start + AT_ONCE - 1, whole))
                     inputs = _changed(base, change, axis, slabs=slabs)
                     for name, activations in adapter.capture(inputs, names).items():

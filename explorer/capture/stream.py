@@ -46,6 +46,8 @@ CAUTIOUS_BATCH = 8
 """For a model that cannot say how large its layers are."""
 DECODERS = max(4, min(16, os.cpu_count() or 4))
 """Threads that decode: Pillow works outside Python's lock."""
+QUICK = 10.0
+"""Seconds that measuring what positions see may delay a capture."""
 
 
 def capture_to_run(
@@ -251,7 +253,7 @@ def _fields(job: _Job, layers: Sequence[LayerInfo]) -> dict[str, ReceptiveField]
     model, shape = job.model, None
     if model.n_inputs is None and isinstance(model.adapter, Differentiable):
         shape = model.input_shape or first_readable(job.inputs).shape
-    found = with_measured(model.adapter, layers, shape)
+    found = with_measured(model.adapter, layers, shape, seconds=QUICK)
     return {info.name: info.receptive_field for info in found if info.receptive_field is not None}
 
 

@@ -75,3 +75,12 @@ def test_the_grid_crops_by_the_field_that_the_run_keeps(tmp_path: Path) -> None:
         assert found.shape == (7, 7, 3)
         inside = found[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]]
         np.testing.assert_array_equal(inside, seen[top:bottom, left:right])
+
+
+def test_around_a_position_that_sees_everything_some_cells_are_shown() -> None:
+    whole = ReceptiveField((224, 224), (Fraction(0),) * 2, (Fraction(0),) * 2)
+    crops = Crops((224, 224), (112, 112), whole)
+    assert crops.sees_all
+    assert crops.size == (32, 32)  # 16 cells of 2 pixels
+    assert crops.around((50, 3)) == ((42, 58), (0, 16))
+    assert Crops((224, 224), (14, 14), whole).around((0, 13)) == ((0, 14), (0, 14))

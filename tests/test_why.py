@@ -10,8 +10,8 @@ from planted import CHANNEL, NASTY, planted_mask, planted_run
 import explorer
 from explorer.errors import InputError, LayerError
 from explorer.explain.contrast import contrast
-from explorer.explain.coverage import Share
-from explorer.explain.selected import choose
+from explorer.explain.coverage import Share, where
+from explorer.explain.selected import Chosen, choose
 from explorer.reduce.projection import Projection
 from explorer.render.linked.selection import Selection
 
@@ -235,3 +235,30 @@ def test_everything_selected_and_a_single_position_are_explained(run: explorer.R
     one = explorer.why(run, np.array([[3, 1, 4]]), "block")
     assert one.headline.startswith("This position comes from 1 of 24 pictures, all of label disc")
     assert NASTY not in one.headline
+
+
+def test_where_of_a_sampled_map_is_of_the_positions_that_are_on_it(run: explorer.Run) -> None:
+    batch, spatial = 60, (40, 40)
+    rng = np.random.default_rng(0)
+    drawn = np.sort(rng.choice(batch * 1600, 3000, replace=False)).astype(np.int64)
+    upper = drawn[drawn % 1600 < 800]  # all drawn positions of the upper half, and no other
+    shares = where(Chosen("layer", (batch, *spatial), upper), drawn)
+    assert max(shares.shape) < 40  # places are put together: about two positions lie at each
+    assert len(shares) % 2 == 0
+    half = len(shares) // 2
+    np.testing.assert_array_equal(shares[:half], 1)
+    np.testing.assert_array_equal(shares[half:], 0)
+
+
+def test_where_of_a_volume_is_of_pictures_and_slices() -> None:
+    grid = (2, 4, 3, 3)  # two volumes of four slices
+    chosen = np.zeros(grid, bool)
+    chosen[0, :, 1, 1] = True  # in every slice of one of them
+    chosen[0, 0, 2, 2] = True
+    shares = where(Chosen("layer", grid, np.flatnonzero(chosen)), None)
+    assert shares.shape == (3, 3)
+    assert shares[1, 1] == 4 / 8
+    assert shares[2, 2] == 1 / 8
+    nowhere = where(Chosen("layer", grid, np.array([4])), np.array([4, 13, 22]))
+    assert nowhere[1, 1] == 1 / 3
+    assert np.isnan(nowhere).sum() == 8

@@ -45,7 +45,7 @@ class Elements(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "rect", "line"):
+        if tag not in ("meta", "img", "rect", "line", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

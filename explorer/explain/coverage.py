@@ -15,6 +15,8 @@ from explorer.explain.selected import Chosen
 MOST_CLASSES = 12
 """Different whole numbers up to which a column of metadata is taken for classes."""
 MISSING = "(none)"
+ENOUGH, COARSEST = 30, 8
+"""Positions of a sampled map that a place should have on average, and places along an axis to stop at."""
 
 
 @dataclass(frozen=True)
@@ -244,12 +246,30 @@ def pictures(run: Run, counted: Counting) -> tuple[PictureShare, ...]:
 
 
 def where(chosen: Chosen, among: NDArray[np.int64] | None) -> NDArray[np.float64]:
-    """For each place of the grid the share of pictures in which it is selected, (*spatial).
+    """How often each place of the grid is selected, 0 to 1: (*spatial), of a volume (rows, columns).
 
-    Of those pictures in which it is compared; 0 where it is in none.
+    It is the share of the pictures, and of a volume's slices. Of a map of some positions it is the share of
+    those that are compared; so few lie at one place that places are put together, two by two along each
+    axis, until some 30 do. NaN where there is none.
     """
+    spatial = chosen.grid_shape[1:]
     each = max(1, chosen.each)
-    counts = np.bincount(chosen.places % each, minlength=each)
     every = compared(chosen, among)
-    pictures = chosen.grid_shape[0] if every is None else np.bincount(every % each, minlength=each)
-    return np.asarray(counts / np.maximum(pictures, 1)).reshape(chosen.grid_shape[1:])
+    selected = np.bincount(chosen.places % each, minlength=each).reshape(spatial).astype(np.float64)
+    if every is None:
+        total = np.full(spatial, float(chosen.grid_shape[0]))
+    else:
+        total = np.bincount(every % each, minlength=each).reshape(spatial).astype(np.float64)
+    if selected.ndim == 3:
+        selected, total = selected.sum(axis=0), total.sum(axis=0)
+    while every is not None and 0 < total.mean() < ENOUGH and max(total.shape, default=0) > COARSEST:
+        selected, total = _halved(selected), _halved(total)
+    return np.asarray(np.divide(selected, total, out=np.full(total.shape, np.nan), where=total > 0))
+
+
+def _halved(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of neighbouring places, two by two along each axis; of an odd number, one stays alone."""
+    for axis, size in enumerate(counts.shape):
+        starts = np.linspace(0, size, -(-size // 2), endpoint=False).astype(int)
+        counts = np.add.reduceat(counts, starts, axis=axis)
+    return counts

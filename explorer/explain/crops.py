@@ -14,6 +14,8 @@ from explorer.capture.receptive_field import ReceptiveField, Span
 
 CELLS = 3
 LEAST_SHARE, MOST_SHARE = 8, 2
+CONTEXT = 16
+"""Cells across that are shown around a position that sees everything, where the grid has more."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Crops:
     A crop is the position's receptive field where that is known, padding included. It is no smaller than
     an eighth of the picture's shorter side, so that something can be recognised, and no larger than half
     of each side, so that it still says where: of a larger field it is the middle. Where the field is not
-    known, it is three times the position's cell.
+    known, it is three times the position's cell; where a position sees everything, as behind a
+    normalisation over the whole picture, it is the 16 cells around it.
 
     Attributes:
         shape: (height, width) of the picture.
@@ -46,7 +49,7 @@ class Crops:
         least = math.ceil(min(self.shape) / LEAST_SHARE)
         if self.known:
             assert self.field is not None
-            sees = [self._seen(axis) for axis in range(2)]
+            sees = [self._context(axis) if self.sees_all else self._seen(axis) for axis in range(2)]
             most = [math.ceil(whole / MOST_SHARE) for whole in self.shape]
             tall, wide = (max(min(own, top), least) for own, top in zip(sees, most, strict=True))
             return tall, wide
@@ -58,6 +61,17 @@ class Crops:
     def sees_all(self) -> bool:
         """Whether a position sees as much as the picture is large."""
         return self.known and all(self._seen(axis) >= self.shape[axis] for axis in range(2))
+
+    def _context(self, axis: int) -> int:
+        return math.ceil(self.shape[axis] * min(1.0, CONTEXT / self.spatial[axis]))
+
+    def around(self, position: Sequence[int]) -> tuple[Span, Span]:
+        """The cells, first and one behind the last of each axis, that are shown around a position."""
+        first = [
+            moved_inside(at - CONTEXT // 2, min(CONTEXT, steps), steps)
+            for at, steps in zip(position, self.spatial, strict=True)
+        ]
+        return first[0], first[1]
 
     @property
     def beyond(self) -> str:

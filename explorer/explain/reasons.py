@@ -35,7 +35,8 @@ class Reasons:
         classes: columns of the run's metadata that hold classes.
         numbers: columns of the run's metadata that hold numbers.
         pictures: all that hold any of it, the largest share first.
-        where: (*spatial) share of the pictures in which each place is selected.
+        where: (rows, columns), or the layer's one axis: how often each place is selected; NaN where nothing
+            is compared. Of a sampled map places are put together.
         typical: positions that stand for it.
         drivers: the pixels that drive the selected positions of typical pictures; empty without a model.
         drivers_note: how they were computed, or what would show them.

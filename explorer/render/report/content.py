@@ -45,14 +45,16 @@ def _classes(found: Reasons) -> Section:
     text = tuple(f"{words.number_words(one)}." for one in found.numbers)
     if not groups and not text:
         text = ("The run knows no labels, masks or metadata of its pictures.",)
-    tables = tuple(_class_table(one, first=not index) for index, one in enumerate(groups))
+    held = [one for group in groups for one in group.shares if one.selected]
+    most = max((max(one.share, one.expected) for one in held), default=1.0)
+    tables = tuple(_class_table(one, most, first=not index) for index, one in enumerate(groups))
     return Section("What it covers", text, (), tables)
 
 
-def _class_table(classes: Classes, *, first: bool) -> Table:
+def _class_table(classes: Classes, most: float, *, first: bool) -> Table:
+    """One line a class; bars of all tables are to the same scale, `most` being the longest."""
     held = [one for one in classes.shares if one.selected]
     shown, none = held[:BARS], len(classes.shares) - len(held)
-    most = max(max(one.share, one.expected) for one in shown)
     notes = ["The line on each bar is the share expected; times is the share divided by it."] if first else []
     if len(held) > len(shown):
         notes.append(f"{count(len(held) - len(shown))} more have smaller shares.")

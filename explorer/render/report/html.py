@@ -82,6 +82,11 @@ def _text(text: str) -> str:
     return escape(printable(text)).replace(" %", "&nbsp;%")  # a number and its unit stay on one line
 
 
+def _folded(text: str) -> str:
+    """Text that may be broken behind the folders of a path."""
+    return _text(text).replace("/", "/<wbr>")
+
+
 def _section(section: Section) -> str:
     text = "".join(f"<p>{_text(line)}</p>" for line in section.text)
     rows = "".join(map(_row, section.rows))
@@ -97,12 +102,12 @@ def _figure(picture: Picture) -> str:
     tall, wide = picture.pixels.shape[:2]
     look = "" if picture.smooth else ' class="sharp"'
     size = ' class="large"' if picture.large else ""
-    detail = f"<span>{_text(picture.detail)}</span>" if picture.detail else ""
+    detail = f"<span>{_folded(picture.detail)}</span>" if picture.detail else ""
     about = f"{picture.caption}, {picture.detail}" if picture.detail else picture.caption
     return (
         f'<figure{size}><img{look} width="{wide}" height="{tall}" alt="{_text(about)}" '
         f'src="data:image/png;base64,{png(picture.pixels)}">'
-        f"<figcaption>{_text(picture.caption)}{detail}</figcaption></figure>"
+        f"<figcaption>{_folded(picture.caption)}{detail}</figcaption></figure>"
     )
 
 

@@ -158,7 +158,7 @@ def _pictures(pages: Pages, some: list[tuple[Picture, int]]) -> None:
         pages.sheet.paste((left, pages.y), pixels)
         for line, (text, colour) in enumerate(lines):
             at = (left, pages.y + high + 10 + line * 10)
-            pages.sheet.write(at, text, size=7, fill=colour, limit=wide + GAP - 2)
+            pages.sheet.write(at, text, size=7, fill=colour, limit=wide)
         left += wide + GAP
     pages.y += tall + below
 
@@ -175,8 +175,8 @@ def _height(one: Picture, wide: int) -> int:
 
 def _caption(one: Picture, wide: int) -> list[tuple[str, Colour]]:
     """Lines under a picture: the caption, and the detail in up to three."""
-    detail = wrapped(one.detail, 7, wide + GAP - 3)[:4] if one.detail else []
-    caption = wrapped(one.caption, 7, wide + GAP - 3)[:2]
+    detail = wrapped(one.detail, 7, wide - 1)[:4] if one.detail else []
+    caption = wrapped(one.caption, 7, wide - 1)[:2]
     return [(line, THEME.text) for line in caption] + [(line, THEME.muted) for line in detail]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.explain.crops import Crops, cut
+from explorer.explain.crops import CONTEXT, Crops, cut
 from explorer.explain.reasons import Reasons
 from explorer.explain.typical import Patch
 from explorer.render.between import Between
@@ -46,7 +47,11 @@ def patches(found: Reasons) -> tuple[str, tuple[Row, ...]]:
             axes = plural(rank, "axis" if rank == 1 else "axe")
             said = f"The layer's positions have {axes}: whole pictures are shown."
     elif crops.sees_all:
-        said = f"A position sees the whole picture{crops.beyond}, so that is shown, with the position marked."
+        shown_of = "that is shown"
+        if max(crops.spatial) > CONTEXT:
+            cells = " × ".join(str(min(CONTEXT, steps)) for steps in crops.spatial)
+            shown_of = f"the {cells} positions around it are shown"
+        said = f"A position sees the whole picture{crops.beyond}, so {shown_of}, with the position marked."
     else:
         said = f"Each patch is cropped {crops.words}. Grey is outside the picture."
 
@@ -68,15 +73,25 @@ def _patch(found: Reasons, crops: Crops | None, one: Patch) -> Picture:
     if crops is None:
         pixels = _enlarged(picture)
     elif crops.sees_all:
-        mask = np.zeros(found.chosen.grid_shape[1:], bool)
-        mask[at] = True
-        pixels = outlined(_enlarged(picture), mask, paler=False)
+        pixels = _marked_position(picture, crops, at)
     else:
         pixels = cut(picture, crops.spans(at), OUTSIDE)
     name = _label(found, one.image) or found.run.image_names[one.image]
     if one.share:
         return Picture(pixels, f"{words.percent(one.share)} of it", name)
     return Picture(pixels, name, f"row {at[0]}, col. {at[1]}" if len(at) == 2 else "")
+
+
+def _marked_position(picture: NDArray[np.uint8], crops: Crops, at: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The part of a picture around a position, its cell outlined."""
+    cells = crops.around(at)
+    mask = np.zeros([last - first for first, last in cells], bool)
+    mask[tuple(place - first for place, (first, _) in zip(at, cells, strict=True))] = True
+    rows, columns = (
+        slice(first * whole // steps, -(-last * whole // steps))
+        for (first, last), whole, steps in zip(cells, crops.shape, crops.spatial, strict=True)
+    )
+    return outlined(_enlarged(picture[rows, columns]), mask, paler=False)
 
 
 def _picture(found: Reasons, image: int) -> NDArray[np.uint8]:
@@ -143,14 +158,18 @@ def _enlarged(picture: NDArray[np.uint8], longer: int = LARGE) -> NDArray[np.uin
 
 def where(found: Reasons) -> Row | None:
     """The places of the grid by how often they are selected; None where that says nothing."""
-    shares = found.where.mean(axis=0) if found.where.ndim == 3 else found.where
-    if shares.ndim != 2 or found.run.n_images < 2 or float(np.ptp(shares)) == 0:
+    shares = found.where
+    if shares.ndim != 2 or found.run.n_images < 2 or not np.nanmin(shares) < np.nanmax(shares):
         return None
-    high = float(shares.max())
+    high = float(np.nanmax(shares))
     pixels = heatmap(shares, Scale(0.0, high, "viridis"), THEME)
     zoom = max(1, LARGE // max(shares.shape))
     large = np.repeat(np.repeat(pixels, zoom, axis=0), zoom, axis=1)
-    detail = f"yellow: in {words.percent(high)} of all pictures; violet: in none"
+    of = "pictures" if found.among is None else "its positions on the map, in all pictures together"
+    if len(found.chosen.grid_shape) == 4:
+        of = "pictures and their slices" if found.among is None else f"{of} and slices"
+    none = "none" if np.isfinite(shares).all() else "none; grey: no position on the map"
+    detail = f"yellow: in {words.percent(high)} of {of}; violet: in {none}"
     shown = Picture(large, "how often a place is selected", detail, smooth=False, large=True)
     return Row("All pictures together", (shown,))
 
@@ -189,8 +208,8 @@ def driven(found: Reasons) -> Row | None:
     drawn = [one for driver in found.drivers for one in _driven(found, driver.image, driver.values)]
     if not drawn:
         return None
-    title = "Selected positions, and the pixels that drive them, smoothed over a cell of the grid"
-    return Row(title, tuple(drawn))
+    over = "a cell of the grid" if found.among is None else "the way from one position on the map to the next"
+    return Row(f"Selected positions, and the pixels that drive them, smoothed over {over}", tuple(drawn))
 
 
 def _driven(found: Reasons, image: int, values: NDArray[np.float32]) -> list[Picture]:
@@ -200,6 +219,8 @@ def _driven(found: Reasons, image: int, values: NDArray[np.float32]) -> list[Pic
     # A pixel's value alone is noise to the eye: what the pixels of a position's cell add together is drawn.
     spatial = mask.shape if mask.ndim == 2 else (8, 8)
     cell = min(whole / steps for whole, steps in zip(values.shape, spatial, strict=True))
+    if found.among is not None:  # of one cell in so many
+        cell *= math.sqrt(math.prod(found.chosen.grid_shape) / found.n_positions)
     smooth = np.asarray(gaussian_filter(values.astype(np.float64), max(1.0, cell / 2), mode="constant"))
     top = float(np.percentile(np.abs(smooth), 99.5)) or 1.0
     colours = heatmap(smooth, Scale(-top, top, "diverging-light", clipped=True), THEME)
@@ -226,4 +247,5 @@ def grown(found: Reasons) -> Row | None:
         for picture, value, image in real:
             name = _label(found, int(image)) or found.run.image_names[int(image)]
             drawn.append(Picture(_enlarged(picture), f"real: {number(float(value))}", name))
-    return Row("How far all positions lie along the direction, on average", tuple(drawn))
+    title = "Each with the dot product of its positions and the direction (of length 1), on average"
+    return Row(title, tuple(drawn))

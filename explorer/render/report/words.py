@@ -132,9 +132,7 @@ def regions(shape: tuple[int, ...]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 def place_words(found: Reasons) -> str:
     """Where in the picture they lie; nothing for layers without rows and columns."""
-    counts = found.where[None] if found.where.ndim == 1 else found.where
-    if counts.ndim == 3:
-        counts = counts.sum(axis=0)
+    counts = np.nan_to_num(found.where[None] if found.where.ndim == 1 else found.where)
     if counts.ndim != 2 or min(counts.shape) < 3 or found.n_selected < 2:
         return ""
     shares = counts / counts.sum()

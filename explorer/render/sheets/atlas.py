@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import InputError
-from explorer.explain.crops import moved_inside
+from explorer.explain.crops import CONTEXT, moved_inside
 from explorer.reduce.rows import read_samples
 
 if TYPE_CHECKING:
@@ -180,6 +180,10 @@ def _patch(
     box = run.receptive_box(layer, position)
     field = run.receptive_field(layer)
     sees = max(field.size) if field is not None and field.size else min(size)
+    if sees >= min(size):  # all positions see the whole: what lies around each tells them apart
+        sees = round(
+            CONTEXT * min(whole / steps for whole, steps in zip(size, run.grid_shape(layer)[1:], strict=True))
+        )
     side = min(max(sees, min(size) // SMALLEST), max(min(size) // LARGEST, 1))
     spans = []
     for axis, steps in enumerate(run.grid_shape(layer)[1:]):

@@ -44,6 +44,8 @@ def test_a_map_that_points_elsewhere_is_worse_than_random(found: explorer.Salien
     curves = worst.fidelity(steps=8, baseline=0.0)
     assert (curves.areas["deletion"] > curves.areas["random deletion"]).all()
     assert "no better than a random order" in curves.words()
+    half = replace(curves, insertion=1.0 - curves.insertion)
+    assert half.words().endswith("better than a random order by insertion alone")
 
 
 def test_curves_of_a_class_are_probabilities(found: explorer.Saliency) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError, RunError
+from explorer.errors import InputError, RunError, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from explorer.capture import Run
@@ -109,13 +111,16 @@ def only_layer(run: Run) -> str:
     return run.layers[0]
 
 
-def image_number(run: Run, image: str) -> int:
-    """An image by its name, or by its number."""
-    if image in run.image_names:
-        return run.image_names.index(image)
-    if image.isdecimal() and int(image) < run.n_images:
+def image_number(names: Sequence[str], image: str) -> int:
+    """An image by its name, by the end of its name where no other ends alike, or by its number."""
+    if image in names:
+        return names.index(image)
+    ends = [number for number, name in enumerate(names) if name.endswith(f"/{image}")]
+    if len(ends) == 1:
+        return ends[0]
+    if image.isdecimal() and int(image) < len(names):
         return int(image)
-    raise InputError(f"--image {image}: expected a name, or a number from 0 to {run.n_images - 1}")
+    raise InputError(f"--image {image}: {suggest(image, names)}; or a number from 0 to {len(names) - 1}")
 
 
 def picture_size(text: str) -> tuple[int, int]:

@@ -207,7 +207,7 @@ def scene_of(folder: Path, image: str, *, colour: str | None, theme: str) -> Epo
 
     found = open_evolution(folder)
     made = found.scene(colour=colour or first_colour(found.runs[-1]), theme=theme)
-    made.image = image_number(found.runs[-1], image)
+    made.image = image_number(found.runs[-1].image_names, image)
     return made
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from explorer.commands.arguments import Flag, Layer
+from explorer.commands.arguments import Flag, Layer, image_number
 from explorer.errors import InputError
 from explorer.progress import say
 
@@ -179,10 +179,8 @@ def _some(rows: list[int]) -> list[int]:
 
 
 def _number(names: Sequence[str], image: str, among: Sequence[int]) -> int:
-    """A picture by its name, or by its number."""
-    if image not in names and not (image.isdecimal() and int(image) < len(names)):
-        raise InputError(f"--image {image}: expected a name, or a number from 0 to {len(names) - 1}")
-    number = names.index(image) if image in names else int(image)
+    """A picture by its name or number, which holds some of the selection."""
+    number = image_number(names, image)
     if number not in among:
         raise InputError(f"--image {image}: none of its positions is selected")
     return number
@@ -213,3 +211,5 @@ def print_sanity(found: Sanity) -> None:
     print(found.words())
     for stage, mean in zip(found.stages, found.means, strict=True):
         print(f"  random down to {stage}: rank correlation {mean:.2f}")
+    if passed := found.parts - len(found.stages):
+        print(f"  ({found.parts} parts were drawn anew one after the other; {passed} are not listed)")

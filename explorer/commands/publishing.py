@@ -113,7 +113,7 @@ def export(
     else:
         opened = open_run(run)
         projection = find_projection(opened, layer, method, components)
-        number, colour = image_number(opened, image), colour or first_colour(opened)
+        number, colour = image_number(opened.image_names, image), colour or first_colour(opened)
         view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
         view.beside = find_beside(opened, projection, beside)
     if state is not None:

@@ -146,7 +146,7 @@ def screenshot(
 
     opened = open_run(run)
     projection = find_projection(opened, layer, method, components)
-    number = image_number(opened, image)
+    number = image_number(opened.image_names, image)
     view = scene(opened, projection, image=number, channel=channel, colour=colour, theme=theme, slice=cut)
     view.beside = find_beside(opened, projection, beside)
     if camera is not None:
@@ -215,7 +215,7 @@ def grid(
     drawn = draw(
         run,
         layer or only_layer(run),
-        image=[image_number(run, name) for name in image or ["0"]],
+        image=[image_number(run.image_names, name) for name in image or ["0"]],
         channels=channels,
         columns=columns,
         colour_map=colour_map,
@@ -268,7 +268,7 @@ def rgb(
     chosen = layer or only_layer(opened)
     some = min(4, opened.n_images)
     names = images or [str(number * opened.n_images // some) for number in range(some)]
-    numbers = [image_number(opened, name) for name in names]
+    numbers = [image_number(opened.image_names, name) for name in names]
     colours = fit(opened, chosen, foreground=foreground) if basis is None else load_rgb(basis)
     print(save_picture(rgb_sheet(opened, chosen, numbers, colours), out))
     if save is not None:

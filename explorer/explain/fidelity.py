@@ -61,11 +61,20 @@ class Fidelity:
     def words(self) -> str:
         """One line: the mean areas beside those of random orders."""
         mean = {name: float(np.nanmean(area)) for name, area in self.areas.items()}
-        better = mean["deletion"] < mean["random deletion"] and mean["insertion"] > mean["random insertion"]
+        better = (
+            mean["deletion"] < mean["random deletion"],
+            mean["insertion"] > mean["random insertion"],
+        )
+        verdict = {
+            (True, True): "better than a random order",
+            (True, False): "better than a random order by deletion alone",
+            (False, True): "better than a random order by insertion alone",
+            (False, False): "no better than a random order",
+        }[better]
         return (
             f"{self.method}: deletion {mean['deletion']:.3f} (random {mean['random deletion']:.3f}, lower is "
             f"better), insertion {mean['insertion']:.3f} (random {mean['random insertion']:.3f}, higher is "
-            f"better): {'better than' if better else 'no better than'} a random order"
+            f"better): {verdict}"
         )
 
 

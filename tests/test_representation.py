@@ -67,6 +67,16 @@ def test_figures_are_those_of_the_definitions(tmp_path: Path, scale: float) -> N
     assert (found.finite, found.varies) == (True, True)
 
 
+def test_masks_are_the_classes_where_there_are_some(tmp_path: Path) -> None:
+    given = np.random.default_rng(1).integers(0, 3, SHAPE).astype(np.uint8)
+    moved = X + given[..., None]
+    np.savez(tmp_path / "x.npz", layer=moved.astype(np.float32))
+    model = explorer.load_model(tmp_path / "x.npz")
+    run = explorer.capture(model, layers=["layer"], out=tmp_path / "x", masks=given, memory=4000)
+    rows = centred(moved)
+    assert spectrum(run, "layer").separation == pytest.approx(dense_separation(rows, given.ravel()), rel=1e-5)
+
+
 def test_linear_cka_is_that_of_the_gram_matrices(tmp_path: Path) -> None:
     one, other = run_of(X, tmp_path), run_of(Y, tmp_path, "y")
     assert linear_cka(one, other, "layer") == pytest.approx(dense_cka(X, Y), rel=1e-5)

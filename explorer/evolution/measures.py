@@ -79,8 +79,12 @@ def measures_of(root: Path, runs: Mapping[str, Run], layer: str) -> tuple[dict[s
 
 
 def _identity(run: Run) -> list[str]:
-    """What tells a run's values, and the labels they are measured by, apart."""
-    return [str(run.manifest["identity"]), str(hash_of(run.labels))]
+    """What tells a run's values, and the classes they are measured by, apart."""
+    return [
+        str(run.manifest["identity"]),
+        str(hash_of(run.labels)),
+        *(["by masks"] if run.mask_names else []),
+    ]
 
 
 def hash_of(labels: tuple[str, ...] | None) -> str:

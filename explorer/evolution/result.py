@@ -41,8 +41,8 @@ class EpochFigures:
     """What is measured of a layer at one checkpoint.
 
     Attributes:
-        separation: share of the positions' variance that lies between the classes, 0 to 1; None without
-            labels.
+        separation: share of the positions' variance that lies between the classes, 0 to 1: those of the
+            masks, or of the labels where there are no masks; None without either.
         image_separation: the same of the images' means over their positions.
         trust: trustworthiness of the map (Venna & Kaski 2001), 0.5 for chance; None where it was not
             measured.

@@ -31,7 +31,8 @@ class Spectrum:
         effective_rank: e to the entropy of the singular values of the centred rows, divided by their sum
             (Roy & Vetterli 2007): how many directions the layer uses; 0 where all rows are the same.
         separation: share of the positions' variance that lies between the classes, 0 to 1 (the correlation
-            ratio); None without at least two classes, or without variance.
+            ratio); None without at least two classes, or without variance. Classes are those of the masks,
+            where the run has them at these positions, else the images' labels.
         image_separation: the same of the images' means over their positions; images of no class that the
             layer knows score about (classes - 1) / (images - 1).
         finite: whether all values are finite; the figures are of the positions that are.
@@ -57,19 +58,27 @@ def spectrum(run: Run, layer: str, labels: Sequence[str] | None = None) -> Spect
     batch, *spatial = run.grid_shape(layer)
     each = math.prod(spatial)
     centre, scale = _about(run, layer)
+    masked = masked_classes(run, layer)
+    known = () if masked is None else tuple(np.unique(masked[masked >= 0]).tolist())
 
-    def work(first: int, rows: NDArray[Any]) -> tuple[Wide, Wide, NDArray[np.int64]]:
+    def work(first: int, rows: NDArray[Any]) -> tuple[Wide, Wide, NDArray[np.int64], _Sums | None]:
         near = (rows.astype(np.float64) - centre) / scale
-        good = np.isfinite(near).all(axis=1)
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(near).all(axis=1))
         near[~good] = 0
         counts = good.reshape(-1, each).sum(axis=1)
-        return near.T @ near, near.reshape(-1, each, near.shape[1]).sum(axis=1), counts
+        own = (
+            None
+            if masked is None
+            else _sums(near, np.where(good, masked[first : first + len(near)], -1), known)
+        )
+        return near.T @ near, near.reshape(-1, each, near.shape[1]).sum(axis=1), counts, own
 
     products = np.zeros((run.channels(layer),) * 2)
     sums, counts = np.zeros((batch, run.channels(layer))), np.zeros(batch, np.int64)
-    start = 0
-    for product, part, count in over_chunks(run, layer, work):
+    start, inside = 0, _Sums()
+    for product, part, count, own in over_chunks(run, layer, work):
         products += product
+        inside = inside if own is None else inside + own
         sums[start : start + len(part)], counts[start : start + len(part)] = part, count
         start += len(part)
     total = int(counts.sum())
@@ -77,16 +86,57 @@ def spectrum(run: Run, layer: str, labels: Sequence[str] | None = None) -> Spect
     scatter = products - np.outer(whole, whole) / max(total, 1)
     strength = float(np.trace(scatter))
     varies = strength > 1e-12 * max(total, 1)
-    between = None if labels is None or not varies else _between(sums, counts, labels)
+    by_label = None if labels is None or not varies else _between(sums, counts, labels)
+    share = None if by_label is None else min(1.0, by_label / strength)
+    if masked is not None:
+        share = inside.separation() if varies else None
     means = sums[counts > 0] / counts[counts > 0, None]
     own = None if labels is None else [one for one, n in zip(labels, counts, strict=True) if n]
     return Spectrum(
         _effective_rank(scatter) if varies else 0.0,
-        None if between is None else min(1.0, between / strength),
+        share,
         None if own is None else separation(means, own),
         total == batch * each,
         varies,
     )
+
+
+def masked_classes(run: Run, layer: str) -> NDArray[np.int32] | None:
+    """The class of the masks at each position (n,), -1 where there is none; None where none has any."""
+    if not run.mask_names:
+        return None
+    found = run.mask_classes(layer).reshape(-1)
+    return found if (found >= 0).any() else None
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Of rows with a class: how many each class has, their sum, and the sum of all their squares."""
+
+    counts: NDArray[np.int64] | int = 0
+    rows: Wide | float = 0.0
+    squares: float = 0.0
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(self.counts + other.counts, self.rows + other.rows, self.squares + other.squares)
+
+    def separation(self) -> float | None:
+        """Share of the variance that lies between the classes; None without two of them, or any variance."""
+        some = np.asarray(self.counts) > 0
+        if some.sum() < 2:
+            return None
+        counts, sums = np.asarray(self.counts)[some], np.asarray(self.rows)[some]
+        middle = sums.sum(axis=0) / counts.sum()
+        whole = self.squares - counts.sum() * float(middle @ middle)
+        between = float(counts @ np.square(sums / counts[:, None] - middle).sum(axis=1))
+        return min(1.0, between / whole) if whole > 1e-12 * counts.sum() else None
+
+
+def _sums(rows: Wide, classes: NDArray[np.int32], known: Sequence[int]) -> _Sums:
+    """Sums of rows (n, channels) by their class (n,); -1 is none."""
+    own = [classes == one for one in known]
+    sums = np.stack([rows[some].sum(axis=0) for some in own])
+    return _Sums(np.array([some.sum() for some in own]), sums, float(np.square(rows[classes >= 0]).sum()))
 
 
 def _about(run: Run, layer: str) -> tuple[Wide, float]:

@@ -49,8 +49,10 @@ class Curve:
 def curves(evolution: EpochsLike) -> tuple[Curve, ...]:
     """The figures of an evolution that were measured."""
     figures, channels = evolution.figures, evolution.figures[0].channels
+    told = _SEPARATION_OF_MASKS if getattr(evolution.runs[-1], "mask_names", None) else _SEPARATION
+    top = max([LEAST_TOP, *(one.separation or 0.0 for one in figures)])
     every = (
-        _curve([one.separation for one in figures], _two, (0.0, None), _SEPARATION),
+        _curve([one.separation for one in figures], _two, (0.0, top), told),
         _curve([one.trust for one in figures], _three, (0.5, 1.0), _TRUST),
         _curve([one.effective_rank for one in figures], number, (0.0, None), _rank(channels)),
         _curve([float(one.dead) for one in figures], _whole, (0.0, float(channels)), _dead(channels)),
@@ -60,7 +62,10 @@ def curves(evolution: EpochsLike) -> tuple[Curve, ...]:
     return tuple(one for one in every if any(value is not None for value in one.values))
 
 
-_SEPARATION = ("class separation", "classes", "share of variance between classes")
+LEAST_TOP = 0.1
+"""A separation that stays below is drawn near the bottom: next to none is no collapse and no rise."""
+_SEPARATION = ("class separation", "classes", "share of variance between labels")
+_SEPARATION_OF_MASKS = ("class separation", "classes", "share of variance between mask classes")
 _TRUST = ("trust of the map", "trust", "0.5 is chance")
 _CKA = ("CKA to the last", "CKA", "1 is the same up to turning")
 _MOVED = ("moved", "moved", "beyond another seed")

@@ -91,11 +91,11 @@ def spectrum(run: Run, layer: str, labels: Sequence[str] | None = None) -> Spect
     if masked is not None:
         share = inside.separation() if varies else None
     means = sums[counts > 0] / counts[counts > 0, None]
-    own = None if labels is None else [one for one, n in zip(labels, counts, strict=True) if n]
+    there = None if labels is None else [one for one, n in zip(labels, counts, strict=True) if n]
     return Spectrum(
         _effective_rank(scatter) if varies else 0.0,
         share,
-        None if own is None else separation(means, own),
+        None if there is None else separation(means, there),
         total == batch * each,
         varies,
     )

@@ -12,6 +12,7 @@ from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
 from explorer.errors import ExplorerError, InputError, LayerError, ModelError
+from explorer.explain.logits import before_softmax
 from explorer.explain.maximised import Maximised, Real
 from explorer.explain.moving import Robustness
 from explorer.progress import progress
@@ -231,7 +232,9 @@ def _layer(model: Model, name: str | None, shape: tuple[int, ...], *, scores: bo
         vectors = [info for info in model.layers(shape) if info.positions == 1]
         if not vectors:
             raise LayerError(f"{model.name}: no layer is a vector of scores; name it with layer")
-        return vectors[-1]
+        infos = {info.name: info for info in model.layers(shape)}
+        before = before_softmax(model, infos, vectors[-1].name, shape)
+        return vectors[-1] if before is None else infos[before]
     return model.find_layers(None if name is None else [name], shape)[0]
 
 

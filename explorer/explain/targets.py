@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
 from explorer.errors import InputError, LayerError, suggest
+from explorer.explain.logits import before_softmax
 from explorer.explain.selections import Selected, read_selection
 
 
@@ -133,7 +134,7 @@ def find_target(
 def _layer(
     model: Model, shape: tuple[int, ...], infos: Mapping[str, LayerInfo], asked: Asked, *, of_class: bool
 ) -> LayerInfo:
-    """The layer named; else the model's answer for a class, and its suggestion for anything else."""
+    """The layer named; else for a class the model's answer before its softmax, else its suggestion."""
     if asked.layer is not None:
         return model.find_layers([asked.layer], shape)[0]
     if not of_class:
@@ -141,7 +142,9 @@ def _layer(
     answers = [info for info in infos.values() if np.dtype(info.dtype).kind == "f"]
     if not answers:
         raise LayerError(f"{model.name}: has no layer of real numbers")
-    return infos.get("output") or answers[-1]
+    answer = infos.get("output") or answers[-1]
+    before = before_softmax(model, infos, answer.name, shape)
+    return answer if before is None else infos[before]
 
 
 def _channels(

@@ -103,10 +103,10 @@ def _heading(sheet: Sheet, found: Maximised, look: Theme) -> None:
     if found.finished < len(found.names) and np.isfinite(found.reached).any():
         words.insert(0, f"stopped: {found.finished} of {len(found.names)} climbed to the end")
     if found.real is not None:
-        words.append(
-            f"below each: the strongest of {found.real.n_images:,} real pictures, cut to what their "
-            "strongest position sees"
-        )
+        height, width = found.real.pictures.shape[2:4]
+        whole = (found.real.boxes == np.array([[0, height], [0, width]])).all()
+        cropped = "" if whole else ", cut to what their strongest position sees"
+        words.append(f"below each: the strongest of {found.real.n_images:,} real pictures{cropped}")
     sheet.write((MARGIN, 42), title, size=22, fill=look.text, style="Bold", limit=limit)
     sheet.write((MARGIN, 68), " · ".join(words), size=14, fill=look.muted, limit=limit)
 

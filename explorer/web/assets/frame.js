@@ -165,6 +165,12 @@ class Frame {
     view.strip.update();
   }
 
+  /** All pictures again. */
+  forget() {
+    this.search.value = "";
+    this.find();
+  }
+
   found(event) {
     const { view } = this;
     if (event.key === "Enter" && view.filtered && view.filtered.length) { view.showImage(view.filtered[0]); this.search.blur(); }
@@ -183,29 +189,32 @@ class Frame {
     this.composition();
   }
 
-  /** Which classes the selection is made of. */
+  /** Which classes the selection is made of: of the colours, or the labels where those say nothing. */
   composition() {
     const { view } = this;
     if (!view.selection.size || !this.mixed) return;
-    const own = view.colouring.kind === "classes" ? view.colouring : null;
-    const names = own ? own.names : view.meta.labels ? view.meta.classes : null;
-    if (!names) { this.mixed.replaceChildren(); return; }
-    const counts = new Float64Array(names.length);
-    let all = 0;
-    view.places.forEach((place, row) => {
-      if (!view.selection.mask[place]) return;
-      counts[own ? own.codes[row] : view.meta.labels[Math.floor(place / view.each)]]++;
-      all++;
-    });
-    const order = [...counts.keys()].filter((i) => counts[i]).sort((a, b) => counts[b] - counts[a]);
-    const bar = el("div", { class: "mixed-bar" }, ...order.map((i) => {
-      const part = el("i", { title: `${names[i]}: ${count(counts[i])}, ${percent(counts[i] / all)}` });
+    const own = view.colouring.kind === "classes" ? view.colouring : null, { labels } = view.meta;
+    const kinds = [own && { names: own.names, of: (row) => own.codes[row] }, labels && { names: view.meta.classes, of: (row) => labels[Math.floor(view.places[row] / view.each)] }].filter(Boolean);
+    const all = kinds.map((kind) => this.counted(kind)), told = all.find(({ order }) => order.length > 1) || all[0];
+    if (!told) { this.mixed.replaceChildren(); return; }
+    const { names, counts, order, total } = told, coloured = own !== null && names === own.names;
+    const bar = el("div", { class: "mixed-bar" }, ...order.map((i, place) => {
+      const part = el("i", { title: `${names[i]}: ${count(counts[i])}, ${percent(counts[i] / total)}` });
       part.style.flexGrow = String(counts[i]);
-      part.style.background = `rgb(${view.inks.one(i, view.theme)})`;
+      part.style.background = coloured ? `rgb(${view.inks.one(i, view.theme)})` : "var(--muted)";
+      if (!coloured) part.style.opacity = String(Math.max(0.25, 0.9 - 0.3 * place)); // the cloud's colours mean something else
       return part;
     }));
-    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)}: ${percent(counts[i] / all)}`).join(", ");
+    const words = order.slice(0, 3).map((i) => `${shortened(names[i], 16)}: ${percent(counts[i] / total)}`).join(", ");
     this.mixed.replaceChildren(bar, el("span", { class: "quiet" }, words));
+  }
+
+  /** How many of the chosen points each class has, and the classes that have any, the largest first. */
+  counted({ names, of }) {
+    const { view } = this, counts = new Float64Array(names.length);
+    let total = 0;
+    view.places.forEach((place, row) => { if (view.selection.mask[place]) { counts[of(row)]++; total++; } });
+    return { names, counts, total, order: [...counts.keys()].filter((i) => counts[i]).sort((a, b) => counts[b] - counts[a]) };
   }
 
   // ---- hovering

@@ -23,7 +23,7 @@ class Legend {
       this.sizeChoice.replaceChildren(el("option", { value: "" }, "alike"), ...grouped(sizes));
       this.listed = listed;
     }
-    this.choice.value = view.colour;
+    this.choice.value = view.wanted || view.colour;
     this.sizeChoice.value = view.sizeName || "";
   }
 
@@ -38,9 +38,16 @@ class Legend {
     this.sizeScale.replaceChildren(el("span", {}, `≤ ${figure(sizing.low)}`), el("span", { class: "discs", role: "img", "aria-label": `size: ${sizing.title}` }, ...SIZES.map(disc)), el("span", {}, `≥ ${figure(sizing.high)}`));
   }
 
+  /** Others are on their way: what still stands here is not to be read, nor clicked, as theirs. */
+  waiting(on) {
+    clearTimeout(this.later);
+    if (on) this.later = setTimeout(() => this.element.classList.add("waiting"), 200);
+    else this.element.classList.remove("waiting");
+  }
+
   update() {
     const { view } = this, own = view.colouring;
-    this.choice.value = view.colour;
+    this.choice.value = view.wanted || view.colour;
     this.sizeLegend();
     // A class is named beside its colour; what the classes are is said where their heading does not.
     const said = own.kind === "classes" && (own.name === "label" || own.name === "image") ? "" : own.title;

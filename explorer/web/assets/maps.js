@@ -193,6 +193,7 @@ class MapPanel {
       context.textAlign = "center";
       wrapped(context, note, width / 2, height / 2, width - 24, 16);
     }
+    if (this.kind === "picture" && picture) this.veil(context, width, height);
     if (!note || picture) this.marks(context, width / wide, height / tall);
     this.showScale(scale, values);
   }
@@ -205,6 +206,16 @@ class MapPanel {
       out[4 * i] = r; out[4 * i + 1] = g; out[4 * i + 2] = b; out[4 * i + 3] = 255;
     }
     return out;
+  }
+
+  /** What of the picture is not chosen is dimmed: an outline alone does not say which side of it is meant. */
+  veil(context, width, height) {
+    const { view } = this, [tall, wide] = view.cells;
+    if (!view.selection.perImage[view.image]) return;
+    const chosen = view.chosenIn(view.image), [r, g, b] = view.bytes("--well"), cells = new Uint8ClampedArray(4 * tall * wide);
+    for (let i = 0; i < tall * wide; i++) cells.set([r, g, b, chosen(i) ? 0 : 150], 4 * i);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(cellImage(cells, wide, tall), 0, 0, width, height);
   }
 
   marks(context, x, y) {

@@ -57,7 +57,12 @@ class Meaning extends Looking {
 
   async colourBy(name) {
     const turn = (this.colourTurn = (this.colourTurn || 0) + 1);
-    const made = await this.frame.during(colouringOf(this, name), "colours");
+    let made;
+    this.wanted = name;
+    this.legend.waiting(true);
+    try { made = await this.frame.during(colouringOf(this, name), "colours"); } finally {
+      if (turn === this.colourTurn) { this.wanted = null; this.legend.waiting(false); }
+    }
     if (turn !== this.colourTurn) return;
     this.colour = name;
     this.colouring = made.kind === "scale" ? { ...made, scale: this.scaled(made.scale) } : made;

@@ -66,7 +66,7 @@ Viewer.prototype.clustering = function clustering() {
 };
 
 /** Bring back what `state` or Python's `save_state` told. */
-Viewer.prototype.restore = async function restore(state) {
+Viewer.prototype.restore = async function restore(state, how = "from a saved view") {
   if (!state || state.format !== 1 || !state.projection || !state.selection) throw new Error("expected a view that this page or Python's save_state wrote");
   const shape = [this.meta.nImages, ...this.meta.spatial];
   if (this.epochs && state.epoch !== undefined) await this.epochs.show(state.epoch);
@@ -95,7 +95,7 @@ Viewer.prototype.restore = async function restore(state) {
   await this.showMap(known(this.maps(), own.map, named(state.map)) || this.map);
   if (ordered(state.selection.grid_shape) === ordered(grid)) {
     const places = state.selection.runs.flatMap(([first, n]) => Array.from({ length: Math.max(0, n) }, (_, i) => first + i)).filter((one) => one >= 0 && one < meta.nImages * each);
-    if (places.length || this.selection.size) this.take(places, "replace", "from a saved view");
+    if (places.length || this.selection.size) this.take(places, "replace", how);
   } else if (state.selection.runs.length) this.frame.say(`the selection was of a grid of ${state.selection.grid_shape.slice(1).join(" × ")}, this map's is ${shape.slice(1).join(" × ")}: not brought back`);
   if (Number.isInteger(state.image) && state.image >= 0 && state.image < meta.nImages) this.showImage(state.image);
   if (Number.isInteger(state.slice) && meta.spatial.length === 3) this.showSlice(clamp(state.slice, 0, meta.spatial[0] - 1));

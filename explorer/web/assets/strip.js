@@ -44,7 +44,7 @@ class Strip {
       this.order = selection.ranking();
       this.heading.textContent = "Where it comes from";
       const others = view.meta.nImages - this.order.length;
-      this.detail.textContent = `${plural(this.order.length, "picture")} by how much of them is selected${view.spread ? ", of what is on the map" : ""}${others ? ` · nothing of ${others === 1 ? "the other" : `the other ${count(others)}`}` : ""}`;
+      this.detail.textContent = `${plural(this.order.length, "picture")} by how much of them is selected${view.spread ? ", of what is on the map; cells between follow the nearest" : ""}${others ? ` · nothing of ${others === 1 ? "the other" : `the other ${count(others)}`}` : ""}`;
     } else {
       this.order = this.sorted(view.filtered || Array.from({ length: view.meta.nImages }, (_, i) => i));
       this.heading.textContent = view.filtered ? "Found" : "Pictures";

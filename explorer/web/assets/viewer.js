@@ -40,7 +40,7 @@ class Viewer extends Meaning {
     if (this.meta.epochs) this.epochs = new Epochs(this);
     await this.load();
     if (this.source.live && this.meta.model) this.ask = new Ask(this);
-    if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme });
+    if (this.meta.view) await this.restore({ ...this.meta.view, theme: this.theme }, "as it was left");
     if (this.switches) this.switches.describe();
     this.root.removeAttribute("aria-busy");
     this.ready = true;
@@ -179,6 +179,7 @@ class Viewer extends Meaning {
 
   /** The hand has chosen: show it, and tell the server. */
   chosenChanged(soon = false) {
+    if (this.filtered && this.selection.size) this.frame.forget(); // what was searched would hide where it comes from
     this.chosenShown(soon);
     if (!this.source.live) return;
     clearTimeout(this.telling);

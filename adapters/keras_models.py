@@ -66,8 +66,8 @@ class KerasModel(TracedModel):
         """
         if isinstance(source, Path) and source.suffix.lower() in H5:
             raise ModelError(
-                f'{source}: HDF5 files are opened only when asked for by name: adapter = "keras-h5"; '
-                "better save the model as .keras"
+                f"{source}: HDF5 files are opened only when asked for by name, in a model.toml: [model] with "
+                f'file = "{source.name}" and adapter = "keras-h5"; better save the model as .keras'
             )
         if isinstance(source, Path) and source.suffix.lower() == ".keras":
             return cls(_load(source), options, source)

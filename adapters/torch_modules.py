@@ -74,6 +74,11 @@ class TorchModules:
         suffix = path.suffix.lower()
         if suffix == ".pt2":
             return cls._open_program(path, str(path), options)
+        if suffix in WEIGHTS and _is_script(path):
+            raise ModelError(
+                f"{path}: TorchScript shows nothing of its parts; export the nn.Module it came from to .pt2 "
+                "(torch.export), or name that module in a model.toml with this file's weights"
+            )
         if suffix in WEIGHTS:
             raise ModelError(
                 f"{path}: holds weights and no model; name it as path under [checkpoint] in a model.toml "
@@ -187,6 +192,17 @@ def _saved(program: Any) -> io.BytesIO:
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     return buffer
+
+
+def _is_script(path: Path) -> bool:
+    """Whether a file is TorchScript's archive, which has code beside its tensors; nothing of it is run."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _is_of(kind: type, module: str, name: str) -> bool:

@@ -230,3 +230,14 @@ def test_weights_alone_are_no_model(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds weights and no model; .* factory ="):
         TorchModules.open(tmp_path / f"net{suffix}", ModelOptions())
     assert TorchModules.open(tmp_path / "net.onnx", ModelOptions()) is None
+
+
+def test_torchscript_is_told_apart_from_weights(tmp_path: Path) -> None:
+    import zipfile
+
+    path = tmp_path / "traced.pt"
+    with zipfile.ZipFile(path, "w") as archive:  # as torch.jit.save lays it out
+        archive.writestr("traced/code/__torch__.py", "raise SystemExit")
+        archive.writestr("traced/data.pkl", b"")
+    with pytest.raises(ModelError, match=r"TorchScript shows nothing of its parts; .*\.pt2"):
+        TorchModules.open(path, ModelOptions())

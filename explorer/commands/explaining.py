@@ -100,6 +100,11 @@ def saliency(
     keeping = None if run is None else open_run(run)
     asked = Asked(target, channel, position, selection, layer)
     given = gather(model, images)
+    if out is not None and not is_values and given.inputs.ndim != 4:
+        axes = given.inputs.ndim - 2
+        raise InputError(
+            f"{out}: inputs of {axes} axes, and a page draws pictures; --out maps.npz keeps the values"
+        )
     if keeping is not None:
         given = _of_run(given, keeping, image)
     else:

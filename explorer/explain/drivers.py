@@ -74,7 +74,10 @@ def inputs_of(model: Model, run: Run, images: Sequence[int], source: object = No
     rule, pictures = model.preprocessing, [run.picture(image) for image in images]
     found = [picture for picture in pictures if picture is not None]
     if rule is None or len(found) < len(pictures):
-        raise InputError(f"{run.path}: name the images that it was captured from, for the model's inputs")
+        raise InputError(
+            f"{run.path}: name the images that it was captured from, for the model's inputs; a model.toml does "
+            "with images under [explore]"
+        )
     return np.stack([rule.apply(picture)[0] for picture in found])
 
 

@@ -154,7 +154,8 @@ def layer_before(question: Question, at: str | None) -> str:
         if name == target.name:
             break
         shape = info.shape or ()
-        is_answer = len(target.shape or ()) == 1 and shape[-1:] == target.shape
+        of_classes = question.target.kind == "class" or len(target.shape or ()) == 1
+        is_answer = of_classes and shape[-1:] == (target.shape or ())[-1:]
         if len(shape) - 1 == len(question.spatial) and (info.positions or 0) > 1 and not is_answer:
             found = name if np.dtype(info.dtype).kind == "f" else found
     if found is None:

@@ -123,7 +123,10 @@ def _check(run: Run, projection: Projection) -> None:
     if projection.n_components != 2:
         raise InputError(f"an atlas is made of a 2D map; this one has {projection.n_components} dimensions")
     layer, grid = projection.layer, projection.grid_shape
-    if run.grid_shape(layer) != grid or len(grid) != 3:
+    if len(grid) != 3:
+        axes = len(grid) - 1
+        raise InputError(f"{run.name}: layer {layer} has {axes} spatial axes; an atlas draws patches, of 2")
+    if run.grid_shape(layer) != grid:
         raise InputError(f"{run.name}: layer {layer} has grid {run.grid_shape(layer)}, the map {grid}")
     if run.picture(0) is None:
         raise InputError(f"{run.name}: keeps no pictures, which an atlas is drawn with")

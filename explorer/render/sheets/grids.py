@@ -96,8 +96,12 @@ def grid(
     look = _look(given, images, method, overlay)
     beside = None
     if strongest:
-        if not 1 <= strongest <= 16 or len(given.spatial) != 2 or given.cut is not None:
-            raise InputError(f"strongest {strongest}: expected 1 to 16, of a layer with two spatial axes")
+        if not 1 <= strongest <= 16:
+            raise InputError(f"strongest {strongest}: expected 1 to 16")
+        if len(given.spatial) != 2 or given.cut is not None:
+            raise InputError(
+                f"strongest {strongest}: layer {given.layer} is no grid of rows and columns of a picture"
+            )
         beside = Strongest(given, int(strongest), crop)
     asked = Request(images, chosen, columns, norm, look, order, beside, title, size)
     return compose(given, asked, told=given.is_data_set)
@@ -173,6 +177,10 @@ def _look(source: Source, images: tuple[int, ...], method: str, overlay: float |
     if overlay is not None:
         if not 0 <= overlay <= 1:
             raise InputError(f"overlay {overlay}: expected 0 (the picture alone) to 1 (the map alone)")
+        if source.cut is not None:
+            raise InputError(
+                f"layer {source.layer}: of volumes no pictures are kept to lay maps over; leave out overlay"
+            )
         if len(source.spatial) != 2 or any(source.picture(i, k) is None for k, i in enumerate(images)):
             raise InputError(f"layer {source.layer}: no picture to lay its maps over")
     return Look(method, overlay)

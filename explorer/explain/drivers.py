@@ -75,8 +75,8 @@ def inputs_of(model: Model, run: Run, images: Sequence[int], source: object = No
     found = [picture for picture in pictures if picture is not None]
     if rule is None or len(found) < len(pictures):
         raise InputError(
-            f"{run.path}: name the images that it was captured from, for the model's inputs; a model.toml does "
-            "with images under [explore]"
+            f"{run.path}: name the images that it was captured from, for the model's inputs; "
+            "a model.toml does with images under [explore]"
         )
     return np.stack([rule.apply(picture)[0] for picture in found])
 

@@ -112,7 +112,13 @@ def outline_field(
 
 
 def outline_mask(
-    canvas: Image.Image, place: Rect, mask: NDArray[np.bool_], theme: Theme, *, thick: int = 2
+    canvas: Image.Image,
+    place: Rect,
+    mask: NDArray[np.bool_],
+    theme: Theme,
+    *,
+    thick: int = 2,
+    pale: bool = True,
 ) -> None:
     """Mark the cells of a mask (rows, columns) on a picture at a place: their outline, the rest paler."""
     from PIL import Image
@@ -127,7 +133,8 @@ def outline_mask(
     inside = mask[rows][:, columns]
     box = (place.left, place.top, place.right, place.bottom)
     pixels = np.asarray(canvas.crop(box), np.float32)
-    pixels = np.where(inside[..., None], pixels, 0.45 * pixels + 0.55 * np.array(theme.panel, np.float32))
+    if pale:
+        pixels = np.where(inside[..., None], pixels, 0.45 * pixels + 0.55 * np.array(theme.panel, np.float32))
     for grown, colour in ((2 * thick, (10, 12, 14)), (thick, theme.accent)):
         pixels[_edge(inside, grown)] = colour
     canvas.paste(Image.fromarray(np.asarray(pixels + 0.5, np.uint8)), box[:2])

@@ -140,13 +140,8 @@ def outlined(picture: NDArray[np.uint8], mask: NDArray[np.bool_], *, paler: bool
     from PIL import Image
 
     canvas = Image.fromarray(picture)
-    outline_mask(canvas, Rect(0, 0, canvas.width, canvas.height), mask, THEME, thick=3)
-    drawn = np.asarray(canvas, np.uint8)
-    if paler:
-        return drawn
-    rows = np.arange(picture.shape[0]) * mask.shape[0] // picture.shape[0]
-    columns = np.arange(picture.shape[1]) * mask.shape[1] // picture.shape[1]
-    return np.where(mask[rows][:, columns][..., None], drawn, picture)
+    outline_mask(canvas, Rect(0, 0, canvas.width, canvas.height), mask, THEME, thick=3, pale=paler)
+    return np.asarray(canvas, np.uint8)
 
 
 def _enlarged(picture: NDArray[np.uint8], longer: int = LARGE) -> NDArray[np.uint8]:

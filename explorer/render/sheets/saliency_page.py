@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.render.drawing.colours import THEMES, Scale, table
-from explorer.render.drawing.heatmap import resize
+from explorer.render.drawing.heatmap import outline_mask, resize
+from explorer.render.drawing.layout import Rect
 from explorer.render.drawing.sheet import Sheet
 from explorer.render.drawing.text import number, plural
 from explorer.render.sheets.fidelity_curves import fidelity_curves
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MARGIN, GAP, HEAD, TITLE, CAPTION, LEGEND = 24, 10, 64, 26, 40, 44
 CURVES = 130
 ZOOM = 2
-WIDTH, LEAST, MOST = 1240, 110, 300
+WIDTH, LEAST, MOST = 1240, 160, 300
 CLIP = 99.5
 """Percentile of a map's values at which its colours end."""
 SEQUENTIAL = "inferno"
@@ -97,7 +98,7 @@ def saliency_page(
             _maps(sheet, one, row, plan, (plan.left(column), top))
             if fidelity is not None:
                 _curves(sheet, fidelity[column - 1], row, plan, (plan.left(column), top))
-    _legend(sheet, found, tall, wide)
+    _legend(sheet, found, tall, wide, None if fidelity is None else fidelity[0].of)
     return sheet
 
 
@@ -153,12 +154,30 @@ def _picture(sheet: Sheet, one: Maps, row: int, plan: _Plan, top: int) -> None:
     if one.shown is None:
         sheet.plate((*at, *plan.cell), fill=theme.panel)
     else:
-        sheet.paste(at, _large(one.shown[row], plan.cell))
-    y = at[1] + plan.cell[1]
-    label = "" if one.labels is None else f" · label {one.labels[row]}"
-    sheet.write((at[0], y + 15), one.names[row] + label, size=11, fill=theme.text, limit=plan.cell[0])
-    said = f"{one.target[row]}: {number(float(one.scores[row]))}"
-    sheet.write((at[0], y + 30), said, size=11, fill=theme.muted, limit=plan.cell[0])
+        sheet.paste(at, _with_positions(_large(one.shown[row], plan.cell), one, row))
+    y, label = at[1] + plan.cell[1], [] if one.labels is None else [f"label {one.labels[row]}"]
+    is_length = one.question is not None and one.question.target.needs_values
+    score = ("length " if is_length else "") + number(float(one.scores[row]))
+    lines = [one.names[row], *label, one.target[row], score]
+    if not plan.stacked:  # no room for a line each
+        lines = [" · ".join(lines[: 1 + len(label)]), f"{one.target[row]}: {score}"]
+    for line, words in enumerate(lines):
+        fill = theme.text if line == 0 else theme.muted
+        sheet.write((at[0], y + 15 * (line + 1)), words, size=11, fill=fill, limit=plan.cell[0])
+
+
+def _with_positions(picture: NDArray[np.uint8], one: Maps, row: int) -> NDArray[np.uint8]:
+    """A picture with the positions outlined that are explained, where those are some of its grid."""
+    from PIL import Image
+
+    masks = None if one.question is None else one.question.target.masks
+    if masks is None or masks.ndim != 3 or masks[row].all() or not masks[row].any():
+        return picture
+    canvas = Image.fromarray(picture)
+    outline_mask(
+        canvas, Rect(0, 0, canvas.width, canvas.height), masks[row], THEMES["light"], thick=4, pale=False
+    )
+    return np.asarray(canvas, np.uint8)
 
 
 def _maps(sheet: Sheet, one: Maps, row: int, plan: _Plan, at: Place) -> None:
@@ -224,8 +243,8 @@ def _large(picture: NDArray[np.uint8], cell: tuple[int, int], method: str = "") 
     return resize(picture, size, "lanczos" if shrinks else method or "nearest")
 
 
-def _legend(sheet: Sheet, found: list[Maps], tall: int, wide: int) -> None:
-    """What the colours mean."""
+def _legend(sheet: Sheet, found: list[Maps], tall: int, wide: int, curves: str | None) -> None:
+    """What the colours mean, and what is drawn in the curves."""
     theme, y, left = THEMES["light"], tall - 34, MARGIN
     kinds = [(False, SEQUENTIAL, ("least", "most")), (True, "diverging-light", ("against", "for"))]
     for signed, name, ends in kinds:
@@ -238,4 +257,5 @@ def _legend(sheet: Sheet, found: list[Maps], tall: int, wide: int) -> None:
         sheet.write((left + 126, y + 9), ends[1], size=11, fill=theme.muted)
         left += 126 + 24 + 7 * len(ends[1])
     said = f"each map to its own percentiles {100 - CLIP:g} and {CLIP:g}, written under it"
+    said += "" if curves is None else f" · curves: {curves}, 0 to 1, over the share of pixels"
     sheet.write((left, y + 9), said, size=11, fill=theme.muted, limit=max(40, wide - MARGIN - left))

@@ -246,5 +246,5 @@ def quality(measured: Any, method: str) -> list[Told]:
         title = QUALITIES.get(name, name.replace("_", " ").replace("shepard", "Shepard"))
         means = MEANINGS.get(name, "")
         own = {"title": title, "value": float(measured[name]), "beside": words, "means": means}
-        told.append({**own, **({"random": beside["random"]} if "random" in beside else {})})
+        told.append({**own, **beside})
     return told

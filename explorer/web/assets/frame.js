@@ -85,8 +85,10 @@ class Frame {
   }
 
   /** How far a map can be trusted, as a small bar with what a random map scores. */
-  meter({ title, value, random, beside }) {
-    const fill = el("i"), at = el("b");
+  meter({ title, value, random, pca, beside }) {
+    const less = pca !== undefined && pca > value + 0.0005; // by more than is written of it
+    const fill = el("i", { class: less ? "less" : null }), at = el("b");
+    if (less) beside = `${beside}: PCA of the same positions is truer here`;
     fill.style.width = `${100 * clamp(value, 0, 1)}%`;
     at.style.left = `${100 * clamp(random ?? 0, 0, 1)}%`;
     return el("button", { type: "button", class: "meter", title: beside ? `${title} ${figure(value)} (${beside})` : title, onclick: () => this.open(this.aboutBox) }, el("span", {}, title), el("span", { class: "track" }, fill, random === undefined ? null : at), el("span", { class: "value" }, figure(value, 2)));

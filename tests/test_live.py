@@ -209,3 +209,26 @@ def test_a_map_that_unfolds_is_watched_and_can_be_stopped(
     }  # not whole: not kept
     assert page.said == []
     page.page.close()
+
+
+def test_pictures_are_ordered_by_how_usual_they_are_also_on_the_next_map(
+    browser: Any, live: Live, run: explorer.Run
+) -> None:
+    page = Page(browser, live.link)
+    page.js("v.clear()")  # what is selected ranks the pictures itself
+    page.page.select_option("select[aria-label='order of the pictures']", "odd")
+    for layer in ("fine", "coarse"):
+        page.page.select_option("select[aria-label='layer']", layer)
+        page.page.wait_for_function(
+            f"() => explorerViewer.meta.layer === '{layer}' && explorerViewer.meta.typical"
+        )
+        page.rest()
+        told = page.js("v.meta.typical")
+        means = run.read(layer).reshape(40, -1, 4).mean(axis=1)
+        labels = np.array(run.labels)
+        apart = [np.linalg.norm(means[i] - means[labels == labels[i]].mean(axis=0)) for i in range(40)]
+        usual = [np.mean([apart[j] for j in range(40) if labels[j] == labels[i]]) for i in range(40)]
+        np.testing.assert_allclose(told, np.divide(apart, usual), atol=2e-3)
+        order = page.js("v.strip.order")
+        assert [told[i] for i in order] == sorted(told, reverse=True)
+    page.page.close()

@@ -71,6 +71,7 @@ class Answers:
             "beside": self.beside,
             "endings": endings,
             "selection_file": self.selection_file,
+            "typical": self.material.typical,
             "all_maps": AllMaps(lambda: self.run),
         }
 

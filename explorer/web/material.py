@@ -189,7 +189,6 @@ class Material:
             "classed": self.classed(),
             "opening": self.scene.view.basis().tolist(),
             "flat": principal(projection.coordinates).tolist(),
-            "typical": self.typical(),
             "mostClasses": MOST_CLASSES,
             "colours": self.colours(),
             "colour": self.colour(),

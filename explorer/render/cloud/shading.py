@@ -14,7 +14,7 @@ from explorer.render.drawing.colours import Theme
 STRENGTH = 3.8
 STEP_CAP = 0.12  # of the cloud's depth: a gulf behind a point is not darker than a step
 DARKEST = 0.5
-FAINT = 0.3  # of the shading, on greyed points
+FAINT = 0.1  # of the shading, on greyed points
 HAZE = {"light": 0.32, "dark": 0.3}
 RING = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 

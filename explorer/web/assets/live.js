@@ -52,6 +52,9 @@ class LiveSource {
     });
   }
 
+  /** How far each picture lies from the usual of its label: of the whole layer, so not asked for unless it is wanted. */
+  typical() { return this.once("typical", () => this.ask("typical")); }
+
   rgb() { return this.once("rgb", async () => numbersOf(await this.ask("rgb"))); }
 
   rows(name) {

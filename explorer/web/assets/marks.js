@@ -85,7 +85,6 @@ class Marks {
     context.font = `600 12.5px ${view.font}`;
     const wanted = [];
     for (const anchor of stage.anchors) {
-      if (view.hidden.has(anchor.code) || (view.chosenCodes && !view.chosenCodes.has(anchor.code))) continue;
       const [x, y, depth] = stage.camera.project(anchor.point, width, height);
       if (!(depth > 0) || x < 0 || y < 0 || x > width || y > height) continue;
       const text = shortened(anchor.name, 24);

@@ -69,20 +69,19 @@ class Meaning extends Looking {
     if (made.kind === "classes") this.codesOf.set(name, made);
     this.hidden = this.hiddenCodes();
     if (this.filters.size && this.codesOf) await this.refilter();
-    this.anchor();
     this.legend.options();
     this.legend.update();
     this.paint();
     this.frame.composition();
   }
 
-  /** Middles of the classes, for their names. */
-  anchor() {
-    this.stage.anchors = [];
-    if (this.colouring.kind !== "classes" || this.colouring.names.length > 40) return;
-    const rows = this.colouring.names.map(() => []);
-    this.colouring.codes.forEach((code, row) => rows[code].push(row));
-    this.stage.anchors = rows.map((own, code) => ({ code, name: this.colouring.names[code], point: middleOf(this.points, own), weight: own.length })).filter(({ point }) => point);
+  /** Where each class is at its densest, for its name: of the rows that are seen in their colours. */
+  anchorsOf(points, codeOf, seen) {
+    const { colouring: own } = this;
+    if (own.kind !== "classes" || own.names.length > 40) return [];
+    const rows = own.names.map(() => []);
+    for (let i = 0; i < seen.length; i++) if (seen[i]) rows[codeOf(i)].push(i);
+    return rows.map((mine, code) => ({ code, name: own.names[code], point: middleOf(points, mine), weight: mine.length })).filter(({ point }) => point);
   }
 
   hiddenRow(row) { return this.off !== null && this.off[row] === 1; }
@@ -120,7 +119,7 @@ class Meaning extends Looking {
   /** Give every point its colour: the class's or the scale's, grey outside a selection, none when hidden. */
   paint() {
     const n = this.places.length, faint = this.bytes("--faint"), colours = this.inks.rows(this.colouring, this.theme, faint);
-    const out = new Uint8Array(4 * n), any = this.selection.size > 0, only = this.isolated ? this.image : -1, still = this.stillRows || null;
+    const out = new Uint8Array(4 * n), seen = new Uint8Array(n), any = this.selection.size > 0, only = this.isolated ? this.image : -1, still = this.stillRows || null;
     let hidden = 0;
     for (let i = 0; i < n; i++) {
       const on = (!any || this.selection.mask[this.places[i]] === 1) && (only < 0 || Math.floor(this.places[i] / this.each) === only) && !(still && still[i]);
@@ -129,23 +128,17 @@ class Meaning extends Looking {
       out[4 * i + 2] = on ? colours[3 * i + 2] : faint[2];
       const off = this.hiddenRow(i);
       hidden += off ? 1 : 0;
+      seen[i] = on && !off ? 1 : 0;
       out[4 * i + 3] = off ? 0 : any || only >= 0 || still ? (on ? 255 : 128) : 200;
     }
     this.hiddenCount = hidden;
-    this.chosenCodes = any && this.colouring.kind === "classes" ? this.codesChosen() : null;
+    this.stage.anchors = this.anchorsOf(this.points, (row) => this.colouring.codes[row], seen);
     this.painted = out;
     this.plainColours = colours;
     this.stage.cloud.paint(out);
     this.stage.request();
     this.frame.views.refresh();
     if (this.twin) this.twin.paint();
-  }
-
-  /** Classes of which something is selected: only those are named. */
-  codesChosen() {
-    const out = new Set();
-    this.colouring.codes.forEach((code, row) => { if (this.selection.mask[this.places[row]]) out.add(code); });
-    return out;
   }
 
   toggleClass(code) {

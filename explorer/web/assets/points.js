@@ -35,7 +35,7 @@ void main() {
   float lit = 1.0 + 0.10 * (dot(d, vec2(-0.5, -0.6))) - 0.16 * r * r;
   // Greyed points are shaded less: they are the ground on which the selected ones stand.
   bool greyed = tint.a < 0.6;
-  colour = vec4(mix(greyed ? tint.rgb : tint.rgb * lit, page, haze * haze * fog), greyed ? 0.3 : 1.0);
+  colour = vec4(mix(greyed ? tint.rgb : tint.rgb * lit, page, haze * haze * fog), greyed ? 0.08 : 1.0);
   name = vec4(float(who & 255u), float((who >> 8) & 255u), float((who >> 16) & 255u), float(who >> 24)) / 255.0;
 }`;
 

@@ -33,6 +33,8 @@ class FileSource {
     return this.read;
   }
 
+  async typical() { return (await this.meta()).typical; }
+
   has(name) { return this.page.getElementById(`data-${name}`) !== null; }
 
   /** A block of numbers, unpacked when it is first asked for. */

@@ -7,6 +7,7 @@ async function openViewer(root, source) {
   try {
     await viewer.start();
   } catch (error) {
+    root.removeAttribute("aria-busy");
     root.replaceChildren(el("p", { class: "failed" }, String(error.message || error)));
     throw error;
   }

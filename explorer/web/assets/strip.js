@@ -5,7 +5,7 @@ class Strip {
     this.view = view;
     this.heading = el("span", { class: "strip-title" });
     this.detail = el("span", { class: "strip-detail" });
-    this.sort = el("select", { class: "choice small", "aria-label": "order of the pictures", onchange: () => this.update() },
+    this.sort = el("select", { class: "choice small", "aria-label": "order of the pictures", onchange: () => this.sortBy() },
       ...[["run", "in the run's order"], ["typical", "most typical of their label first"], ["odd", "oddest of their label first"], ["name", "by name"]].map(([value, words]) => el("option", { value }, words)));
     this.list = el("div", { class: "strip-list", role: "listbox", "aria-label": "pictures", tabindex: "0" });
     this.scroller = el("div", { class: "strip-scroll" }, this.list);
@@ -58,10 +58,22 @@ class Strip {
     this.fill();
   }
 
+  /** Order the pictures anew; how usual each is, is asked for first where that is what counts. */
+  async sortBy() {
+    const { view } = this, { meta } = view;
+    if (this.bySense && !meta.typical) {
+      try { meta.typical = await view.frame.during(view.source.typical(), "typical pictures"); } catch (error) { this.sort.value = "run"; view.frame.tell(error.message); }
+    }
+    this.update();
+  }
+
+  get bySense() { return this.sort.value === "typical" || this.sort.value === "odd"; }
+
   /** Pictures in the order that is asked for. */
   sorted(images) {
     const { names, typical } = this.view.meta, order = this.sort.value;
     if (order === "run") return images;
+    if (this.bySense && !typical) { this.sortBy(); return images; } // of another map than before: it comes
     const by = { name: (a, b) => names[a].localeCompare(names[b], undefined, { numeric: true }), typical: (a, b) => typical[a] - typical[b], odd: (a, b) => typical[b] - typical[a] }[order];
     return [...images].sort((a, b) => by(a, b) || a - b);
   }

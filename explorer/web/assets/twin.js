@@ -82,6 +82,7 @@ function twinOf(view, told) {
   twin.paint = () => {
     const n = own.length, from = view.painted, faint = view.bytes("--faint"), any = view.selection.size > 0, on = any ? lit() : null, only = view.isolated ? view.image : -1, still = view.stillRows || null;
     painted = new Uint8Array(4 * n);
+    const seen = new Uint8Array(n);
     let hidden = 0;
     for (let i = 0; i < n; i++) {
       const row = rows[i], shown = row >= 0, off = shown && view.hiddenRow(row), light = (!any || on[own[i]] === 1) && (only < 0 || picture(own[i]) === only) && !(still && shown && still[row]);
@@ -89,15 +90,11 @@ function twinOf(view, told) {
       for (let k = 0; k < 3; k++) painted[4 * i + k] = shown && light ? view.plainColours[3 * row + k] : faint[k];
       painted[4 * i + 3] = off ? 0 : any || only >= 0 || still ? (light ? 255 : 128) : shown ? 200 : 128;
       hidden += off ? 1 : 0;
+      seen[i] = shown && light && !off ? 1 : 0;
     }
     twin.hiddenCount = hidden;
     const stage = twin.stage;
-    stage.anchors = [];
-    if (view.colouring.kind === "classes" && view.colouring.names.length <= 40) {
-      const byCode = view.colouring.names.map(() => []);
-      rows.forEach((row, i) => { if (row >= 0) byCode[view.colouring.codes[row]].push(i); });
-      stage.anchors = byCode.map((mine, code) => ({ code, name: view.colouring.names[code], point: middleOf(points, mine), weight: mine.length })).filter(({ point }) => point);
-    }
+    stage.anchors = view.anchorsOf(points, (i) => view.colouring.codes[rows[i]], seen);
     stage.cloud.paint(painted);
     stage.request();
     return from;

@@ -24,8 +24,17 @@ class Viewer extends Meaning {
     this.inkCache = new Map();
   }
 
+  /** Tell how far opening is, in words and as a share. */
+  opening(words, share) {
+    if (this.ready) return;
+    this.root.dataset.opening = words;
+    this.root.style.setProperty("--opened", String(share));
+  }
+
   async start() {
+    this.opening("opening…", 0.05);
     this.meta = await this.source.meta();
+    this.opening(`opening ${plural(this.meta.nRows, "position")} of ${plural(this.meta.nImages, "picture")}`, 0.4);
     const asked = new URLSearchParams(location.hash.slice(1)).get("theme");
     this.setTheme(asked || this.meta.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"), false);
     this.inks = new Inks(this.meta);
@@ -56,6 +65,7 @@ class Viewer extends Meaning {
     const looked = { image: this.image, slice: this.slice, colour: this.colour, anchors: this.stage.anchors };
     const twin = this.twin; // knows the rows of the map before: it is told when there are others
     if (!same) this.twin = null;
+    this.opening("colours", 0.55);
     this.inks = new Inks(meta);
     this.points = cloud.points;
     this.places = cloud.places;
@@ -88,6 +98,7 @@ class Viewer extends Meaning {
     const wanted = this.colours().some(({ name }) => name === this.colour) ? this.colour : meta.colour;
     await this.colourBy(this.colours().some(({ name }) => name === wanted) ? wanted : this.colours()[0].name);
     await this.refilter();
+    this.opening("pictures", 0.75);
     await this.sizeBy(this.sizes().some(({ name }) => name === this.sizeName) ? this.sizeName : null);
     await this.side.update();
     this.side.describe();

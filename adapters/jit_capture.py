@@ -18,6 +18,7 @@ from explorer.errors import ExplorerError, ModelError
 
 from .asked import checked_cotangent, checked_inputs, known_shape
 from .jaxpr_attention import attention_of
+from .jaxpr_depthwise import without_depthwise
 from .jaxpr_fields import receptive_fields
 from .jaxpr_gradient import inner_derivative
 from .jaxpr_grids import Grid, find_grids
@@ -163,7 +164,7 @@ class JitCapture:
         if key not in self._derived:
             keys = (layer.key,) if inner is None else (layer.key, inner.key)
             names = (self._model, layer.info.name, None if inner is None else inner.info.name)
-            forward = self.compiled(keys)
+            forward = without_depthwise(self.compiled(keys))
 
             def derived(weights: Any, inputs: Any, cotangent: Any) -> Any:
                 (values,), back = jax.vjp(lambda given: forward(weights, given), inputs)

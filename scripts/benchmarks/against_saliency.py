@@ -19,7 +19,9 @@ FEW = 16
 
 
 def explained(_: Path, *, rounds: int = 9) -> list[Result]:
-    """The gradient of 64 pictures, and SmoothGrad and integrated gradients of four; all of the digit net.
+    """The gradient of 64 pictures, SmoothGrad and integrated gradients of some; all of the digit net.
+
+    Then the gradient of a network of depthwise convolutions, with weights drawn at random.
 
     The score is the largest difference between the two sides' maps, relative to the largest value.
     """
@@ -48,7 +50,41 @@ def explained(_: Path, *, rounds: int = 9) -> list[Result]:
             f"integrated gradients, {FEW} pictures × {STEPS} steps", "loop over samples",
             ours("integrated-gradients", few), lambda: _integrated(forward, few), target=3, rounds=rounds,
         ),
+        _separable(rounds),
     ]  # fmt: skip
+
+
+def _separable(rounds: int) -> Result:
+    """The gradient of a network as MobileNet and Xception are built, of depthwise and 1 × 1 convolutions."""
+    import flax.linen as nn
+    import jax
+
+    class Separable(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any) -> Any:
+            for width in (16, 32, 64):
+                x = nn.Conv(x.shape[-1], (3, 3), feature_group_count=x.shape[-1])(x)
+                x = nn.max_pool(nn.relu(nn.Conv(width, (1, 1))(x)), (2, 2), (2, 2))
+            return nn.Dense(10)(x.mean(axis=(1, 2)))
+
+    inputs = np.random.default_rng(0).random((FEW, 64, 64, 8), np.float32)
+    network = Separable()
+    variables = jax.tree.map(np.asarray, network.init(jax.random.key(0), inputs[:1]))
+    model = explorer.load_model(network, params=variables["params"], input_shape=inputs.shape[1:])
+
+    @jax.jit
+    def gradient(variables: Any, x: Any) -> Any:
+        logits, back = jax.vjp(lambda given: network.apply(variables, given), x)
+        return back(jax.numpy.zeros_like(logits).at[:, CLASS].set(1))[0]
+
+    return _raced(
+        f"gradient saliency, {FEW} pictures, depthwise convolutions",
+        "jax.vjp by hand",
+        lambda: explorer.saliency(model, inputs, target=CLASS).values,
+        lambda: np.abs(np.asarray(gradient(variables, inputs))).max(axis=-1),
+        target=3,
+        rounds=rounds,
+    )
 
 
 def _raced(

@@ -24,6 +24,7 @@ from explorer.capture.store import Run, open_run
 from explorer.errors import RunError, first_line
 from explorer.reduce.projection import Projection, load_projection
 from explorer.schema import list_of, maybe, number, table, text, whole
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -194,16 +195,10 @@ def save_evolution(evolution: Evolution, keys: tuple[str, ...], maps: str) -> No
         maps: name of the folder of maps.
     """
     root = evolution.path
-    np.savez(
-        root / "maps" / maps / "movement.part.npz",
-        allow_pickle=False,
-        movement=evolution.movement,
-        beyond=evolution.beyond,
-    )
-    (root / "maps" / maps / "movement.part.npz").replace(root / "maps" / maps / "movement.npz")
-    part = root / f"{FIGURES}.part"
-    part.write_text(evolution.table(), encoding="utf-8")
-    part.replace(root / FIGURES)
+    with whole_file(root / "maps" / maps / "movement.npz") as beside:
+        np.savez(beside, allow_pickle=False, movement=evolution.movement, beyond=evolution.beyond)
+    with whole_file(root / FIGURES) as beside:
+        beside.write_text(evolution.table(), encoding="utf-8")
     rows = zip(evolution.epochs, keys, evolution.figures, strict=True)
     content = {
         "format": FORMAT,

@@ -313,3 +313,8 @@ def test_saved_maps_are_arrays_and_a_description(model: explorer.Model, tmp_path
     assert described["facts"] == {"steps": 32, "baseline": 0.0}
     with pytest.raises(explorer.InputError, match=r"written as \.npz"):
         found.save(tmp_path / "maps.npy")
+
+
+def test_a_seed_that_no_generator_takes_is_refused(model: explorer.Model) -> None:
+    with pytest.raises(explorer.InputError, match="seed -1: expected a whole number from 0"):
+        explorer.saliency(model, inputs(), method="smoothgrad", seed=-1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.errors import InputError, check_seed
 from explorer.explain.question import Question
 from explorer.progress import Advance
 
@@ -46,6 +46,7 @@ class Settings:
             raise InputError(f"noise {self.noise}: expected a share of the input's range, such as 0.15")
         if self.window is not None and self.window < 1:
             raise InputError(f"window {self.window}: expected at least 1 pixel")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -247,7 +249,8 @@ def open_evolution(path: str | Path) -> Evolution:
     root = Path(path)
     if not is_evolution(root):
         raise RunError(f"{root}: no evolution here; `activation-explorer evolve` writes one")
-    content = read_json(root / EVOLUTION)
+    with _mended_by_evolve():
+        content = read_json(root / EVOLUTION)
     wrong = _CHECK(content, "")
     names = [] if wrong else [content["maps"], *(one["folder"] for one in content["epochs"])]
     outside = [name for name in names if "/" in name or "\\" in name or name in ("", ".", "..")]
@@ -255,8 +258,12 @@ def open_evolution(path: str | Path) -> Evolution:
         raise RunError(f"{root / EVOLUTION}: damaged: {wrong or f'folder {outside[0]!r}'}; {AGAIN}")
     epochs = content["epochs"]
     maps = root / "maps" / content["maps"]
-    runs = tuple(open_run(root / "epochs" / one["folder"]) for one in epochs)
-    projections = tuple(load_projection(maps / one["folder"]) for one in epochs)
+    with _mended_by_evolve():
+        runs = tuple(open_run(root / "epochs" / one["folder"]) for one in epochs)
+        projections = tuple(load_projection(maps / one["folder"]) for one in epochs)
+    for run, one in zip(runs, projections, strict=True):
+        if run.grid_shape(content["layer"]) != one.grid_shape or one.n_samples != projections[0].n_samples:
+            raise RunError(f"{maps}: maps that do not fit the runs in {root / 'epochs'}; {AGAIN}")
     movement, beyond = _movement(maps / "movement.npz", (len(epochs) - 1, projections[0].n_samples))
     return Evolution(
         root,
@@ -269,6 +276,15 @@ def open_evolution(path: str | Path) -> Evolution:
         beyond,
         tuple(content["left_out"]),
     )
+
+
+@contextmanager
+def _mended_by_evolve() -> Iterator[None]:
+    """Say of what is damaged that the same evolve makes it anew, whatever makes it elsewhere."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{str(error).rpartition('; ')[0] or error}; {AGAIN}") from None
 
 
 def _movement(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -25,6 +25,11 @@ def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) ->
             return ts.open(spec, create=True, delete_existing=True).result()
         return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
     except (ValueError, OSError) as error:
+        if create:
+            raise RunError(
+                f"{root / entry['folder']}: cannot be written ({first_line(error)}); "
+                "mend that and run the same again"
+            ) from None
         raise RunError(
             f"{root / entry['folder']}: cannot be opened as {MANIFEST} describes it "
             f"({first_line(error)}); capture the run again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,19 @@ def written(path: str | Path) -> Iterator[Path]:
             yield beside
     except OSError as error:
         raise RenderError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def held(path: str | Path) -> Iterator[BytesIO]:
+    """Write to memory, and that to the file at the end: for writers that a full disk takes by surprise.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    memory = BytesIO()
+    yield memory
+    with written(path) as beside:
+        beside.write_bytes(memory.getbuffer())
 
 
 def save_text(text: str, path: str | Path) -> Path:

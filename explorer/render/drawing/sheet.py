@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.render.drawing.colours import Colour
 from explorer.render.drawing.text import elide, font, printable
-from explorer.render.files import SUFFIXES, save_picture, written
+from explorer.render.files import SUFFIXES, held, save_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -163,8 +163,8 @@ class Sheet:
         # No date and no random names: the same sheet is the same file.
         undated = {"Date": None} if kind == "svg" else {"CreationDate": None}
         settings = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "activation-explorer"}
-        with written(target) as beside, mpl.rc_context({**settings, "image.composite_image": False}):
-            self.drawing().savefig(beside, format=kind, metadata=undated, dpi=72)
+        with held(target) as memory, mpl.rc_context({**settings, "image.composite_image": False}):
+            self.drawing().savefig(memory, format=kind, metadata=undated, dpi=72)
         return target
 
 

@@ -130,6 +130,8 @@ def test_doctor_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
         (["capture", "acts.npz"], "--out"),
         (["project", "absent"], "absent: no such run folder"),
         (["view", "absent"], "absent: no such run folder"),
+        (["view", "absent", "--model", "no.toml"], "--model no.toml: no such file"),
+        (["view", "absent", "--web", "--port", "99999"], "--port 99999: expected 1 to 65535"),
         (["screenshot", "absent", "--out", "x.png"], "absent: no such run folder"),
         (["grid", "acts.npz", "--layer", "conv1", "--image", "99", "--out", "x.png"], "0 to 5"),
         (["grid", "acts.npz", "--layer", "conv1", "--out", "x.docx"], "x.docx"),

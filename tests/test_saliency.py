@@ -318,3 +318,20 @@ def test_saved_maps_are_arrays_and_a_description(model: explorer.Model, tmp_path
 def test_a_seed_that_no_generator_takes_is_refused(model: explorer.Model) -> None:
     with pytest.raises(explorer.InputError, match="seed -1: expected a whole number from 0"):
         explorer.saliency(model, inputs(), method="smoothgrad", seed=-1)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--out", "page.png"], 0), ([], 2)])
+def test_a_run_that_takes_no_maps_costs_no_page(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = explorer.capture(DIGITS, DIGITS.parent / "images" / "3", layers=["block3"], out="run")
+    (run.path / "saliency").write_text("in the way")
+    asked = ["saliency", str(DIGITS), str(DIGITS.parent / "images" / "3"), "--layer", "block3"]
+    assert main([*asked, "--channel", "1", "--run", "run", *words]) == code
+    assert "saliency: File exists" in (said := capsys.readouterr().err) or "not kept in the run" in said
+    assert Path("page.png").exists() == (code == 0)

@@ -11,7 +11,7 @@ import numpy as np
 from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
-from explorer.errors import ExplorerError, InputError, LayerError, ModelError, check_seed
+from explorer.errors import ExplorerError, InputError, LayerError, ModelError, check_seed, check_whole
 from explorer.explain.maximised import Maximised, Real
 from explorer.explain.moving import Robustness
 from explorer.progress import progress
@@ -186,6 +186,8 @@ def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> C
 
 
 def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float, seed: int) -> None:
+    check_whole(steps, "steps")
+    check_whole(variants, "variants")
     if steps < 1 or variants < 1:
         raise InputError(f"steps = {steps}, variants = {variants}: expected at least 1")
     if not 0 < rate <= 10:
@@ -216,8 +218,8 @@ def _canvas(
         raise ModelError(
             f"{model.name}: no preprocessing says what black and white are; give bounds=(low, high)"
         )
-    if bounds is not None and not bounds[0] < bounds[1]:
-        raise InputError(f"bounds = {bounds}: expected (low, high)")
+    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise InputError(f"bounds = {bounds}: expected (low, high), two finite numbers")
     if kind not in ("fourier", "pixels"):
         raise InputError(f"parametrisation {kind!r}: expected fourier or pixels")
     if size is not None:

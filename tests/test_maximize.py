@@ -179,6 +179,9 @@ def test_an_interrupt_keeps_what_there_is(model: explorer.Model) -> None:
         ({"layer": "bars", "parametrisation": "wavelets"}, "expected fourier or pixels"),
         ({"layer": "bars", "channels": []}, "nothing to maximise"),
         ({"layer": "bars", "bounds": (1.0, 0.0)}, "expected .low, high."),
+        ({"layer": "bars", "bounds": (0.0, np.inf)}, "two finite numbers"),
+        ({"layer": "bars", "channels": [1.5]}, "channel 1.5: expected a whole number"),
+        ({"layer": "bars", "steps": 1.5}, "steps 1.5: expected a whole number"),
     ],
 )
 def test_what_cannot_be_asked_is_said(model: explorer.Model, asked: dict[str, Any], words: str) -> None:

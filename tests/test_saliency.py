@@ -335,3 +335,18 @@ def test_a_run_that_takes_no_maps_costs_no_page(
     assert main([*asked, "--channel", "1", "--run", "run", *words]) == code
     assert "saliency: File exists" in (said := capsys.readouterr().err) or "not kept in the run" in said
     assert Path("page.png").exists() == (code == 0)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"target": 1.5}, {"target": float("nan")}, {"layer": "maps", "channel": 1.5},
+        {"layer": "maps", "position": (1.5, 2)}, {"method": "smoothgrad", "seed": 0.5},
+        {"method": "smoothgrad", "samples": 2.5}, {"method": "occlusion", "window": 1.5},
+    ],
+)  # fmt: skip
+def test_a_fraction_where_a_whole_number_is_due_is_refused_and_not_cut_off(
+    model: explorer.Model, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(explorer.InputError, match=r"^\w+ [\d.nan]+: expected a whole number$"):
+        explorer.saliency(model, inputs(), **asked)

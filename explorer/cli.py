@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -73,21 +74,41 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        tell(f"{' '.join(str(error).split())}\n")
         return 2
     except ExplorerError as error:
         if not interrupts.asked():
-            sys.stderr.write(f"{error}\n")
+            tell(f"{error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(interrupts.LINE)
+        tell(interrupts.LINE)
         return interrupts.CODE
     except BrokenPipeError:
         return 0
     except OSError as error:  # a place that cannot be read or written
-        sys.stderr.write(f"{error.filename or 'output'}: {error.strerror or error}\n")
+        tell(f"{error.filename or 'output'}: {error.strerror or error}\n")
         return 2
     return result if isinstance(result, int) else 0
+
+
+def prepare_streams() -> None:
+    """See to it that what cannot be told, or to nobody, does not stop the work.
+
+    Letters that the output's encoding lacks, as in a pipe of ASCII, are written by their numbers.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def tell(line: str) -> None:
+    """Tell the user one thing; when nobody can be told, the exit code says it."""
+    with suppress(OSError):
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
 
 def entry() -> None:
@@ -96,6 +117,7 @@ def entry() -> None:
     Taking JAX and VTK apart at the end takes half a second and gives the user nothing: everything is
     on disk by then.
     """
+    prepare_streams()
     try:
         code = main()
     except Exception:  # an interrupt amid an import or compiled code comes out as anything

@@ -75,3 +75,16 @@ def suggest(name: str, known: Iterable[str], most: int = 8) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, at most 200 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def check_whole(value: object, what: str) -> None:
+    """Raise `InputError` for what is no whole number: a fraction would be cut off in silence."""
+    if not hasattr(value, "__index__"):
+        raise InputError(f"{what} {value!r}: expected a whole number")
+
+
+def check_seed(seed: int) -> None:
+    """Raise `InputError` for a seed that not every generator of random numbers takes."""
+    check_whole(seed, "seed")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: expected a whole number from 0 to {2**32 - 1}")

@@ -11,7 +11,7 @@ import numpy as np
 from explorer.capture import Model, Run, load_model
 from explorer.capture import capture as capture_run
 from explorer.capture.protocol import Differentiable, LayerInfo
-from explorer.errors import ExplorerError, InputError, LayerError, ModelError
+from explorer.errors import ExplorerError, InputError, LayerError, ModelError, check_seed, check_whole
 from explorer.explain.logits import before_softmax
 from explorer.explain.maximised import Maximised, Real
 from explorer.explain.moving import Robustness
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PIXELS = 3_000_000
 """Pixels of inputs in one batch, about."""
 LARGEST_BATCH = 64
+LARGEST_SIDE = 4096
 SIDE = 128
 """Pixels a side, for a model that takes pictures of any size."""
 STRONGEST = 4
@@ -91,7 +92,7 @@ def maximize(
     from explorer.explain.climbing import Climb
 
     opened, adapter = _with_gradients(model)
-    _check(steps=steps, variants=variants, rate=rate, decay=decay, diversity=diversity)
+    _check(steps=steps, variants=variants, rate=rate, decay=decay, diversity=diversity, seed=seed)
     canvas = _canvas(opened, size, bounds, parametrisation)
     info = _layer(opened, layer, canvas.shape, scores=classes is not None)
     objectives = _objectives(
@@ -185,7 +186,9 @@ def _until(stop: Callable[[], bool] | None, advance: Callable[[int], None]) -> C
     return counted
 
 
-def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float) -> None:
+def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: float, seed: int) -> None:
+    check_whole(steps, "steps")
+    check_whole(variants, "variants")
     if steps < 1 or variants < 1:
         raise InputError(f"steps = {steps}, variants = {variants}: expected at least 1")
     if not 0 < rate <= 10:
@@ -193,6 +196,7 @@ def _check(*, steps: int, variants: int, rate: float, decay: float, diversity: f
     for name, value, most in (("decay", decay, 1 / rate), ("diversity", diversity, 1e3)):
         if not 0 <= value <= most:
             raise InputError(f"{name} = {value:g}, expected 0 to {most:g}")
+    check_seed(seed)
 
 
 def _canvas(
@@ -215,13 +219,13 @@ def _canvas(
         raise ModelError(
             f"{model.name}: no preprocessing says what black and white are; give bounds=(low, high)"
         )
-    if bounds is not None and not bounds[0] < bounds[1]:
-        raise InputError(f"bounds = {bounds}: expected (low, high)")
+    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise InputError(f"bounds = {bounds}: expected (low, high), two finite numbers")
     if kind not in ("fourier", "pixels"):
         raise InputError(f"parametrisation {kind!r}: expected fourier or pixels")
     if size is not None:
-        if min(size) < 4:
-            raise InputError(f"size {size}: expected at least 4 × 4 pixels")
+        if not all(4 <= side <= LARGEST_SIDE for side in size):
+            raise InputError(f"size {size}: expected 4 × 4 to {LARGEST_SIDE} × {LARGEST_SIDE} pixels")
         shape = (*size, shape[2])
     return canvas_of((shape[0], shape[1], shape[2]), rule, bounds=bounds, kind=kind)
 

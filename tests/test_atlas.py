@@ -128,3 +128,6 @@ def test_what_is_no_atlas_is_said(run: explorer.Run, flat: explorer.Projection) 
         explorer.atlas(run, flat, least=100_000)
     with pytest.raises(explorer.InputError, match="expected 2 to 200 cells"):
         explorer.atlas(run, flat, cells=1)
+    for least in (0, -1):
+        with pytest.raises(explorer.InputError, match=f"least = {least}: .* of at least 1 position"):
+            explorer.atlas(run, flat, least=least)

@@ -11,7 +11,7 @@ import pytest
 import explorer
 from explorer.demo import DIGITS
 from explorer.explain.beside_run import FOLDER, keep_maximised, sought
-from explorer.explain.maximised import Maximised
+from explorer.explain.maximised import Maximised, load_maximised
 from explorer.render.drawing.colours import theme
 from explorer.render.linked.panels import panels
 
@@ -85,3 +85,17 @@ def test_pictures_of_another_model_or_layer_are_refused(run: explorer.Run, found
         keep_maximised(run, dataclasses.replace(found, model="another"))
     with pytest.raises(explorer.InputError, match="has no layer block9"):
         keep_maximised(run, dataclasses.replace(found, layer="block9"))
+
+
+def test_the_same_again_adds_no_file_and_an_interrupted_climb_gives_way_to_the_whole(
+    run: explorer.Run, found: Maximised
+) -> None:
+    half = dataclasses.replace(found, pictures=found.pictures * 0.5, finished=0)
+    first = keep_maximised(run, half)
+    assert keep_maximised(run, found) == first
+    assert keep_maximised(run, found) == first
+    assert load_maximised(first).finished == 2
+    np.testing.assert_array_equal(load_maximised(first).pictures, found.pictures)
+    other = dataclasses.replace(found, settings={**found.settings, "seed": 5})
+    assert keep_maximised(run, other) != first
+    assert keep_maximised(run, half) not in (first, keep_maximised(run, other))

@@ -1,4 +1,5 @@
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -129,6 +130,8 @@ def test_doctor_says_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
         (["capture", "acts.npz"], "--out"),
         (["project", "absent"], "absent: no such run folder"),
         (["view", "absent"], "absent: no such run folder"),
+        (["view", "absent", "--model", "no.toml"], "--model no.toml: no such file"),
+        (["view", "absent", "--web", "--port", "99999"], "--port 99999: expected 1 to 65535"),
         (["screenshot", "absent", "--out", "x.png"], "absent: no such run folder"),
         (["grid", "acts.npz", "--layer", "conv1", "--image", "99", "--out", "x.png"], "0 to 5"),
         (["grid", "acts.npz", "--layer", "conv1", "--out", "x.docx"], "x.docx"),
@@ -228,3 +231,32 @@ def test_a_table_and_masks_from_the_command_line(tmp_path: Path, capsys: pytest.
     assert run.mask_classes("conv")[:, 0, 0].tolist() == [0, 1, 2]
     assert main(["capture", *words, "--out", str(tmp_path / "run2"), "--masks", "nowhere"]) == 2
     assert "nowhere: no such file or folder of masks" in capsys.readouterr().err
+
+
+def test_letters_that_the_output_lacks_are_written_by_their_numbers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "explorer", "layers", str(DIGITS)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert r"digits: flax-linen \xb7 weights" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed streams and bytes in paths are POSIX's")
+def test_a_closed_output_stops_no_work(arrays: Path, here: Path) -> None:
+    words = f"{sys.executable} -m explorer capture acts.npz --layer conv1 --out run >&- 2>&-"
+    assert subprocess.run(words, shell=True, cwd=here, check=False).returncode == 0
+    assert explorer.open_run(here / "run").layers == ("conv1",)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere paths are letters")
+def test_a_run_whose_path_is_no_utf8_is_refused_in_one_line(
+    arrays: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = os.fsdecode(b"caf\xe9")
+    assert run("capture", arrays, "--layer", "conv1", "--out", out) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert r"caf\xe9: a run's folder has a path of UTF-8 letters alone" in said

@@ -261,3 +261,30 @@ def test_sampled_positions_are_the_same_in_every_epoch_and_said(training: Path, 
     every = evolve(training, tmp_path / "out", sample="all")
     assert every.projections[0].n_samples == 160
     assert replace(every.figures[0], trust=None) == replace(found.figures[0], trust=None)
+
+
+def test_a_checkpoint_of_another_grid_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "kept").mkdir()
+    for step, side in ((0, 5), (1, 3), (2, 5)):
+        layer = rng.normal(size=(6, side, side, 4))
+        np.savez(tmp_path / "kept" / f"e{step}.npz", allow_pickle=False, conv=layer)
+    found = explorer.evolve(
+        tmp_path / "kept", layer="conv", method="pca", n_components=2, out=tmp_path / "out"
+    )
+    assert found.epochs == ("0", "2")
+    said = "1: layer conv has 6 × 3 × 3 images and positions, the others 6 × 5 × 5"
+    assert found.left_out == (said,)
+    assert f"left out {said}" in capsys.readouterr().err
+
+
+def test_maps_that_do_not_fit_their_runs_are_one_line(training: Path, tmp_path: Path) -> None:
+    found = evolve(training, tmp_path / "out")
+    whole = found.projections[1]
+    some = replace(whole, coordinates=whole.coordinates[:7], rows=np.arange(7), trust=None)
+    folder = found.runs[1].path.name
+    some.save(next((found.path / "maps").glob(f"*/{folder}")))
+    with pytest.raises(RunError, match=r"maps that do not fit the runs in .*; run the same evolve again"):
+        explorer.open_evolution(found.path)

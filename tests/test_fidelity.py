@@ -115,5 +115,8 @@ def test_rank_correlation_is_spearmans() -> None:
 def test_what_cannot_be_measured_is_one_line(found: explorer.Saliency) -> None:
     with pytest.raises(explorer.InputError, match="steps 0"):
         found.fidelity(steps=0)
+    for measure in (found.fidelity, found.sanity):
+        with pytest.raises(explorer.InputError, match="seed -1: expected a whole number from 0"):
+            measure(seed=-1)
     with pytest.raises(explorer.InputError, match="without their model"):
         replace(found, question=None).fidelity()

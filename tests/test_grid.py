@@ -335,6 +335,7 @@ def test_of_a_volume_the_middle_slice_or_the_one_asked_for_is_drawn_and_said() -
         ({"percentiles": (0, 101)}, "0 to 100"),
         ({"colour_map": "virdis"}, "viridis"),
         ({"size": (100, 100)}, "too small"),
+        ({"size": (100_000, 100_000)}, "at most 16384 × 16384"),
         ({"order": "varianze"}, "variance"),
         ({"order": "response"}, "single picture"),
         ({"method": "bicubik"}, "bicubic"),

@@ -5,6 +5,7 @@ from explorer.web.guard import (
     HEADERS,
     allowed_hosts,
     check_address,
+    check_port,
     fresh_key,
     is_loopback,
     refusal,
@@ -63,6 +64,13 @@ def test_addresses_are_addresses() -> None:
     assert not is_loopback("0.0.0.0")
     with pytest.raises(InputError, match="--host nonsense"):
         check_address("nonsense")
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_ports_are_ports(port: int) -> None:
+    assert check_port(0) == 0
+    with pytest.raises(InputError, match=f"--port {port}: expected 1 to 65535, or 0"):
+        check_port(port)
 
 
 def test_the_policy_keeps_the_page_to_itself() -> None:

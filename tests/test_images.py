@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,19 @@ def test_other_files_and_hidden_ones_are_not_images(folder: Path) -> None:
 def test_a_folder_without_pictures_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(explorer.InputError, match=str(tmp_path)):
         images.read_inputs(tmp_path, None)
+
+
+def test_a_name_that_is_no_utf8_is_told_in_letters_that_every_file_can_hold(tmp_path: Path) -> None:
+    parent = os.fsencode(tmp_path) + b"/caf\xe9"
+    try:
+        os.mkdir(parent)
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 alone")
+    Image.new("RGB", (8, 8)).save(os.fsdecode(parent + b"/\xe8.png"))
+    found = images.read_inputs(tmp_path, None)
+    assert found.names == (r"caf\xe9/\xe8.png",)
+    assert found.labels == (r"caf\xe9",)
+    assert found.load(0).value.shape == (8, 8, 3)
 
 
 def test_one_file_is_one_input(folder: Path) -> None:

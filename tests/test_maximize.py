@@ -173,9 +173,15 @@ def test_an_interrupt_keeps_what_there_is(model: explorer.Model) -> None:
         ({"layer": "bars", "directions": {"d": np.ones(2)}}, "has 3 channels"),
         ({"layer": "bars", "steps": 0}, "expected at least 1"),
         ({"layer": "bars", "rate": 0.0}, "rate = 0"),
+        ({"layer": "bars", "seed": -1}, "seed -1: expected a whole number from 0"),
+        ({"layer": "bars", "seed": 2**32}, "seed 4294967296"),
+        ({"layer": "bars", "size": (10**5, 10**5)}, "expected 4 × 4 to 4096 × 4096 pixels"),
         ({"layer": "bars", "parametrisation": "wavelets"}, "expected fourier or pixels"),
         ({"layer": "bars", "channels": []}, "nothing to maximise"),
         ({"layer": "bars", "bounds": (1.0, 0.0)}, "expected .low, high."),
+        ({"layer": "bars", "bounds": (0.0, np.inf)}, "two finite numbers"),
+        ({"layer": "bars", "channels": [1.5]}, "channel 1.5: expected a whole number"),
+        ({"layer": "bars", "steps": 1.5}, "steps 1.5: expected a whole number"),
     ],
 )
 def test_what_cannot_be_asked_is_said(model: explorer.Model, asked: dict[str, Any], words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import explorer
@@ -45,3 +46,14 @@ def test_a_file_that_cannot_be_kept_is_refused_before_the_climb(tmp_path: Path) 
     with pytest.raises(explorer.InputError, match=r"x\.txt: maximised pictures are kept as \.npz"):
         maximize(DIGITS, out=tmp_path / "sheet.png", layer="block5", save=tmp_path / "x.txt", steps=2)
     assert not (tmp_path / "sheet.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("several.npz", "holds several arrays; expected a .npy"), ("none.npy", r"shape \(0, 48\), expected")],
+)
+def test_a_direction_that_is_none_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    np.savez(tmp_path / "several.npz", allow_pickle=False, a=np.ones(48))
+    np.save(tmp_path / "none.npy", np.zeros((0, 48)))
+    with pytest.raises(explorer.InputError, match=words):
+        maximize(DIGITS, out=tmp_path / "sheet.png", layer="block5", direction=tmp_path / name, steps=2)

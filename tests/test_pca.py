@@ -98,3 +98,10 @@ def test_not_finite_is_an_error(value: float) -> None:
     bad[3, 3] = value
     with pytest.raises(explorer.ReductionError, match="NaN"):
         fit_pca([bad], 2)
+
+
+@pytest.mark.parametrize("shape", [(50, 4), (4, 50)])
+def test_numbers_whose_coordinates_would_overflow_are_an_error(shape: tuple[int, int]) -> None:
+    rows = np.random.default_rng(0).normal(size=shape).astype(np.float32) * np.float32(1e37)
+    with pytest.raises(explorer.ReductionError, match=r"numbers beyond 1e\+35"):
+        fit_pca([rows], 2)

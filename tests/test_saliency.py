@@ -313,3 +313,40 @@ def test_saved_maps_are_arrays_and_a_description(model: explorer.Model, tmp_path
     assert described["facts"] == {"steps": 32, "baseline": 0.0}
     with pytest.raises(explorer.InputError, match=r"written as \.npz"):
         found.save(tmp_path / "maps.npy")
+
+
+def test_a_seed_that_no_generator_takes_is_refused(model: explorer.Model) -> None:
+    with pytest.raises(explorer.InputError, match="seed -1: expected a whole number from 0"):
+        explorer.saliency(model, inputs(), method="smoothgrad", seed=-1)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--out", "page.png"], 0), ([], 2)])
+def test_a_run_that_takes_no_maps_costs_no_page(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = explorer.capture(DIGITS, DIGITS.parent / "images" / "3", layers=["block3"], out="run")
+    (run.path / "saliency").write_text("in the way")
+    asked = ["saliency", str(DIGITS), str(DIGITS.parent / "images" / "3"), "--layer", "block3"]
+    assert main([*asked, "--channel", "1", "--run", "run", *words]) == code
+    assert "saliency: File exists" in (said := capsys.readouterr().err) or "not kept in the run" in said
+    assert Path("page.png").exists() == (code == 0)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"target": 1.5}, {"target": float("nan")}, {"layer": "maps", "channel": 1.5},
+        {"layer": "maps", "position": (1.5, 2)}, {"method": "smoothgrad", "seed": 0.5},
+        {"method": "smoothgrad", "samples": 2.5}, {"method": "occlusion", "window": 1.5},
+    ],
+)  # fmt: skip
+def test_a_fraction_where_a_whole_number_is_due_is_refused_and_not_cut_off(
+    model: explorer.Model, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(explorer.InputError, match=r"^\w+ [\d.nan]+: expected a whole number$"):
+        explorer.saliency(model, inputs(), **asked)

@@ -99,6 +99,25 @@ def test_no_name_can_end_the_script_it_stands_in(run: explorer.Run, tmp_path: Pa
     assert text.count("<script") == text.count("</script>")
 
 
+def test_half_a_letter_in_a_name_is_written_as_json_writes_it(run: explorer.Run, tmp_path: Path) -> None:
+    run.manifest["images"]["names"][0] = "caf\udce9.png"  # as a run that was captured before may have it
+    projection = explorer.project(run, layer="half", method="pca")
+    meta, _ = read(export_html(explorer.scene(run, projection), tmp_path / "x.html").path)
+    assert meta["names"][0] == "caf\udce9.png"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(megabytes=float("nan")), "megabytes nan, expected a number beyond 0"),
+        (Options(channels=-1), "channels -1, expected 0 or more"),
+    ],
+)
+def test_a_room_that_cannot_be_is_refused(scene: Any, tmp_path: Path, options: Options, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        export_html(scene, tmp_path / "x.html", options)
+
+
 def test_the_policy_allows_the_pages_own_script_and_style_alone(scene: Any, tmp_path: Path) -> None:
     text = export_html(scene, tmp_path / "cloud.html").path.read_text(encoding="utf-8")
     policy = re.search(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.capture.manifest import MANIFEST
+from explorer.capture.tables import name_of
 from explorer.errors import RunError, first_line
 
 
@@ -24,6 +25,11 @@ def open_array(root: Path, entry: Mapping[str, Any], *, create: bool = False) ->
             return ts.open(spec, create=True, delete_existing=True).result()
         return ts.open(spec, open=True).result()  # held against the manifest: shape, type, chunks, codecs
     except (ValueError, OSError) as error:
+        if create:
+            raise RunError(
+                f"{root / entry['folder']}: cannot be written ({first_line(error)}); "
+                "mend that and run the same again"
+            ) from None
         raise RunError(
             f"{root / entry['folder']}: cannot be opened as {MANIFEST} describes it "
             f"({first_line(error)}); capture the run again"
@@ -40,11 +46,18 @@ def rewrite_description(root: Path, entry: Mapping[str, Any]) -> Any:
 
 def _spec(root: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
     """What TensorStore is told of one array."""
+    path = str(root.resolve() / entry["folder"]) + "/"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise RunError(
+            f"{name_of(root.resolve())}: a run's folder has a path of UTF-8 letters alone; name it otherwise"
+        ) from None
     return {
         "driver": "zarr3",
         "kvstore": {
             "driver": "file",
-            "path": str(root.resolve() / entry["folder"]) + "/",
+            "path": path,
             # Waiting for the disk at every chunk halves the speed; what a power failure loses is found by
             # a chunk's size and checksum, and captured again.
             "file_io_sync": False,

@@ -16,7 +16,7 @@ from explorer.capture.folders import find_images
 from explorer.capture.formats import ALL_SUFFIXES, Frame, Prepared, frames_of, prepare, stretched
 from explorer.capture.pictures import quietly
 from explorer.capture.preprocessing import Preprocessing
-from explorer.capture.tables import Columns
+from explorer.capture.tables import Columns, name_of
 from explorer.errors import InputError
 
 CLASSES = ("classes.csv", "classes.json")
@@ -181,7 +181,7 @@ def read_inputs(source: object, preprocessing: Preprocessing | None) -> ImageFil
     if not isinstance(source, str | Path):
         if isinstance(source, Sequence) and source and all(isinstance(item, str | Path) for item in source):
             paths = [Path(item) for item in source]
-            return _files(paths, [path.as_posix() for path in paths], None, rule)
+            return _files(paths, [name_of(path) for path in paths], None, rule)
         return _array(np.asarray(source), preprocessing, "images")
     path, suffix = Path(source), Path(source).suffix.lower()
     if path.is_dir():
@@ -217,7 +217,7 @@ def _folder(folder: Path, rule: Preprocessing, *, beside: Path) -> ImageFiles:
     if not paths:
         told = "".join(f"; {note.split(': ', 1)[-1]}" for note in notes)
         raise InputError(f"{folder}: no pictures in this folder (looked for {' '.join(ALL_SUFFIXES)}){told}")
-    names = [path.relative_to(folder).as_posix() for path in paths]
+    names = [name_of(path.relative_to(folder)) for path in paths]
     labels = None
     if any("/" in name for name in names):
         labels = tuple(name.split("/")[0] if "/" in name else "" for name in names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +28,7 @@ from explorer.schema import (
     truth,
     whole,
 )
+from explorer.whole import whole_file
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -44,9 +44,8 @@ AGAIN = "capture the run again with overwrite"
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file so that a reader sees the old or the new one, never half of it."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(beside, path)
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:

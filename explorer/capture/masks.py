@@ -25,6 +25,7 @@ from explorer.capture.formats import Frame, kind_of, size_of
 from explorer.capture.images import CLASSES, ImageFiles, Inputs, RowNumbers, image_folder
 from explorer.capture.pictures import check_pixels, decoding, readable_formats
 from explorer.capture.preprocessing import MAX_VOXELS, Preprocessing
+from explorer.capture.tables import name_of
 from explorer.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ def _mask_files(folder: Path, inputs: Inputs, rule: Preprocessing) -> MaskFiles:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in sorted(Path(parent, name) for name in names):
             if path.name.lower().endswith(SUFFIXES) and path.name[0] != ".":
-                by_place.setdefault(_stem(path.relative_to(folder).as_posix()), path)
-                by_stem.setdefault(_stem(path.name), []).append(path)
+                by_place.setdefault(_stem(name_of(path.relative_to(folder))), path)
+                by_stem.setdefault(_stem(name_of(Path(path.name))), []).append(path)
     found = []
     for index, name in enumerate(inputs.names):
         place = _stem(name.rsplit("#", 1)[0] if files and files.frames[index] else name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,17 @@ def read_table(path: Path) -> Table:
     return Table(tuple(_name(file, path.parent) for file in paths), paths, labels, columns, masks)
 
 
+def name_of(path: Path) -> str:
+    """A path as text that every file can hold and every screen show, though its bytes are no UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
 def _name(file: Path, root: Path) -> str:
     """A path below the table's folder; of one elsewhere its last two parts: a run is there to be shared."""
     try:
-        return file.relative_to(root).as_posix()
+        return name_of(file.relative_to(root))
     except ValueError:
-        return "/".join(file.parts[-2:])
+        return name_of(Path(*file.parts[-2:]))
 
 
 def _as_text(value: Value) -> str:

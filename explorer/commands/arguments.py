@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from explorer.errors import InputError, RunError, suggest
+from explorer.errors import InputError, RunError, first_line, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,5 +138,9 @@ def read_array(path: Path) -> NDArray[Any]:
     try:
         read: NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from None
+        why = getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"{path}: cannot be read as an array of numbers, .npy ({why})") from None
+    if not isinstance(read, np.ndarray):
+        read.close()
+        raise InputError(f"{path}: holds several arrays; expected a .npy, which holds one")
     return read

@@ -114,7 +114,7 @@ def saliency(
     for one in results:
         _tell(one)
         if keeping is not None:
-            print(one.keep(keeping))
+            _keep(one, keeping, needed=out is None)
     curves = [one.fidelity(seed=seed) for one in results] if fidelity else None
     for curve in curves or ():
         print(curve.words())
@@ -124,6 +124,16 @@ def saliency(
         print(results[0].save(out))
     elif out is not None:
         print(_page(results, curves, everything=keeping is not None).save(out))
+
+
+def _keep(one: Saliency, run: Run, *, needed: bool) -> None:
+    """Keep maps in a run and print where; where they are written to a file too, a run that cannot is said."""
+    try:
+        print(one.keep(run))
+    except OSError as error:
+        if needed:
+            raise
+        say(f"{run.path}: not kept in the run ({error.strerror})")
 
 
 def _check_out(out: Path | None, run: Path | None, n_methods: int) -> None:

@@ -179,7 +179,7 @@ def _directions(
     if direction is not None:
         vectors = read_array(direction)
         rows = vectors[None] if vectors.ndim == 1 else vectors
-        if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        if rows.ndim != 2 or not len(rows) or rows.dtype.kind not in "fiu":
             raise InputError(f"{direction}: has shape {vectors.shape}, expected (channels,) or (n, channels)")
         names = [direction.stem] if len(rows) == 1 else [f"{direction.stem} {n}" for n in range(len(rows))]
         found |= dict(zip(names, rows, strict=True))

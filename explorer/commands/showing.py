@@ -80,7 +80,13 @@ def view(
     from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.cloud.offscreen import has_screen
+    from explorer.web.guard import check_address, check_port
 
+    if model is not None and not model.exists():
+        raise InputError(f"--model {model}: no such file; expected a model.toml or a model that stands alone")
+    if web:  # what is wrong with these is told before a long projection
+        check_address(host)
+        check_port(port)
     if is_evolution(run):
         asked = {"--layer": layer, "--method": method, "--components": components, "--beside": beside}
         others = {name: one for name, one in asked.items() if one}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,24 @@ def captured(
             left_out.append(f"{source.name}: {error}")
             say(f"left out {left_out[-1]}")
     names = {source.key: source.name for source in sources}
+    left_out += _of_other_grids(runs, first.layer, names)
     return Captured(
         first.layer, runs, names, tuple(left_out), _notes([names[key] for key in runs], fresh, gone)
     )
+
+
+def _of_other_grids(runs: dict[str, Run], layer: str, names: Mapping[str, str]) -> list[str]:
+    """Take out checkpoints whose layer has another grid than most: they are of another network or images."""
+    grids = {key: run.grid_shape(layer) for key, run in runs.items()}
+    usual = Counter(grids.values()).most_common(1)[0][0] if grids else ()
+    left_out = []
+    for key, grid in grids.items():
+        if grid != usual:
+            own, most = (" × ".join(map(str, one)) for one in (grid, usual))
+            left_out.append(f"{names[key]}: layer {layer} has {own} images and positions, the others {most}")
+            say(f"left out {left_out[-1]}")
+            del runs[key]
+    return left_out
 
 
 def _reference(sources: Sequence[Source], images: object, layer: str | None) -> _Reference:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ from explorer.capture.store import Run, open_run
 from explorer.errors import RunError, first_line
 from explorer.reduce.projection import Projection, load_projection
 from explorer.schema import list_of, maybe, number, table, text, whole
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -194,16 +197,10 @@ def save_evolution(evolution: Evolution, keys: tuple[str, ...], maps: str) -> No
         maps: name of the folder of maps.
     """
     root = evolution.path
-    np.savez(
-        root / "maps" / maps / "movement.part.npz",
-        allow_pickle=False,
-        movement=evolution.movement,
-        beyond=evolution.beyond,
-    )
-    (root / "maps" / maps / "movement.part.npz").replace(root / "maps" / maps / "movement.npz")
-    part = root / f"{FIGURES}.part"
-    part.write_text(evolution.table(), encoding="utf-8")
-    part.replace(root / FIGURES)
+    with whole_file(root / "maps" / maps / "movement.npz") as beside:
+        np.savez(beside, allow_pickle=False, movement=evolution.movement, beyond=evolution.beyond)
+    with whole_file(root / FIGURES) as beside:
+        beside.write_text(evolution.table(), encoding="utf-8")
     rows = zip(evolution.epochs, keys, evolution.figures, strict=True)
     content = {
         "format": FORMAT,
@@ -252,7 +249,8 @@ def open_evolution(path: str | Path) -> Evolution:
     root = Path(path)
     if not is_evolution(root):
         raise RunError(f"{root}: no evolution here; `activation-explorer evolve` writes one")
-    content = read_json(root / EVOLUTION)
+    with _mended_by_evolve():
+        content = read_json(root / EVOLUTION)
     wrong = _CHECK(content, "")
     names = [] if wrong else [content["maps"], *(one["folder"] for one in content["epochs"])]
     outside = [name for name in names if "/" in name or "\\" in name or name in ("", ".", "..")]
@@ -260,8 +258,12 @@ def open_evolution(path: str | Path) -> Evolution:
         raise RunError(f"{root / EVOLUTION}: damaged: {wrong or f'folder {outside[0]!r}'}; {AGAIN}")
     epochs = content["epochs"]
     maps = root / "maps" / content["maps"]
-    runs = tuple(open_run(root / "epochs" / one["folder"]) for one in epochs)
-    projections = tuple(load_projection(maps / one["folder"]) for one in epochs)
+    with _mended_by_evolve():
+        runs = tuple(open_run(root / "epochs" / one["folder"]) for one in epochs)
+        projections = tuple(load_projection(maps / one["folder"]) for one in epochs)
+    for run, one in zip(runs, projections, strict=True):
+        if run.grid_shape(content["layer"]) != one.grid_shape or one.n_samples != projections[0].n_samples:
+            raise RunError(f"{maps}: maps that do not fit the runs in {root / 'epochs'}; {AGAIN}")
     movement, beyond = _movement(maps / "movement.npz", (len(epochs) - 1, projections[0].n_samples))
     return Evolution(
         root,
@@ -274,6 +276,15 @@ def open_evolution(path: str | Path) -> Evolution:
         beyond,
         tuple(content["left_out"]),
     )
+
+
+@contextmanager
+def _mended_by_evolve() -> Iterator[None]:
+    """Say of what is damaged that the same evolve makes it anew, whatever makes it elsewhere."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{str(error).rpartition('; ')[0] or error}; {AGAIN}") from None
 
 
 def _movement(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

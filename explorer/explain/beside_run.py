@@ -6,7 +6,7 @@ run/
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import zipfile
 from dataclasses import dataclass
@@ -46,14 +46,17 @@ class Sought:
 
 
 def keep_maximised(run: Run, found: Maximised) -> Path:
-    """Write maximised pictures into a run; nothing that it keeps already is overwritten.
+    """Write maximised pictures into a run; nothing that it keeps already is lost.
+
+    The very same as the newest are not written again, and an interrupted climb gives way to the same climb
+    when that has come further.
 
     Args:
         run: the opened run of the same model.
         found: what `explorer.maximize` made.
 
     Returns:
-        The new file.
+        The file.
 
     Raises:
         InputError: pictures of another model or layer than the run's, or a folder that cannot be written.
@@ -63,16 +66,37 @@ def keep_maximised(run: Run, found: Maximised) -> Path:
     if found.layer not in run.layers:
         raise InputError(f"{run.path}: has no layer {found.layer}, which the pictures are of")
     folder, layer = run.path / FOLDER, quote(found.layer, safe=" ")
-    number = 1 + max((_number(path) for path in folder.glob("*.npz")), default=0)
-    partial, target = folder / f".{os.getpid()}.npz", folder / f"{layer} {number}.npz"
+    newest = max(folder.glob("[!.]*.npz"), key=_number, default=None)
+    target = folder / f"{layer} {1 + (0 if newest is None else _number(newest))}.npz"
+    if newest is not None and _gives_way(newest, found):
+        target = newest
     try:
-        folder.mkdir(exist_ok=True)
-        found.save(partial).replace(target)
+        return found.save(target)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
+
+
+def _gives_way(kept: Path, found: Maximised) -> bool:
+    """Whether a file holds the same pictures, or the same climb less far."""
+    try:
+        if not _fits(kept):
+            return False
+        old = load_maximised(kept)
+    except (ExplorerError, OSError, zipfile.BadZipFile, ValueError):
+        return False
+    if (old.model, old.layer, old.names) != (found.model, found.layer, found.names):
+        return False
+    if json.dumps(old.settings) != json.dumps(found.settings):
+        return False
+    further = old.finished < min(found.finished, len(old.names))
+    same = np.array_equal(old.reached, found.reached, equal_nan=True)
+    return further or (same and np.array_equal(old.pictures, found.pictures))
+
+
+def _fits(file: Path) -> bool:
+    """Whether a file unpacks to no more than the largest that is written."""
+    with zipfile.ZipFile(file) as archive:
+        return sum(member.file_size for member in archive.infolist()) <= LARGEST
 
 
 def sought(run: object, layer: str, channel: int) -> Sought | None:
@@ -99,9 +123,8 @@ def _all(files: tuple[tuple[Path, int], ...], layer: str, model: str) -> dict[in
         if not file.name.startswith(f"{quote(layer, safe=' ')} "):
             continue
         try:
-            with zipfile.ZipFile(file) as archive:
-                if sum(member.file_size for member in archive.infolist()) > LARGEST:
-                    continue
+            if not _fits(file):
+                continue
             one = load_maximised(file)
             if (one.layer, one.model) == (layer, model):
                 found |= _channels(one)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.errors import InputError, check_seed
 from explorer.explain.question import Question
 from explorer.progress import progress
 
@@ -85,6 +85,7 @@ def measure(found: Saliency, *, steps: int, orders: int, baseline: float | str, 
         raise InputError("fidelity: maps without their model and inputs; make them with saliency()")
     if steps < 1 or orders < 1:
         raise InputError(f"fidelity: steps {steps} and orders {orders}, expected at least 1")
+    check_seed(seed)
     n, pixels = len(question.inputs), int(np.prod(question.spatial))
     base = question.baseline(baseline)
     shares = np.linspace(0, 1, steps + 1)

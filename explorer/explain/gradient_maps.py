@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.errors import InputError, check_seed, check_whole
 from explorer.explain.question import Question
 from explorer.progress import Advance
 
@@ -40,12 +40,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value in (("samples", self.samples), ("steps", self.steps)):
+            check_whole(value, name)
             if value < 1:
                 raise InputError(f"{name} {value}: expected at least 1")
         if not 0 < self.noise < np.inf:
             raise InputError(f"noise {self.noise}: expected a share of the input's range, such as 0.15")
+        if self.window is not None:
+            check_whole(self.window, "window")
         if self.window is not None and self.window < 1:
             raise InputError(f"window {self.window}: expected at least 1 pixel")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, eq=False)

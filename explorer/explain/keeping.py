@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import InputError
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -34,10 +35,8 @@ def save_saliency(found: Saliency, path: str | Path) -> Path:
         arrays["labels"] = np.array(found.labels)
     if found.completeness is not None:
         arrays["completeness"] = found.completeness
-    beside = target.with_name(f".{target.name}.part")
-    with beside.open("wb") as file:
+    with whole_file(target) as beside, beside.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    beside.replace(target)  # whole, or not there
     return target
 
 

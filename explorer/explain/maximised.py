@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from explorer.capture.batches import read_arrays
 from explorer.errors import InputError, first_line
+from explorer.whole import whole_file
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Maximised:
         real = {} if self.real is None else {f"real_{k}": v for k, v in asdict(self.real).items()}
         real.pop("real_n_images", None)
         text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        np.savez_compressed(target, about=text, pictures=self.pictures, reached=self.reached, **real)
+        with whole_file(target) as beside:
+            np.savez_compressed(beside, about=text, pictures=self.pictures, reached=self.reached, **real)
         return target
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, LayerError, suggest
+from explorer.errors import InputError, LayerError, check_whole, suggest
 
 if TYPE_CHECKING:
     from explorer.capture.model import Model
@@ -149,5 +149,6 @@ def _shape(info: LayerInfo) -> tuple[int, ...]:
 
 def _check_channel(info: LayerInfo, number: int) -> None:
     count = _shape(info)[-1]
+    check_whole(number, "channel")
     if not 0 <= number < count:
         raise InputError(f"channel {number}: {info.name} has channels 0 to {count - 1}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.capture.protocol import Randomisable, plain_name
-from explorer.errors import InputError, ModelError
+from explorer.errors import InputError, ModelError, check_seed
 from explorer.explain.question import Question
 from explorer.progress import progress
 
@@ -68,6 +68,7 @@ def check(found: Saliency, *, most: int, seed: int) -> Sanity:
         raise InputError("sanity: maps without their model and inputs; make them with saliency()")
     if most < 1:
         raise InputError(f"sanity: at most {most} stages, expected at least 1")
+    check_seed(seed)
     adapter = question.model.adapter
     if not isinstance(adapter, Randomisable):
         raise ModelError(

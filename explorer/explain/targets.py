@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from explorer.capture.model import Model
 from explorer.capture.protocol import LayerInfo
-from explorer.errors import InputError, LayerError, suggest
+from explorer.errors import InputError, LayerError, check_whole, suggest
 from explorer.explain.logits import before_softmax
 from explorer.explain.selections import Selected, read_selection
 
@@ -33,6 +33,14 @@ class Asked:
     position: Sequence[int] | None = None
     selection: Selected | None = None
     layer: str | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"class": self.target, "channel": self.channel}
+        for name, value in numbers.items():
+            if value is not None and not (name == "class" and isinstance(value, str)):
+                check_whole(value, name)
+        for part in () if self.position is None else self.position:
+            check_whole(part, "position")
 
 
 @dataclass(frozen=True, eq=False)

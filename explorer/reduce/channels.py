@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from explorer.activations import Activations
 from explorer.errors import InputError, RunError, first_line
 from explorer.progress import say, working
 from explorer.reduce.rows import layer_of
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -162,11 +162,9 @@ class ChannelStatistics:
 
     def save(self, path: Path) -> None:
         """Write an .npz file, whole or not at all."""
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        with open(part, "wb") as file:
+        with whole_file(path) as beside, open(beside, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, format=np.array(FORMAT), **arrays)
-        os.replace(part, path)
 
 
 def load_statistics(path: Path, shape: tuple[int, ...]) -> ChannelStatistics:

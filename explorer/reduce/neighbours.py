@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.errors import ReductionError
+from explorer.whole import whole_file
 
 Metric = Literal["euclidean", "cosine"]
 Floats = NDArray[np.float32]
@@ -70,7 +71,7 @@ class Neighbours:
     def save(self, path: str | PathLike[str]) -> None:
         """Write an .npz file, in place of one that is there."""
         recall = np.nan if self.recall is None else self.recall
-        with open(path, "wb") as file:
+        with whole_file(path) as beside, open(beside, "wb") as file:
             np.savez(
                 file,
                 indices=self.indices,

@@ -20,6 +20,7 @@ TURNED = 2048
 FEW = 1024
 """Rows that tell about where the mean is."""
 NARROW = (np.dtype(np.float32), np.dtype(np.float16))
+LARGEST = 1e35
 TINY, HUGE = 1e-24, 1e30
 """Between these a block's largest sum of squares was summed in float32 without loss."""
 
@@ -197,15 +198,18 @@ class Moments:
             ReductionError: there were NaN, infinity, or numbers whose squares overflow.
         """
         count, total, scatter = self._whole
-        _check(total, scatter)
         offset = total / count
-        return np.asarray((scatter - count * np.outer(offset, offset)) / max(count - 1, 1))
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = np.asarray((scatter - count * np.outer(offset, offset)) / max(count - 1, 1))
+        _check(found)
+        return found
 
 
-def _check(*sums: NDArray[np.float64]) -> None:
-    if not all(np.isfinite(array).all() for array in sums):
+def _check(products: NDArray[np.float64]) -> None:
+    """Refuse what is not finite, and numbers whose lengths overflow the single precision of a map."""
+    if not (np.isfinite(products).all() and (products.diagonal() < LARGEST**2).all()):
         raise ReductionError(
-            "PCA: NaN, infinity or numbers beyond 1e150 among the values; mend or leave them out"
+            f"PCA: NaN, infinity or numbers beyond {LARGEST:.0e} among the values; mend or leave them out"
         )
 
 

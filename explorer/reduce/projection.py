@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from explorer.errors import RunError
 from explorer.reduce.projection_check import FORMAT, array_problem, problem
 from explorer.samples import Samples
+from explorer.whole import whole_file
 
 AGAIN = "delete that folder and project again"
 DESCRIPTION = "projection.json"
@@ -97,9 +97,8 @@ class Projection:
             arrays["rows"] = self.rows
         if self.trust is not None:
             arrays["trust"] = self.trust
-        beside = folder / "arrays.part.npz"
-        np.savez(beside, allow_pickle=False, coordinates=self.coordinates, **arrays)
-        os.replace(beside, folder / ARRAYS)
+        with whole_file(folder / ARRAYS) as beside:
+            np.savez(beside, allow_pickle=False, coordinates=self.coordinates, **arrays)
         described = {
             "format": FORMAT,
             "method": self.method,
@@ -110,9 +109,8 @@ class Projection:
             "provenance": dict(self.provenance),
         }
         # The description comes last: where it is, the arrays are whole.
-        part = folder / f"{DESCRIPTION}.part"
-        part.write_text(json.dumps(described, indent=1), encoding="utf-8")
-        os.replace(part, folder / DESCRIPTION)
+        with whole_file(folder / DESCRIPTION) as beside:
+            beside.write_text(json.dumps(described, indent=1), encoding="utf-8")
         return folder
 
 

@@ -7,7 +7,6 @@ other runs of the same layer, so the same colour means the same features everywh
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from explorer.progress import say, working
 from explorer.reduce.pca import PCA, Moments, fit_pca, of_many
 from explorer.reduce.rows import fingerprint, layer_of
 from explorer.reduce.streaming import fit_run, over_chunks
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from explorer.capture.store import Run
@@ -81,10 +81,8 @@ class RgbBasis:
         if self.first is not None:
             arrays |= {f"first.{name}": array for name, array in vars(self.first).items()}
         numbers = np.array([*self.percentiles, self.threshold])
-        part = target.with_name(f"{target.name}.part")
-        with open(part, "wb") as file:
+        with whole_file(target) as beside, open(beside, "wb") as file:
             np.savez(file, allow_pickle=False, low=self.low, high=self.high, numbers=numbers, **arrays)
-        os.replace(part, target)
         return target
 
 

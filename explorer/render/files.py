@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError, RenderError
+from explorer.whole import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,17 +59,24 @@ def written(path: str | Path) -> Iterator[Path]:
     Raises:
         RenderError: the file cannot be written.
     """
-    target = Path(path)
-    beside = target.with_name(f".{target.stem}.part{target.suffix}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        os.replace(beside, target)
+        with whole_file(path) as beside:
+            yield beside
     except OSError as error:
-        raise RenderError(f"{target}: cannot be written ({error.strerror or error})") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        raise RenderError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def held(path: str | Path) -> Iterator[BytesIO]:
+    """Write to memory, and that to the file at the end: for writers that a full disk takes by surprise.
+
+    Raises:
+        RenderError: the file cannot be written.
+    """
+    memory = BytesIO()
+    yield memory
+    with written(path) as beside:
+        beside.write_bytes(memory.getbuffer())
 
 
 def save_text(text: str, path: str | Path) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.errors import InputError, RenderError
+from explorer.errors import InputError
 from explorer.progress import progress
 from explorer.render.export.exporting import Options
+from explorer.render.files import save_text
 from explorer.web.material import Material
 from explorer.web.page import embedded, script, standalone, style
 from explorer.web.plan import STEPS, Plan
@@ -57,6 +57,10 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     target, options = Path(path), options or Options()
     if target.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{target}: expected a name that ends in .html")
+    if not options.megabytes > 0:
+        raise InputError(f"{target}: megabytes {options.megabytes:g}, expected a number beyond 0")
+    if options.channels is not None and options.channels < 0:
+        raise InputError(f"{target}: channels {options.channels}, expected 0 or more")
     n = scene.state.projection.n_samples
     if not n:
         raise InputError(f"{target}: the projection of {scene.state.projection.layer} has no positions")
@@ -75,13 +79,7 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     weight = len(text.encode("utf-8"))
     if weight > options.megabytes * MEGABYTE:
         raise InputError(f"{target}: {_too_large(plan, weight, options.megabytes, n)}")
-    beside = target.with_name(f"{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, target)
-    except OSError as error:
-        raise RenderError(f"{target}: cannot be written ({error})") from None
+    save_text(text, target)
     return Written(target, weight / MEGABYTE, tuple(plan.meta["left"]))
 
 

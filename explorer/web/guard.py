@@ -65,6 +65,17 @@ def check_address(host: str) -> str:
         raise InputError(f"--host {host}: expected an address such as 127.0.0.1 or 0.0.0.0") from None
 
 
+def check_port(port: int) -> int:
+    """A port to listen on; 0 for any that is free.
+
+    Raises:
+        InputError: no port.
+    """
+    if not 0 <= port < 2**16:
+        raise InputError(f"--port {port}: expected 1 to 65535, or 0 for any that is free")
+    return port
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     return ipaddress.ip_address(host).is_loopback

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -42,7 +43,8 @@ def embedded(value: Mapping[str, Any]) -> str:
     escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     for letter, escaped in escapes.items():
         text = text.replace(letter, escaped)
-    return text
+    # Half a letter, as in a name that is no UTF-8, is written as JSON writes it.
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def digest(text: str) -> str:

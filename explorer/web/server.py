@@ -126,10 +126,12 @@ def serve(
         say: is given the link, once the page can be opened.
 
     Raises:
+        InputError: no address or port.
         MissingExtraError: trame is not installed.
         RenderError: the port is taken, or trame's page cannot be used.
     """
     address, key = guard.check_address(host), guard.fresh_key()
+    guard.check_port(port)
     with tempfile.TemporaryDirectory(prefix="activation-explorer-") as folder:
         (Path(folder) / "viewer.js").write_text(script(live=True), encoding="utf-8")
         shutil.copy(FILES / "door.js", folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from explorer.render.drawing.shapes import Box, Cells, Disc, Drawing, Raster, Re
 OVERLAP = 0.15  # points by which cells reach under their neighbours: no viewer shows a line between
 
 
-def save_pdf(drawing: Drawing, path: Path, title: str) -> None:
+def save_pdf(drawing: Drawing, memory: BytesIO, title: str) -> None:
     """Write one page; a pixel of the drawing is a point of the page."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -32,7 +32,7 @@ def save_pdf(drawing: Drawing, path: Path, title: str) -> None:
         for order, shape in enumerate(drawing.shapes):
             _draw(axes, shape, order)
         metadata = {"Title": title, "Creator": "activation-explorer", "CreationDate": None}
-        FigureCanvasPdf(figure).print_pdf(path, metadata=metadata)
+        FigureCanvasPdf(figure).print_pdf(memory, metadata=metadata)
 
 
 def _draw(axes: Any, shape: Shape, order: int) -> None:

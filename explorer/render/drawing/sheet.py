@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, RenderError
+from explorer.errors import InputError
 from explorer.render.drawing.colours import Colour
 from explorer.render.drawing.text import elide, font, printable
-from explorer.render.files import SUFFIXES, save_picture
+from explorer.render.files import SUFFIXES, held, save_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -163,11 +163,8 @@ class Sheet:
         # No date and no random names: the same sheet is the same file.
         undated = {"Date": None} if kind == "svg" else {"CreationDate": None}
         settings = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "activation-explorer"}
-        try:
-            with mpl.rc_context({**settings, "image.composite_image": False}):
-                self.drawing().savefig(target, format=kind, metadata=undated, dpi=72)
-        except OSError as error:
-            raise RenderError(f"{target}: cannot be written ({error})") from None
+        with held(target) as memory, mpl.rc_context({**settings, "image.composite_image": False}):
+            self.drawing().savefig(memory, format=kind, metadata=undated, dpi=72)
         return target
 
 

@@ -146,6 +146,7 @@ def write_ply(points: Points, path: Path) -> None:
 def write_vtp(points: Points, path: Path) -> None:
     """VTK's XML of polygonal data, compressed, as ParaView and PyVista read it."""
     import pyvista
+    from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
     mesh = pyvista.PolyData(points.places)
     mesh.point_data["colours"] = points.colours
@@ -157,7 +158,12 @@ def write_vtp(points: Points, path: Path) -> None:
         mesh.point_data["label"] = names[points.numbers["label"]]
     mesh.point_data["name"] = np.array([printable(name) for name in points.images])[points.numbers["image"]]
     mesh.point_data.active_scalars_name = "colours"
-    mesh.save(path)
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(mesh)
+    writer.SetDataModeToBinary()
+    writer.WriteToOutputStringOn()  # to a file it would write what a full disk holds, and say nothing
+    writer.Write()
+    path.write_text(writer.GetOutputString(), encoding="utf-8")
 
 
 def write_glb(points: Points, path: Path) -> None:

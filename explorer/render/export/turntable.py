@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError, MissingExtraError, RenderError
+from explorer.errors import InputError, MissingExtraError
 from explorer.progress import Advance, progress, say
 from explorer.render.cloud.camera import ANGLE, MARGIN, Camera, vector
 from explorer.render.cloud.motion import rotated
@@ -245,7 +246,7 @@ def _ffmpeg(library: Any, path: Path, coding: Coding) -> Iterator[Any]:
         if process.returncode:
             errors.seek(0)
             words = (errors.read().decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[-1]
-            raise RenderError(f"{path}: ffmpeg wrote no video ({words[:160]})")
+            raise OSError(errno.EIO, f"ffmpeg: {words[:160]}")
 
 
 def write_gif(path: Path, draw: Draw, coding: Coding) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from explorer.render.drawing.shapes import Box, Drawing, Raster
 from explorer.render.export.exporting import Options
-from explorer.render.files import save_text, written
+from explorer.render.files import held, save_text
 from explorer.render.linked.page import draw_page
 from explorer.render.linked.paper import SIZE, Paper, see_through
 
@@ -46,8 +46,8 @@ def export_page(scene: Scene, path: Path, options: Options | None = None) -> Non
     if path.suffix.lower() == ".pdf":
         from explorer.render.drawing.pdf import save_pdf
 
-        with written(path) as beside:
-            save_pdf(drawing, beside, title)
+        with held(path) as memory:
+            save_pdf(drawing, memory, title)
     else:
         from explorer.render.drawing.svg import svg
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.errors import InputError
+from explorer.errors import InputError, check_whole
 from explorer.reduce.neighbours import Neighbours
 from explorer.reduce.projection import Projection
 from explorer.render.between import Between
@@ -125,6 +125,7 @@ class State(Meanings):
 
     @image.setter
     def image(self, image: int) -> None:
+        check_whole(image, "image")
         if not 0 <= image < self.run.n_images:
             raise InputError(f"image {image}: the run has images 0 to {self.run.n_images - 1}")
         self._image = int(image)
@@ -136,6 +137,7 @@ class State(Meanings):
 
     @channel.setter
     def channel(self, channel: int) -> None:
+        check_whole(channel, "channel")
         if not 0 <= channel < self.values.channels:
             last = self.values.channels - 1
             raise InputError(f"channel {channel}: layer {self.values.layer} has channels 0 to {last}")

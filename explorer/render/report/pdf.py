@@ -10,7 +10,7 @@ from explorer.render.drawing.colours import THEMES, Colour, rgb
 from explorer.render.drawing.heatmap import resize
 from explorer.render.drawing.sheet import Sheet
 from explorer.render.drawing.text import font, printable, width
-from explorer.render.files import written
+from explorer.render.files import held
 from explorer.render.report.parts import Bar, Picture, Report, Row, Section, Table
 
 THEME = THEMES["light"]
@@ -98,7 +98,7 @@ def save(report: Report, path: Path) -> None:
         pages.y += 4
     about = {"Title": printable(report.title), "Creator": "activation-explorer", "CreationDate": None}
     look = {"pdf.fonttype": 42, "image.composite_image": False}
-    with written(path) as beside, mpl.rc_context(look), PdfPages(beside, metadata=about) as file:
+    with held(path) as memory, mpl.rc_context(look), PdfPages(memory, metadata=about) as file:
         for number, sheet in enumerate(pages.sheets, 1):
             at = (PAGE[0] - EDGE, PAGE[1] - 28)
             words = f"{number} of {len(pages.sheets)}"

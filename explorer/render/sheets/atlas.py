@@ -91,7 +91,7 @@ def make_atlas(run: Run, projection: Projection, *, cells: int | None = None, le
     """
     _check(run, projection)
     layer, points = projection.layer, np.asarray(projection.coordinates, np.float64)
-    count = _count(points, least) if cells is None else cells
+    count = _count(points, max(least, 1)) if cells is None else cells
     if not 2 <= count <= 200 or least < 1:
         raise InputError(f"cells = {count}, least = {least}: expected 2 to 200 cells, of at least 1 position")
     where, shape = _cells(points, count)

@@ -92,6 +92,7 @@ def grid(
     images = tuple(int(one) for one in ([image] if isinstance(image, int | np.integer) else image))
     chosen = _channels(given, channels)
     _check(given, images, columns=columns, order=order)
+    _check_size(size)
     norm = _norm(normalise, limits, percentiles, colour_map)
     look = _look(given, images, method, overlay)
     beside = None
@@ -138,6 +139,14 @@ def _check(source: Source, images: tuple[int, ...], *, columns: int | None, orde
         raise InputError(f"order {order!r}: {suggest(str(order), ORDERS)}")
     if order == "response" and not source.is_data_set:
         raise InputError("order 'response': compares with a data set, and this one has a single picture")
+
+
+def _check_size(size: tuple[int, int] | None) -> None:
+    """Refuse a sheet that would fill the memory."""
+    from explorer.render.drawing.layout import LARGEST
+
+    if size is not None and not (0 < size[0] <= LARGEST[0] and 0 < size[1] <= LARGEST[1]):
+        raise InputError(f"size {size[0]} × {size[1]}: expected at most {LARGEST[0]} × {LARGEST[1]} pixels")
 
 
 def _norm(

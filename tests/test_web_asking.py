@@ -23,8 +23,8 @@ from explorer.demo import DIGITS
 from explorer.errors import ExplorerError, InputError
 from explorer.explain.beside_run import sought
 from explorer.render.linked.scene import Scene
-from explorer.web.answers import Answers
 from explorer.web.asking import Asking
+from explorer.web.server import answers_of
 
 LAYER = "block3"
 
@@ -57,7 +57,7 @@ class Asked:
     """A page's side of the conversation."""
 
     def __init__(self, scene: Scene) -> None:
-        self.answers = Answers(scene, scene.state.run)  # type: ignore[arg-type]
+        self.answers = answers_of(scene, scene.state.run)  # type: ignore[arg-type]
         self.asking = Asking(self.answers, ThreadPoolExecutor(1))
 
     def __call__(self, question: str, *arguments: Any, shown: str | None = None) -> Any:

@@ -67,7 +67,7 @@ def view(
             before this one are not.
         model: the model that the run was captured from: it is asked which pixels drive what is selected, and
             which picture a channel answers to most (in the window's list Maps; on the page under the maps),
-            and for the report on a selection. Of a training its model.toml, asked in the window with the
+            and for the report on a selection. Of a training its model.toml, asked with the
             weights of the epoch that is shown.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -63,8 +64,12 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
 
 
 def grown(answer: Grown) -> Told:
-    """A grown picture, whole or on its way, with the real pictures that are answered most."""
-    found = answer.found
+    """A grown picture with the real pictures that are answered most."""
+    return growing(answer.found)
+
+
+def growing(found: Maximised) -> Told:
+    """A picture, whole or on its way, with the real pictures that are answered most."""
     reached = found.reached[0]
     best = int(np.nanargmax(reached)) if np.isfinite(reached).any() else 0
     whole = bool(np.isfinite(reached[best]))
@@ -97,31 +102,31 @@ def _real(found: Maximised, real: Real) -> list[Told]:
     return told
 
 
-def sheet(answer: Answer | None, run: str, image: int, theme: str) -> Told:
+def sheet(answer: Answer, named: str, *, image: int, theme: str) -> Told:
     """An answer as a sheet with its title, as PNG.
 
     Args:
         answer: what the model answered last.
-        run: the run's name, for the file's.
+        named: whose answer it is, for the title and the file's name.
         image: the picture whose map is drawn.
         theme: "light" or "dark"; maps are drawn on white.
 
     Raises:
-        InputError: there is no answer, or none of this picture.
+        InputError: there is none of this picture.
     """
     from explorer.render.sheets.maximised_sheet import maximised_sheet
     from explorer.render.sheets.saliency_page import saliency_page
 
     if isinstance(answer, Grown):
-        made, name = maximised_sheet(answer.found, theme=theme), answer.found.names[0]
-    elif isinstance(answer, Mapped):
+        made = maximised_sheet(replace(answer.found, model=named), theme=theme)
+        name = answer.found.names[0]
+    else:
         if image not in answer.images:
             raise InputError(f"picture {image}: the model was asked about others")
-        made = saliency_page(answer.found, images=[answer.images.index(image)])
-        name = f"{answer.found.method}-{answer.found.names[answer.images.index(image)]}"
-    else:
-        raise InputError("the model has not answered yet")
-    stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{run}-{name}")
+        at = answer.images.index(image)
+        made = saliency_page(replace(answer.found, model=named), images=[at])
+        name = f"{answer.found.method}-{answer.found.names[at]}"
+    stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{named}-{name}")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.png"
         try:

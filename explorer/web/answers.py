@@ -138,6 +138,10 @@ class Answers:
         """The name of a projection on the page."""
         return identifier(projection)
 
+    def epoch_of(self, run: object) -> Told:
+        """Of which epoch of a training an answer is, under "epoch"; nothing for a run that is of none."""
+        return {}
+
     def writing(self) -> Scene:
         """A scene of its own that shows the same map, so that this one can be asked meanwhile."""
         from explorer.render import scene as make

@@ -17,6 +17,7 @@ from explorer.render.cloud.camera import Camera, spatial
 from explorer.render.cloud.cloud import Look
 from explorer.render.drawing.layout import Layout
 from explorer.render.drawing.text import number
+from explorer.render.epochs.answered import Answered
 from explorer.render.epochs.curves import Curve, curves
 from explorer.render.epochs.epochs import EpochsLike, EpochViews, MovingCloud, places_at
 from explorer.render.epochs.film import export_film
@@ -24,6 +25,7 @@ from explorer.render.epochs.timeline import carve, draw_timeline
 from explorer.render.epochs.trails import Trail, draw_trail
 from explorer.render.export.exporting import Options
 from explorer.render.export.turntable import SIZES
+from explorer.render.linked.answers import Answer, moment
 from explorer.render.linked.page import Content
 from explorer.render.linked.paper import Paper
 from explorer.render.linked.scene import Scene
@@ -66,6 +68,7 @@ class EpochScene(Scene):
         self.only_moved = False
         self.playing = False
         self._opened: tuple[AtCheckpoint, object] | None = None
+        self._told = Answered()
         self._greyed: tuple[tuple[Look, int], Look] | None = None
         own = evolution.projections[opened]
         super().__init__(evolution.runs[opened], own, image=image, colour=colour, theme=theme)
@@ -153,9 +156,27 @@ class EpochScene(Scene):
     def _attach(self) -> None:
         """Take the run and the map of the epoch; selection, focus, image and colours stay."""
         state: Any = self.state
+        answer = self.state.answer
+        held = answer is not None and answer.holds(self.state)
         state.run, state.values = self.evolution.runs[self.epoch], None
         state.show(self.evolution.projections[self.epoch])
         self.repaint()
+        if answer is not None:
+            self._recall(answer, held=held)
+
+    def _recall(self, answer: Answer, *, held: bool) -> None:
+        """Show what the epoch has answered to the same question; where it was not asked, the answer stays."""
+        found = self._told.again(self.state.run, answer)
+        if found is None:
+            return
+        if held:  # what is looked at is the same as well
+            found = replace(found, since=moment(self.state, channel=found.asked.of_channel))
+        self.state.answer = found
+
+    def _answered(self, answer: Answer) -> str:
+        """Show an answer, and hold it for when its epoch is shown again."""
+        self._told.take(answer)
+        return super()._answered(answer)
 
     @property
     def projection(self) -> Projection:

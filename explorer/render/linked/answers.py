@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
     from explorer.render.linked.panels import Panel
+    from explorer.render.linked.questions import Climbing, Salient
     from explorer.render.linked.state import State
 
 ANSWERED = " (answered)"
@@ -35,11 +36,13 @@ class Mapped:
         found: the maps.
         images: the pictures that they are of.
         since: what was shown and selected when they were asked for, as `moment` tells.
+        asked: the question.
     """
 
     found: Saliency
     images: tuple[int, ...]
     since: tuple[Any, ...]
+    asked: Salient
 
     def holds(self, state: State) -> bool:
         """Whether they are still about what is shown."""
@@ -56,7 +59,7 @@ class Mapped:
         scale = scale_of_map(values, signed=found.signed)
         scale = replace(scale, colour_map=f"diverging-{theme.name}" if found.signed else SEQUENTIAL)
         missed = completeness(found, at)
-        words = _short(found, at)
+        words = _short(self, at)
         detail = f"{words.removesuffix(ANSWERED)} · off {missed}" if missed else words
         under = state.run.picture(state.image) if state.overlaid and values.ndim == 2 else None
         curve = len(values) == 1 < values.shape[1]
@@ -74,12 +77,17 @@ class Grown:
     Attributes:
         found: the picture, the only objective's.
         since: what was shown and selected when it was asked for.
-        direction: whether it is of the selection's direction, and not of a channel.
+        asked: the question.
     """
 
     found: Maximised
     since: tuple[Any, ...]
-    direction: bool
+    asked: Climbing
+
+    @property
+    def direction(self) -> bool:
+        """Whether it is of the selection's direction, and not of a channel."""
+        return self.asked.channel is None
 
     def holds(self, state: State) -> bool:
         """Whether it is still about what is shown."""
@@ -126,12 +134,12 @@ def completeness(found: Saliency, at: int) -> str:
     return "< 0.1 %" if missed < 0.001 else f"{number(100 * missed, 2)} %"
 
 
-def _short(found: Saliency, at: int) -> str:
+def _short(answer: Mapped, at: int) -> str:
     """What is explained, in few words."""
-    question, words = found.question, found.target[at]
-    if question is None or question.target.masks is None or question.target.kind == "position":
-        return words
-    return plural(int(question.target.masks[at].sum()), "position")
+    chosen = answer.asked.asked.selection
+    if not isinstance(chosen, np.ndarray):
+        return answer.found.target[at]
+    return plural(int(chosen[at].sum()), "position")
 
 
 def _flat(state: State, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError, suggest
@@ -83,8 +84,21 @@ class Asking:
         state, known = self.state, self._known(model)
         shown = tuple(range(state.run.n_images)) if every else (state.image,)
         asked = what_is_asked(state, shown, target, of=of)
-        since = moment(state, channel=of == "channel" and target is None)
+        since = moment(state, channel=asked.channel is not None)
         return Salient(state.run, known, state.values.layer, shown, asked, method, since, images)
+
+    def asks_again(self) -> Salient | Climbing:
+        """The question that was answered last, asked of the run that is shown.
+
+        Raises:
+            InputError: nothing was answered, or no model.
+        """
+        state, known = self.state, self._known(None)
+        if state.answer is None:
+            raise InputError("nothing was asked that could be asked again")
+        asked = state.answer.asked
+        now = moment(state, channel=asked.of_channel)
+        return replace(asked, run=state.run, model=known, since=now)
 
     def take_saliency(self, asked: Salient, found: Saliency) -> str:
         """Show what was found; of all pictures, keep it as a colour. Says what it is, in one line."""
@@ -96,10 +110,11 @@ class Asking:
             words = f"{found.method}: {found.averaged.partition(',')[0]}"
         if every:
             name = found.keep(asked.run).stem
-            self.forget(SALIENCY + name)
-            state.colour = SALIENCY + name
+            if asked.run is state.run:  # and not of the epoch of a training that was shown before
+                self.forget(SALIENCY + name)
+                state.colour = SALIENCY + name
             words = f"{found.method} of {plural(len(found.names), 'picture')}, kept as {name}"
-        return words + self._answered(Mapped(found, asked.images, asked.since))
+        return words + self._answered(Mapped(found, asked.images, asked.since, asked))
 
     def _answered(self, answer: Answer) -> str:
         """Show an answer; says so where something else has been shown or selected meanwhile."""
@@ -185,8 +200,7 @@ class Asking:
 
     def take_maximised(self, asked: Climbing, found: Maximised) -> str:
         """Show a picture, whole or growing. Says what it is, in one line."""
-        direction = asked.channel is None
-        return f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, direction))
+        return f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, asked))
 
     def keep_maximised(self, asked: Climbing, found: Maximised) -> str:
         """Keep a channel's whole picture in the run. Says why it is not: the run may only be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +46,16 @@ class Salient:
     since: tuple[Any, ...]
     source: object = None
 
+    @property
+    def of_channel(self) -> bool:
+        """Whether it is about the shown channel."""
+        return self.asked.channel is not None
+
+    @property
+    def same(self) -> str:
+        """What is asked, and not of whom: it is the same of two epochs of a training."""
+        return json.dumps([self.method, self.layer, self.images, self.asked.told()])
+
     def answer(self, watch: Callable[[int, int], None] | None = None) -> Saliency:
         """The maps."""
         from explorer.explain.gradient_maps import Settings
@@ -53,7 +64,10 @@ class Salient:
 
         given = given_of_run(self.model, self.run, self.images, layer=self.layer, source=self.source)
         question = pose(given, self.asked)
-        return explain(given, question, method=self.method, settings=Settings(), watch=watch)
+        found = explain(given, question, method=self.method, settings=Settings(), watch=watch)
+        if len(self.images) == 1:
+            found.scores  # noqa: B018  computed here, on the thread, so that the model can be let go of
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +95,17 @@ class Climbing:
     settings: dict[str, int]
     since: tuple[Any, ...]
     source: object = None
+
+    @property
+    def of_channel(self) -> bool:
+        """Whether it is about the shown channel."""
+        return self.channel is not None
+
+    @property
+    def same(self) -> str:
+        """What is asked, and not of whom: it is the same of two epochs of a training."""
+        places = None if self.places is None else Asked(selection=self.places.masks()).told()
+        return json.dumps([self.layer, self.channel, places, self.settings])
 
     def answer(
         self, watch: Callable[[Maximised], None] | None = None, stop: Callable[[], bool] | None = None

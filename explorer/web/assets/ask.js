@@ -18,7 +18,7 @@ class Ask {
     this.stopButton = el("button", { type: "button", class: "link", onclick: () => this.stop() }, "Stop");
     this.running = el("div", { class: "ask-running", hidden: true }, this.progress, this.words, this.stopButton);
     this.problem = el("p", { class: "warn", role: "alert", hidden: true });
-    this.answered = new Answered(view, (words) => this.complain(words));
+    this.answered = new Answered(view, (words) => this.complain(words), () => this.ask("ask_again"));
     const row = (words, ...content) => el("div", { class: "ask-row" }, el("span", {}, words), ...content);
     this.element = el("section", { class: "ask", "aria-label": "ask the model" },
       el("div", { class: "facts-head" }, el("h3", {}, "Ask the model"), this.name),
@@ -34,15 +34,23 @@ class Ask {
 
   /** What the model can do, as far as that is known before it is opened. */
   model({ name, methods, without, why }) {
-    const chosen = this.way.value || "gradient", notes = { occlusion: "any framework", rollout: "transformers" };
-    this.name.textContent = name;
-    this.name.title = why || name;
-    this.way.replaceChildren(...methods.map((key) => el("option", { value: key, disabled: without.includes(key) }, [WAYS[key] || key, without.includes(key) ? "no gradients" : notes[key]].filter(Boolean).join(" · "))));
+    const chosen = this.way.value || "gradient", kinds = { occlusion: "in any framework", rollout: "of transformers" };
+    const option = (key) => el("option", { value: key, disabled: without.includes(key) }, without.includes(key) ? `${WAYS[key] || key} · no gradients` : WAYS[key] || key);
+    this.file = name;
+    this.way.replaceChildren(...["by gradients", ...Object.values(kinds)].map((label) => el("optgroup", { label }, ...methods.filter((key) => (kinds[key] || "by gradients") === label).map(option))));
     this.way.value = without.includes(chosen) ? methods.find((key) => !without.includes(key)) : chosen;
     this.without = without.length > 0;
     this.why = why;
+    this.named();
     this.growButton.disabled = this.grows.disabled = this.without;
     this.growButton.title = why;
+  }
+
+  /** Which model is asked: of a training with the weights of the epoch that is shown. */
+  named() {
+    const { epochs } = this.view.meta;
+    this.name.textContent = epochs ? `${this.file}, epoch ${epochs.names[epochs.at]}` : this.file;
+    this.name.title = this.why || this.name.textContent;
   }
 
   /** The channel that is looked at: in the map, else in the colours. */
@@ -53,6 +61,7 @@ class Ask {
 
   /** List what can be asked about what is chosen now; what was chosen last is offered first. */
   update() {
+    this.named();
     const { view } = this, { selection, focus, meta } = view, here = selection.perImage[view.image] || 0;
     const key = [selection.size, selection.how, here, focus, this.channel, meta.layer, this.where.value].join();
     if (key === this.told) { this.answered.draw(); return; }
@@ -101,9 +110,9 @@ class Ask {
     await this.ask("ask_maximise", of);
   }
 
-  async ask(question, wish) {
+  async ask(question, ...wish) {
     this.complain("");
-    try { await this.watch(await this.view.source.ask(question, this.seen(), wish)); } catch (error) { this.complain(String(error.message || error)); }
+    try { await this.watch(await this.view.source.ask(question, this.seen(), ...wish)); } catch (error) { this.complain(String(error.message || error)); }
   }
 
   complain(words, quiet = false) {

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_kept_answers import forbid
 from test_web_asking import Asked, pixels, seen, values, wish
 
 import explorer
@@ -100,7 +101,7 @@ def test_what_was_asked_is_asked_again_of_the_epoch_that_is_shown(page: Asked, p
     page("ask_saliency", seen(3, places=places), wish("gradient-x-input", "selection"))
     assert page.end()["error"] == ""
     go(page, 1)
-    page("ask_again", seen(3, places=places))
+    page("ask_again", seen(3, places=places), False)
     assert page.end()["error"] == ""
     told = page("answer", 3, 0)
     masks = np.zeros((1, 8, 8), bool)
@@ -119,7 +120,7 @@ def test_what_was_asked_is_asked_again_of_the_epoch_that_is_shown(page: Asked, p
     go(page, 1)
     assert page("answer", 3, 0) is None
     with pytest.raises(InputError, match="nothing was asked"):
-        page("ask_again", seen(3))
+        page("ask_again", seen(3), False)
 
 
 def test_an_answer_that_comes_when_another_epoch_is_shown_is_kept_with_its_own(page: Asked) -> None:
@@ -167,6 +168,43 @@ def test_the_window_shows_again_what_an_epoch_has_answered(page: Asked) -> None:
         np.testing.assert_array_equal(answer.found.values, found.values)
         assert answer.found.question is None  # no epoch's model is held on to
         assert answer.found.scores == pytest.approx(found.scores)
+
+
+def test_what_each_epoch_keeps_is_its_own(page: Asked, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for epoch in (2, 1):
+        go(page, epoch)
+        page("ask_saliency", seen(), wish("gradient", every=True))
+        assert page.end()["colour"] == "saliency:gradient-answered"
+        found[epoch] = values(page("answer", 6, 0))
+        np.testing.assert_allclose(found[epoch], direct(place, epoch, 6).values[0], rtol=1e-4, atol=1e-6)
+    shutil.rmtree(place / "checkpoints")  # what is kept needs no model
+    other = open_evolution(place / "training").scene()  # another day
+    other.model = place / "model.toml"
+    later = Asked(other)
+    forbid(monkeypatch)
+    go(later, 1)
+    later("ask_saliency", seen(), wish("gradient", every=True))
+    for epoch in (1, 2, 1):
+        go(later, epoch)
+        told = later("answer", 6, 0)
+        assert (told["epoch"]["at"], told["again"], told["colour"]) == (
+            epoch,
+            True,
+            "saliency:gradient-answered",
+        )
+        np.testing.assert_array_equal(values(told), found[epoch])
+    go(later, 0)
+    assert later("answer", 6, 0)["epoch"]["at"] == 1  # nothing is kept there
+
+
+def test_without_gradients_the_page_is_told_after_the_first_question_of_any_epoch(page: Asked) -> None:
+    assert page.answers.meta()["model"]["opened"] is False
+    page("ask_saliency", seen(), wish("occlusion"))
+    told = page.end()["model"]
+    assert (told["opened"], told["without"]) == (True, [])
+    go(page, 0)
+    assert page.answers.meta()["model"]["opened"] is True
 
 
 def test_a_checkpoint_that_is_gone_is_one_line_and_the_others_go_on(page: Asked, place: Path) -> None:

@@ -98,16 +98,47 @@ def _all(files: tuple[tuple[Path, int], ...], layer: str, model: str) -> dict[in
     for file, _ in files:
         if not file.name.startswith(f"{quote(layer, safe=' ')} "):
             continue
+        one = _read(file)
+        if one is None or (one.layer, one.model) != (layer, model):
+            continue
         try:
-            with zipfile.ZipFile(file) as archive:
-                if sum(member.file_size for member in archive.infolist()) > LARGEST:
-                    continue
-            one = load_maximised(file)
-            if (one.layer, one.model) == (layer, model):
-                found |= _channels(one)
-        except (ExplorerError, OSError, zipfile.BadZipFile, ValueError, IndexError):
+            found |= _channels(one)
+        except (ValueError, IndexError):
             continue
     return found
+
+
+def maximised_of(run: Run, layer: str, channel: int, *, weights: str) -> Maximised | None:
+    """What a run keeps of a channel, whole: the picture, and the strongest real ones; None for nothing.
+
+    Args:
+        run: an opened run.
+        layer: the layer.
+        channel: the channel's number.
+        weights: digest of the weights that have to have answered.
+    """
+    for file in sorted((run.path / FOLDER).glob("[!.]*.npz"), key=_number, reverse=True):
+        if not file.name.startswith(f"{quote(layer, safe=' ')} "):
+            continue
+        one = _read(file)
+        if one is None or (one.layer, one.model) != (layer, run.name):
+            continue
+        number = dict(zip(one.names, range(len(one.names)), strict=True)).get(f"channel {channel}")
+        same = one.settings.get("weights") == weights
+        if same and number is not None and np.isfinite(one.reached[number]).all():
+            return one.alone(number)
+    return None
+
+
+def _read(file: Path) -> Maximised | None:
+    """Pictures of a run; None for a damaged file."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                return None
+        return load_maximised(file)
+    except (ExplorerError, OSError, zipfile.BadZipFile, ValueError, IndexError):
+        return None
 
 
 def _channels(one: Maximised) -> dict[int, Sought]:

@@ -227,7 +227,7 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
     infos = {info.name: info for info in model.layers(inputs.shape[1:])}
     batch = batch_of(infos, memory)
     target = find_target(model, inputs, given.names, infos=infos, asked=asked, batch=batch)
-    return Question(model, inputs, infos, target, batch)
+    return Question(model, inputs, infos, target, batch, asked)
 
 
 def explain(

@@ -49,7 +49,7 @@ class Asked:
             digest = hashlib.sha256(repr(chosen.shape).encode() + packed).hexdigest()
         place = None if self.position is None else [int(at) for at in self.position]
         return {
-            "target": self.target,
+            "target": None if self.target is None else str(self.target),
             "channel": self.channel,
             "position": place,
             "selection": digest,

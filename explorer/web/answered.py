@@ -12,11 +12,13 @@ import numpy as np
 from explorer.errors import ExplorerError, InputError
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.linked.answers import Grown, Mapped, completeness
+from explorer.render.linked.saliency_files import SALIENCY
 from explorer.web.material import Told
 from explorer.web.packing import png, wire
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised, Real
+    from explorer.explain.saliency import Saliency
     from explorer.render.linked.answers import Answer
     from explorer.render.linked.state import State
 
@@ -32,6 +34,9 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
     """
     found = answer.found
     told: Told = {"kind": "map", "method": found.method, "images": list(answer.images), "image": None}
+    told |= {"kept": answer.kept, "again": answer.again, "colour": None}
+    if answer.kept and len(answer.images) > 1:
+        told["colour"] = SALIENCY + answer.kept
     if image not in answer.images:
         return told
     state.image = image
@@ -65,7 +70,7 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
 
 def grown(answer: Grown) -> Told:
     """A grown picture with the real pictures that are answered most."""
-    return growing(answer.found)
+    return {**growing(answer.found), "again": answer.again}
 
 
 def growing(found: Maximised) -> Told:
@@ -124,7 +129,7 @@ def sheet(answer: Answer, named: str, *, image: int, theme: str) -> Told:
         if image not in answer.images:
             raise InputError(f"picture {image}: the model was asked about others")
         at = answer.images.index(image)
-        made = saliency_page(replace(answer.found, model=named), images=[at])
+        made = saliency_page(_alone(answer, at, named))
         name = f"{answer.found.method}-{answer.found.names[at]}"
     stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{named}-{name}")
     with TemporaryDirectory() as folder:
@@ -134,3 +139,22 @@ def sheet(answer: Answer, named: str, *, image: int, theme: str) -> Told:
         except ExplorerError as error:
             raise InputError(str(error).replace(str(path), f"{stem}.png")) from None
         return {"name": f"{stem}.png", "type": "image/png", "bytes": path.read_bytes()}
+
+
+def _alone(answer: Mapped, at: int, named: str) -> Saliency:
+    """The map of one of the pictures, with the picture as the run keeps it."""
+    found, one = answer.found, slice(at, at + 1)
+    picture = answer.asked.run.picture(answer.images[at])
+    return replace(
+        found,
+        values=found.values[one],
+        target=found.target[one],
+        names=found.names[one],
+        labels=None if found.labels is None else found.labels[one],
+        completeness=None if found.completeness is None else found.completeness[one],
+        pictures=None if picture is None else np.asarray(picture)[None],
+        coarse=None,
+        question=None,
+        known=found.scores[one],
+        model=named,
+    )

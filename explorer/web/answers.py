@@ -21,9 +21,9 @@ from explorer.render.linked.selection import Selection
 from explorer.render.linked.words import method_name
 from explorer.render.values import length
 from explorer.web.allmaps import AllMaps
-from explorer.web.asking import model_of
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
+from explorer.web.model import model_of
 from explorer.web.packing import Bytes, png, wire
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from explorer.errors import ExplorerError, InputError
-from explorer.render.linked.answers import Mapped
+from explorer.render.linked.answers import Mapped, kept_answer
 from explorer.render.linked.questions import Salient
 from explorer.render.linked.task import Task
 from explorer.web.answered import growing, grown, mapped, sheet
 from explorer.web.material import Told
+from explorer.web.model import model_of
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
@@ -29,27 +29,6 @@ if TYPE_CHECKING:
 QUESTIONS = frozenset(
     ("ask_saliency", "ask_maximise", "ask_again", "asking", "ask_stop", "ask_close", "answer", "answer_file")
 )
-ANY = ("occlusion", "rollout")
-"""Methods that need no gradients."""
-
-
-def model_of(scene: Scene) -> Told | None:
-    """What the page is told of a scene's model, without opening it; None where there is none to ask."""
-    model = scene.model
-    if model is None:
-        return None
-    from explorer.explain.saliency import METHODS
-
-    name = Path(model).name if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))
-    told: Told = {"name": name, "methods": list(METHODS), "opened": False, "without": [], "why": ""}
-    if hasattr(model, "adapter"):  # it is open: what its framework cannot do is known
-        from explorer.explain.drivers import differentiable
-
-        told["opened"] = True
-        if differentiable(cast("Any", model)) is None:
-            told["without"] = [one for one in METHODS if one not in ANY]
-            told["why"] = f"{name}: {cast('Any', model).adapter_name} models give no gradients"
-    return told
 
 
 class Asking:
@@ -142,8 +121,8 @@ class Asking:
         method, of, target, every = wish["method"], wish["of"], wish["target"], bool(wish["every"])
         if of not in ("class", "position", "selection", "channel"):
             raise InputError(f"{of!r}: expected class, position, selection or channel")
-        scene = self._ready(seen)
-        return self._explain(scene.asks(method, target=target, of=cast("Of", of), every=every))
+        asked = self._ready(seen).asks(method, target=target, of=cast("Of", of), every=every)
+        return self._kept(asked) or self._explain(asked)
 
     def _explain(self, asked: Salient) -> Told:
         """Begin to make maps."""
@@ -170,19 +149,22 @@ class Asking:
         """
         if of not in ("channel", "selection"):
             raise InputError(f"{of!r}: expected channel or selection")
-        scene = self._ready(seen)
-        return self._grow(scene.climbs(selection=of == "selection"))
+        asked = self._ready(seen).climbs(selection=of == "selection")
+        return self._kept(asked) or self._grow(asked)
 
-    def again(self, seen: Told) -> Told:
-        """Begin to ask what was answered last of the epoch that is shown.
+    def again(self, seen: Told, anew: bool) -> Told:
+        """Begin to ask what was answered last once more, of the epoch that is shown.
 
         Args:
             seen: what the page shows and has chosen, as `look` takes it.
+            anew: compute also what the run keeps.
 
         Raises:
             InputError: something is being found already, or nothing was asked.
         """
         asked = self._ready(seen).asks_again()
+        if not anew and (told := self._kept(asked)):
+            return told
         return self._explain(asked) if isinstance(asked, Salient) else self._grow(asked)
 
     def _grow(self, asked: Climbing) -> Told:
@@ -204,6 +186,18 @@ class Asking:
         what = "the selection's direction" if asked.channel is None else f"channel {asked.channel}"
         return self._start(f"growing a picture for {what}", asked, does, then)
 
+    def _kept(self, asked: Salient | Climbing) -> Told | None:
+        """Show an answer that the run keeps already; None where it has to be found."""
+        found = kept_answer(asked)
+        if found is None:
+            return None
+        self.answers.scene.take_kept(found)
+        self.task, self._said = None, {"model": model_of(self.answers.scene)}
+        if isinstance(found, Mapped) and len(found.images) > 1:
+            self._said["colour"] = self.answers.scene.state.colour
+        self._answered += 1
+        return self.told()
+
     def stop(self) -> None:
         """End what is being found at its next step."""
         if self.task is not None:
@@ -213,7 +207,7 @@ class Asking:
         """How far it is; of a picture that grows, how it looks by now."""
         task = self.task
         if task is None:
-            return {"running": False, "number": 0}
+            return {"running": False, "number": self._answered, **self._said}
         done, total = task.steps
         told: Told = {
             "running": not task.done,

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explorer.errors import InputError
-from explorer.explain.of_run import AtCheckpoint
 from explorer.reduce.projection import Projection
 from explorer.render.cloud.camera import Camera, spatial
 from explorer.render.cloud.cloud import Look
 from explorer.render.drawing.layout import Layout
 from explorer.render.drawing.text import number
-from explorer.render.epochs.answered import Answered
+from explorer.render.epochs.asking import AskingEpochs
 from explorer.render.epochs.curves import Curve, curves
 from explorer.render.epochs.epochs import EpochsLike, EpochViews, MovingCloud, places_at
 from explorer.render.epochs.film import export_film
@@ -25,7 +24,6 @@ from explorer.render.epochs.timeline import carve, draw_timeline
 from explorer.render.epochs.trails import Trail, draw_trail
 from explorer.render.export.exporting import Options
 from explorer.render.export.turntable import SIZES
-from explorer.render.linked.answers import Answer, moment
 from explorer.render.linked.page import Content
 from explorer.render.linked.paper import Paper
 from explorer.render.linked.scene import Scene
@@ -33,11 +31,10 @@ from explorer.render.linked.scene import Scene
 if TYPE_CHECKING:
     from PIL import Image
 
-    from explorer.render.report.explaining import Why
     from explorer.render.window.controls import Controls
 
 
-class EpochScene(Scene):
+class EpochScene(AskingEpochs):
     """A scene with a slider: its maps and heatmaps are those of one epoch, its cloud may be between two.
 
     Attributes:
@@ -67,8 +64,6 @@ class EpochScene(Scene):
         self._kept: list[Camera] = []
         self.only_moved = False
         self.playing = False
-        self._opened: tuple[AtCheckpoint, object] | None = None
-        self._told = Answered()
         self._greyed: tuple[tuple[Look, int], Look] | None = None
         own = evolution.projections[opened]
         super().__init__(evolution.runs[opened], own, image=image, colour=colour, theme=theme)
@@ -82,35 +77,6 @@ class EpochScene(Scene):
         cloud.move(places_at(maps, self._at))
         self.cloud, self.views = cloud, EpochViews(cloud, maps[-1])
         self.views.kept = self._kept  # whatever was shown in between
-
-    def _known(self, model: object) -> object:
-        """The model to ask: a model file with the weights of the epoch that is shown.
-
-        Raises:
-            InputError: there is none.
-        """
-        asked, run = super()._known(model), cast(Any, self.state.run)
-        if not isinstance(asked, str | Path) or not hasattr(run, "manifest"):
-            return asked
-        if self._opened is not None and self._opened[0].run is run and self._opened[0].model == asked:
-            return self._opened[1]
-        return AtCheckpoint(asked, run)
-
-    def remember(self, asked: object, opened: object) -> None:
-        """Keep the epoch's model open until another epoch is asked."""
-        if isinstance(asked, AtCheckpoint):
-            self._opened = asked, opened
-        super().remember(asked, opened)
-
-    def why(self, *, model: object = None, images: object = None, n: int = 8) -> Why:
-        """Explain what the selected positions have in common at the epoch that is shown."""
-        asked = model
-        if model is not None or self.model is not None:
-            asked = self._known(model)
-        if isinstance(asked, AtCheckpoint):
-            known, asked = asked, asked.open()
-            self.remember(known, asked)
-        return super().why(model=asked, images=images, n=n)
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:
@@ -156,27 +122,11 @@ class EpochScene(Scene):
     def _attach(self) -> None:
         """Take the run and the map of the epoch; selection, focus, image and colours stay."""
         state: Any = self.state
-        answer = self.state.answer
-        held = answer is not None and answer.holds(self.state)
+        before = self.before()
         state.run, state.values = self.evolution.runs[self.epoch], None
         state.show(self.evolution.projections[self.epoch])
         self.repaint()
-        if answer is not None:
-            self._recall(answer, held=held)
-
-    def _recall(self, answer: Answer, *, held: bool) -> None:
-        """Show what the epoch has answered to the same question; where it was not asked, the answer stays."""
-        found = self._told.again(self.state.run, answer)
-        if found is None:
-            return
-        if held:  # what is looked at is the same as well
-            found = replace(found, since=moment(self.state, channel=found.asked.of_channel))
-        self.state.answer = found
-
-    def _answered(self, answer: Answer) -> str:
-        """Show an answer, and hold it for when its epoch is shown again."""
-        self._told.take(answer)
-        return super()._answered(answer)
+        self.recall(before)
 
     @property
     def projection(self) -> Projection:

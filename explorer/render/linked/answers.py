@@ -37,12 +37,16 @@ class Mapped:
         images: the pictures that they are of.
         since: what was shown and selected when they were asked for, as `moment` tells.
         asked: the question.
+        kept: their name among the maps of all pictures that the run keeps; "" where it does not.
+        again: whether they were read from the run, and not computed.
     """
 
     found: Saliency
     images: tuple[int, ...]
     since: tuple[Any, ...]
     asked: Salient
+    kept: str = ""
+    again: bool = False
 
     def holds(self, state: State) -> bool:
         """Whether they are still about what is shown."""
@@ -78,11 +82,13 @@ class Grown:
         found: the picture, the only objective's.
         since: what was shown and selected when it was asked for.
         asked: the question.
+        again: whether it was read from the run, and not grown.
     """
 
     found: Maximised
     since: tuple[Any, ...]
     asked: Climbing
+    again: bool = False
 
     @property
     def direction(self) -> bool:
@@ -110,6 +116,19 @@ class Grown:
 
 
 Answer = Mapped | Grown
+
+
+def kept_answer(asked: Salient | Climbing) -> Answer | None:
+    """What the run keeps of an answer to a question; None where it has to be found."""
+    from explorer.render.linked.questions import Salient
+
+    if isinstance(asked, Salient):
+        maps = asked.kept()
+        return (
+            None if maps is None else Mapped(maps[1], asked.images, asked.since, asked, maps[0], again=True)
+        )
+    picture = asked.kept()
+    return None if picture is None else Grown(picture, asked.since, asked, again=True)
 
 
 def moment(state: State, *, channel: bool = False) -> tuple[Any, ...]:

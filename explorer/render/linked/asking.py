@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from explorer.explain.saliency import Saliency
     from explorer.reduce.projection import Projection
 
+KEPT = "kept in the run"
 NO_MODEL = "no model to ask: open the run with `view RUN --model model.toml`, or set scene.model"
 
 
@@ -83,9 +84,11 @@ class Asking:
             raise InputError(f"method {method!r}: {suggest(str(method), METHODS)}")
         state, known = self.state, self._known(model)
         shown = tuple(range(state.run.n_images)) if every else (state.image,)
-        asked = what_is_asked(state, shown, target, of=of)
+        asked, whole = what_is_asked(state, shown, target, of=of), None
+        if not every:
+            whole = what_is_asked(state, tuple(range(state.run.n_images)), target, of=of)
         since = moment(state, channel=asked.channel is not None)
-        return Salient(state.run, known, state.values.layer, shown, asked, method, since, images)
+        return Salient(state.run, known, state.values.layer, shown, asked, method, since, images, whole)
 
     def asks_again(self) -> Salient | Climbing:
         """The question that was answered last, asked of the run that is shown.
@@ -102,7 +105,7 @@ class Asking:
 
     def take_saliency(self, asked: Salient, found: Saliency) -> str:
         """Show what was found; of all pictures, keep it as a colour. Says what it is, in one line."""
-        state, every = self.state, len(asked.images) > 1
+        name, every = "", len(asked.images) > 1
         if found.question is not None:
             self.remember(asked.model, found.question.model)
         words = f"{found.method}: what drives {found.target[0]}"
@@ -110,11 +113,26 @@ class Asking:
             words = f"{found.method}: {found.averaged.partition(',')[0]}"
         if every:
             name = found.keep(asked.run).stem
-            if asked.run is state.run:  # and not of the epoch of a training that was shown before
-                self.forget(SALIENCY + name)
-                state.colour = SALIENCY + name
+            self._colour_by(asked.run, name)
             words = f"{found.method} of {plural(len(found.names), 'picture')}, kept as {name}"
-        return words + self._answered(Mapped(found, asked.images, asked.since, asked))
+        return words + self._answered(Mapped(found, asked.images, asked.since, asked, name))
+
+    def _colour_by(self, run: object, name: str) -> None:
+        """Colour by maps of all pictures, where they are of the run that is shown."""
+        if run is self.state.run:  # and not of the epoch of a training that was shown before
+            self.forget(SALIENCY + name)
+            self.state.colour = SALIENCY + name
+
+    def take_kept(self, answer: Answer) -> str:
+        """Show an answer that the run keeps; maps of all pictures as the colour too. Says what it is."""
+        if isinstance(answer, Grown):
+            return f"{answer.asked.layer}: {answer.found.title(0)} · {KEPT}" + self._answered(answer)
+        if len(answer.images) > 1:
+            self._colour_by(answer.asked.run, answer.kept)
+        words = f"{answer.found.method}: what drives {answer.found.target[0]}"
+        if len(answer.images) > 1:
+            words = f"{answer.found.method} of {plural(len(answer.images), 'picture')}"
+        return f"{words} · {KEPT} as {answer.kept}" + self._answered(answer)
 
     def _answered(self, answer: Answer) -> str:
         """Show an answer; says so where something else has been shown or selected meanwhile."""
@@ -217,6 +235,11 @@ class Asking:
     def forget(self, name: str) -> None:
         """A colouring has changed in the run: it is read again."""
         raise NotImplementedError
+
+    @property
+    def opened(self) -> object | None:
+        """The model where it is open already, so that it is known what it can do; None where it is not."""
+        return self.model if hasattr(self.model, "adapter") else None
 
     def _known(self, model: object) -> object:
         """The model to ask.

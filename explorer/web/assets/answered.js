@@ -88,7 +88,6 @@ class Answered {
     this.over = true;
     this.shows = true;
     this.note = "";
-    this.colour = null;
     this.panel = new AnswerPanel(view);
     this.card = el("div", { class: "answer", hidden: true });
     this.switches = [view.side.panels.similar, this.panel].map((panel) => {
@@ -180,9 +179,19 @@ class Answered {
   /** That another epoch is shown than the answer is of, with the way to an answer of that one, and back. */
   elsewhere() {
     const { answer, view } = this, { epoch, growing } = answer, { epochs } = view.meta;
-    if (!epoch || epoch.at === epochs.at) return null;
+    if (this.here) return null;
     const link = (words, act) => el("button", { type: "button", class: "link", onclick: act }, words), here = shortened(epochs.names[epochs.at], 14);
-    return el("p", { class: "warn elsewhere" }, `This is of epoch ${shortened(epoch.name, 14)}; epoch ${here} is shown. `, growing ? null : link(`Ask epoch ${here} the same`, () => this.again()), " ", link(`Go to epoch ${shortened(epoch.name, 14)}`, () => view.epochs.go(epoch.at)));
+    return el("p", { class: "warn elsewhere" }, `This is of epoch ${shortened(epoch.name, 14)}; epoch ${here} is shown. `, growing ? null : link(`Ask epoch ${here} the same`, () => this.again(false)), " ", link(`Go to epoch ${shortened(epoch.name, 14)}`, () => view.epochs.go(epoch.at)));
+  }
+
+  /** Whether it is of the epoch that is shown; what is of no training always is. */
+  get here() { const { epoch } = this.answer; return !epoch || epoch.at === this.view.meta.epochs.at; }
+
+  /** That the run keeps it, where it was read and not computed, with the way to compute it all the same. */
+  kept({ again, kind, kept }) {
+    if (!again) return null;
+    const words = kind === "map" ? `Kept in the run as ${shortened(kept, 40)}` : "Kept in the run";
+    return el("p", { class: "quiet kept" }, `${words}; not computed again.`, this.here ? el("button", { type: "button", class: "link", onclick: () => this.again(true) }, "Compute it anew") : null);
   }
 
   acts(...more) {
@@ -207,7 +216,8 @@ class Answered {
       this.elsewhere(),
       el("p", {}, "What drives ", el("b", {}, own), own === answer.target ? "." : ", the model's answer.", answer.missed ? ` The map's sum misses what this gains by ${answer.missed}.` : ""),
       el("p", { class: "quiet" }, `${meaning}: ${[answer.averaged, facts].filter(Boolean).join(", ")}.`),
-      this.acts(view.meta.pictures ? over : null, this.colour && (!answer.epoch || answer.epoch.at === view.meta.epochs.at) ? el("button", { type: "button", class: "link", onclick: () => view.colourBy(this.colour) }, "Colour the cloud") : null),
+      this.kept(answer),
+      this.acts(view.meta.pictures ? over : null, answer.colour && this.here ? el("button", { type: "button", class: "link", onclick: () => view.colourBy(answer.colour) }, "Colour the cloud") : null),
     ].filter(Boolean);
   }
 
@@ -225,6 +235,7 @@ class Answered {
       this.elsewhere(),
       whole ? el("p", {}, "The grown picture reaches ", el("b", {}, figure(answer.reached)), `${best}.`) : el("p", { class: "quiet" }, "It grows …"),
       real.length ? el("div", { class: "reals", role: "group", "aria-label": "the strongest real pictures, cut to what their strongest position sees" }, ...real) : null,
+      this.kept(answer),
       whole && this.note ? el("p", { class: "warn" }, this.note) : null,
       whole ? this.acts(save) : null,
     ].filter(Boolean);

@@ -18,7 +18,7 @@ class Ask {
     this.stopButton = el("button", { type: "button", class: "link", onclick: () => this.stop() }, "Stop");
     this.running = el("div", { class: "ask-running", hidden: true }, this.progress, this.words, this.stopButton);
     this.problem = el("p", { class: "warn", role: "alert", hidden: true });
-    this.answered = new Answered(view, (words) => this.complain(words), () => this.ask("ask_again"));
+    this.answered = new Answered(view, (words) => this.complain(words), (anew) => this.ask("ask_again", anew));
     const row = (words, ...content) => el("div", { class: "ask-row" }, el("span", {}, words), ...content);
     this.element = el("section", { class: "ask", "aria-label": "ask the model" },
       el("div", { class: "facts-head" }, el("h3", {}, "Ask the model"), this.name),
@@ -146,7 +146,7 @@ class Ask {
     }
     if (told.model) this.model(told.model);
     if (told.error) { this.complain(told.error, told.stopping); this.answered.dropGrowing(); return; }
-    Object.assign(this.answered, { note: told.note || "", colour: told.colour || null });
+    this.answered.note = told.note || "";
     await this.answered.fetch();
     if (told.colour) await this.coloured(told.colour);
   }

@@ -157,6 +157,98 @@ def test_a_picture_that_grows_names_its_epoch_while_another_is_shown(page: Page,
     page.page.wait_for_function("() => !document.querySelector('.answer .elsewhere')")
 
 
+def test_what_an_epoch_keeps_is_shown_again_without_its_model_and_the_page_says_so(
+    browser: Any, place: Path, tmp_path: Path
+) -> None:
+    here = Path(shutil.copytree(place, tmp_path / "digits"))
+    found = {}
+    for epoch in (2, 1):
+        made = explorer.open_evolution(here / "training").scene(epoch=epoch)
+        made.model, made.channel = here / "model.toml", 3
+        found[epoch] = made.saliency("gradient", every=True)
+    reached = float(made.maximize().reached[0, 0])
+    gone = explorer.saliency(  # of epoch 1, nothing is kept
+        explorer.load_model(here / "model.toml", checkpoint=here / "checkpoints" / "1"), here / "images"
+    )
+    shutil.rmtree(here / "checkpoints")
+    server = Live(here / "training", "--web", "--model", str(here / "model.toml"))
+    try:
+        page = Page(browser, server.link, (1024, 768))
+        card, problem = page.page.locator(".answer"), page.page.locator(".ask > p")
+        show_epoch(page, 1)
+        page.js("v.showImage(7)")
+        ask(page, where="every")
+        answered(page, 0)
+        page.page.wait_for_function("() => explorerViewer.colour === 'saliency:gradient-answered'")
+        got = np.array(page.js("[...v.ask.answered.answer.values]")).reshape(32, 32)
+        np.testing.assert_array_equal(got, found[1].values[7])
+        assert "Kept in the run as gradient-answered; not computed again." in card.inner_text()
+        show_epoch(page, 2)  # which keeps it too
+        of_epoch(page, 2)
+        got = np.array(page.js("[...v.ask.answered.answer.values]")).reshape(32, 32)
+        np.testing.assert_array_equal(got, found[2].values[7])
+        page.js("v.showImage(3)")
+        before = number(page)
+        ask(page)  # one of them
+        answered(page, before)
+        got = np.array(page.js("[...v.ask.answered.answer.values]")).reshape(32, 32)
+        np.testing.assert_array_equal(got, found[2].values[3])
+        with page.page.expect_download() as sheet:
+            page.page.get_by_role("button", name="Sheet as PNG").click()
+        assert sheet.value.suggested_filename.startswith("digits-at-epoch-16-gradient")
+        page.js("v.colourBy('label')")  # a short name
+        page.rest()
+        assert crowded(page) == []
+        show_epoch(page, 1)
+        page.js("v.showMap('channel:3')")
+        before = number(page)
+        page.page.get_by_role("button", name="Grow", exact=True).click()
+        answered(page, before)
+        assert page.js("v.ask.answered.answer.reached") == reached
+        assert "Kept in the run; not computed again." in card.inner_text()
+        # To compute it anew its checkpoint would have to be there: one line, and the answer stays.
+        before = number(page)
+        page.page.get_by_role("button", name="Compute it anew").click()
+        page.page.wait_for_selector(".ask > p:not([hidden])")
+        assert "checkpoints/4, which is not there" in problem.inner_text()
+        assert number(page) == before
+        show_epoch(page, 0)
+        assert card.locator(".elsewhere").is_visible()
+        page.js("v.showImage(7)")
+        ask(page, way="gradient", where="one")
+        page.page.wait_for_function(
+            "() => /checkpoints.1, which is not there/.test(document.querySelector('.ask > p').innerText)"
+        )
+        assert card.locator("h4").inner_text() == "Channel 3 in block3, maximised at epoch 4"
+        shutil.copytree(place / "checkpoints" / "1", here / "checkpoints" / "1")  # and it is back
+        before = number(page)
+        ask(page, way="gradient", where="one")
+        answered(page, before)
+        got = np.array(page.js("[...v.ask.answered.answer.values]")).reshape(32, 32)
+        np.testing.assert_allclose(got, gone.values[7], rtol=1e-4, atol=1e-6)
+        assert not problem.is_visible()
+        assert page.said == []
+        page.page.close()
+    finally:
+        server.end()
+
+
+def test_a_key_asks_and_is_listed(page: Page, place: Path) -> None:
+    show_epoch(page, 1)
+    page.js("v.showImage(4)")
+    page.page.get_by_label("how", exact=True).select_option("gradient-x-input")
+    page.page.get_by_label("how", exact=True).blur()
+    before = number(page)
+    page.page.keyboard.press("Shift+A")
+    answered(page, before)
+    shown(page, direct(place, 1, 4, method="gradient-x-input"))
+    assert page.js("v.epochs.played") is None  # the key alone plays the epochs
+    page.page.keyboard.press("?")
+    line = page.page.locator("dialog[open] dt", has_text="Shift+A")
+    assert line.evaluate("(e) => e.nextSibling.textContent") == "ask the model what drives it"
+    page.page.keyboard.press("Escape")
+
+
 @pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_is_clipped_where_another_epoch_is_shown(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from test_evolve_frameworks import onnx_alone
 from test_kept_answers import forbid
 from test_web_asking import Asked, pixels, seen, values, wish
 
@@ -218,3 +220,33 @@ def test_a_checkpoint_that_is_gone_is_one_line_and_the_others_go_on(page: Asked,
     go(page, 2)
     page("ask_saliency", seen(), wish())
     assert page.end()["error"] == ""
+
+
+def test_models_that_stand_alone_are_asked_by_their_folder_and_say_that_they_have_no_gradients(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "images").mkdir()
+    onnx_alone(tmp_path / "nets")
+    for number, picture in enumerate(np.random.default_rng(0).integers(0, 255, (4, 8, 8), np.uint8)):
+        Image.fromarray(picture).save(tmp_path / "images" / f"{number}.png")
+    made = explorer.evolve(
+        *(tmp_path / "nets", tmp_path / "images"), layer="conv", method="pca", out=tmp_path / "out"
+    )
+    scene = made.scene(epoch=1)
+    scene.model = tmp_path / "nets"
+    page = Asked(scene)
+    for question, asked in (("ask_saliency", wish("gradient", "channel")), ("ask_maximise", "channel")):
+        page(question, seen(), asked)
+        error = page.end()["error"]
+        assert "gradients" in error
+        assert "\n" not in error
+    page("ask_saliency", seen(2, channel=3), wish("occlusion", "channel"))
+    end = page.end()
+    assert end["error"] == ""
+    assert end["model"]["why"] == "net_9: onnx models give no gradients"
+    assert "gradient" in end["model"]["without"]
+    own = explorer.saliency(
+        tmp_path / "nets" / "net_9.onnx", tmp_path / "images", method="occlusion", channel=3, layer="conv"
+    )
+    np.testing.assert_allclose(values(page("answer", 2, 0)), own.values[2], rtol=1e-5, atol=1e-6)

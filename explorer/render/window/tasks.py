@@ -42,6 +42,7 @@ def attend(controls: Actions) -> bool:
 def saliency(controls: Actions, method: str, *, every: bool = False) -> None:
     """Ask which pixels drive what is selected, in the shown picture or in all of them."""
     asked: Salient = controls.scene.asks(method, every=every)
+    controls.asks_by = method
     if not again(controls, asked):
         explain(controls, asked)
 

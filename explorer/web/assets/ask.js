@@ -9,7 +9,8 @@ class Ask {
     this.way = choice("how");
     this.where = choice("in which pictures", () => this.update());
     this.grows = choice("what a picture is grown for");
-    this.askButton = el("button", { type: "button", class: "act", onclick: () => this.saliency() }, "Ask");
+    this.askButton = el("button", { type: "button", class: "act", title: "ask the model (Shift + A)", onclick: () => this.saliency() }, "Ask");
+    view.frame.helpBox.querySelector(".keys").append(...keyHelp("ask the model what drives it", "Shift", "+", "A"));
     this.growButton = el("button", { type: "button", class: "act", onclick: () => this.maximise() }, "Grow");
     this.name = el("span", { class: "quiet ask-model" });
     this.bar = el("i");
@@ -96,6 +97,13 @@ class Ask {
     const { view } = this;
     clearTimeout(view.telling);
     return { image: view.image, slice: view.slice, channel: this.channel, focus: view.focus, places: Array.from(view.selection.places()) };
+  }
+
+  /** The key: ask what is set, or bring the question before that is not answered yet into view. */
+  press() {
+    this.element.scrollIntoView({ block: "nearest", behavior: this.view.stage.still ? "auto" : "smooth" });
+    if (this.askButton.disabled) this.view.frame.say("the model is being asked: Stop ends it");
+    else this.saliency();
   }
 
   async saliency() {

@@ -196,6 +196,8 @@ def test_what_an_epoch_keeps_is_shown_again_without_its_model_and_the_page_says_
         with page.page.expect_download() as sheet:
             page.page.get_by_role("button", name="Sheet as PNG").click()
         assert sheet.value.suggested_filename.startswith("digits-at-epoch-16-gradient")
+        apart = "(e) => e.nextElementSibling.offsetTop >= e.offsetTop + e.scrollHeight"
+        assert page.page.locator(".legend-body").evaluate(apart)
         page.js("v.colourBy('label')")  # a short name
         page.rest()
         assert crowded(page) == []
@@ -206,6 +208,9 @@ def test_what_an_epoch_keeps_is_shown_again_without_its_model_and_the_page_says_
         answered(page, before)
         assert page.js("v.ask.answered.answer.reached") == reached
         assert "Kept in the run; not computed again." in card.inner_text()
+        heading = card.locator("h4")
+        assert heading.inner_text() == "Channel 3 in block3, maximised at epoch 4"
+        assert heading.evaluate("(e) => e.scrollWidth <= e.clientWidth")
         # To compute it anew its checkpoint would have to be there: one line, and the answer stays.
         before = number(page)
         page.page.get_by_role("button", name="Compute it anew").click()

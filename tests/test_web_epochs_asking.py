@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from explorer.errors import InputError
 from explorer.evolution import open_evolution
 from explorer.explain.beside_run import sought
 from explorer.render.epochs.scene import EpochScene
+from explorer.web.server import Service
 
 LAYER, EPOCHS = "block3", ("1", "4", "16")
 
@@ -250,3 +252,19 @@ def test_models_that_stand_alone_are_asked_by_their_folder_and_say_that_they_hav
         tmp_path / "nets" / "net_9.onnx", tmp_path / "images", method="occlusion", channel=3, layer="conv"
     )
     np.testing.assert_allclose(values(page("answer", 2, 0)), own.values[2], rtol=1e-5, atol=1e-6)
+
+
+def test_the_report_on_a_selection_is_of_the_epochs_own_model(page: Asked, place: Path) -> None:
+    service = Service(scene_of(page), scene_of(page).state.run)  # type: ignore[arg-type]
+    asyncio.run(service("epoch", [1], None))
+    told = asyncio.run(service("why", [list(range(20))], None))["answer"]
+    assert told["name"].startswith("epoch-4-")
+    run: Any = scene_of(page).evolution.runs[1]
+    model = explorer.load_model(place / "model.toml", checkpoint=place / "checkpoints" / "4")
+    at = np.stack(np.unravel_index(np.arange(20), (8, 8, 8)), axis=1)
+    found = explorer.why(run, at, LAYER, model=model, projection=scene_of(page).projection)
+    assert "integrated gradients" in found.drivers_note
+    assert told["bytes"].decode() == found.html()
+    shutil.rmtree(place / "checkpoints" / "1")
+    asyncio.run(service("epoch", [0], None))
+    assert "checkpoints/1, which is not there" in asyncio.run(service("why", [[1, 2]], None))["error"]

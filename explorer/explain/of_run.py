@@ -51,7 +51,9 @@ class AtCheckpoint:
             if path.exists():
                 alone = not recipe and path.suffix.lower() in ALONE
                 return load_model(path) if alone else load_model(self.model, checkpoint=path)
-        raise InputError(f"{self.run.path}: was captured from {kept}, which is not there, nor in {place}; put it back")
+        raise InputError(
+            f"{self.run.path}: was captured from {kept}, which is not there, nor in {place}; put it back"
+        )
 
 
 def given_of_run(

@@ -241,6 +241,10 @@ class Asking:
         """The model where it is open already, so that it is known what it can do; None where it is not."""
         return self.model if hasattr(self.model, "adapter") else None
 
+    def model_to_ask(self) -> object | None:
+        """The model, of a training what opens it with the shown epoch's weights; None where none is known."""
+        return None if self.model is None else self._known(None)
+
     def _known(self, model: object) -> object:
         """The model to ask.
 

@@ -110,10 +110,11 @@ def maximize(
     )
     real = _real(opened, info, objectives, images=images, fits=size is None)
     names, order = tuple(one.name for one in objectives), _as_seen(opened)
+    settings = {**climb.settings, "weights": opened.provenance.get("digest")}
 
     def result(pictures: Any, reached: Any, finished: int) -> Maximised:
         return Maximised(
-            opened.name, info.name, names, pictures[..., order], reached, real, climb.settings, finished
+            opened.name, info.name, names, pictures[..., order], reached, real, settings, finished
         )
 
     return _climbed(climb, objectives, result, watch=watch, stop=stop)

@@ -204,6 +204,24 @@ def test_the_window_lists_the_methods_and_shows_the_map(scene: Scene, model: exp
     assert at.picture(rough=True).size == (1280, 720)
 
 
+def test_a_key_asks_by_the_method_that_was_asked_for_last(scene: Scene) -> None:
+    at = scene.controls((1280, 720))
+    assert ("shift a", "ask the model what drives it") in at.help_lines()
+    for method in ("gradient", "occlusion"):
+        if method == "occlusion":
+            choose(at, "saliency, this picture …", method)
+            finish(at)
+            scene.state.answer = None
+        assert at.key("A")
+        assert at.message.startswith(f"{method} of ")
+        finish(at)
+        assert last(scene).title == method
+    scene.model = None
+    at.key("A")
+    assert "--model" in at.message
+    assert at.task is None
+
+
 def test_a_picture_grows_in_the_panel_and_escape_stops_it(scene: Scene) -> None:
     at = scene.controls((1000, 700))
     scene.channel = 1

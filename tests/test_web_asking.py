@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from test_kept_answers import forbid
 
 import explorer
 from explorer.capture import open_inputs
@@ -23,8 +24,8 @@ from explorer.demo import DIGITS
 from explorer.errors import ExplorerError, InputError
 from explorer.explain.beside_run import sought
 from explorer.render.linked.scene import Scene
-from explorer.web.answers import Answers
 from explorer.web.asking import Asking
+from explorer.web.server import answers_of
 
 LAYER = "block3"
 
@@ -57,7 +58,7 @@ class Asked:
     """A page's side of the conversation."""
 
     def __init__(self, scene: Scene) -> None:
-        self.answers = Answers(scene, scene.state.run)  # type: ignore[arg-type]
+        self.answers = answers_of(scene, scene.state.run)  # type: ignore[arg-type]
         self.asking = Asking(self.answers, ThreadPoolExecutor(1))
 
     def __call__(self, question: str, *arguments: Any, shown: str | None = None) -> Any:
@@ -141,6 +142,43 @@ def test_all_pictures_become_a_colour_and_each_shows_its_own_map(scene: Scene) -
     first, second = (values(page("answer", image, 0)) for image in (1, 6))
     assert not np.array_equal(first, second)
     assert page("answer", 6, 0)["images"] == list(range(8))
+
+
+def test_what_the_run_keeps_is_shown_again_and_computed_anew_when_that_is_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Asked(scene)
+    page("ask_saliency", seen(), wish("gradient", every=True))
+    assert page.end()["error"] == ""
+    found = [values(page("answer", image, 0)) for image in (1, 6)]
+    page("ask_maximise", seen(channel=4), "channel")
+    assert page.end()["error"] == ""
+    picture = pixels(page("answer", 0, 0)["picture"])
+    page("ask_close")
+    scene.colour = "label"
+    with monkeypatch.context() as patch:
+        forbid(patch)
+        told = page("ask_saliency", seen(), wish("gradient", every=True))
+        assert (told["running"], told["colour"]) == (False, "saliency:gradient-answered")
+        assert told["number"] == page("asking")["number"] == 3
+        for image, own in zip((1, 6), found, strict=True):
+            told = page("answer", image, 0)
+            np.testing.assert_array_equal(values(told), own)
+            assert (told["again"], told["kept"]) == (True, "gradient-answered")
+        assert pixels(page("answer_file", 6, "light")).shape[1] > 400
+        page("ask_saliency", seen(6), wish("gradient"))  # one of them
+        told = page("answer", 6, 0)
+        np.testing.assert_array_equal(values(told), found[1])
+        assert (told["images"], told["again"], told["colour"]) == ([6], True, None)
+        page("ask_maximise", seen(channel=4), "channel")
+        told = page("answer", 0, 0)
+        np.testing.assert_array_equal(pixels(told["picture"]), picture)
+        assert told["again"]
+        assert len(told["real"]) == 4
+        assert pixels(page("answer_file", 0, "dark")).shape[1] >= 400
+    assert page("ask_again", seen(channel=4), True)["running"]
+    assert page.end()["error"] == ""
+    assert not page("answer", 0, 0)["again"]
 
 
 def test_one_at_a_time_and_stopped(scene: Scene) -> None:

@@ -67,8 +67,8 @@ def view(
             before this one are not.
         model: the model that the run was captured from: it is asked which pixels drive what is selected, and
             which picture a channel answers to most (in the window's list Maps; on the page under the maps),
-            and for the report on a selection. Of a training its model.toml, asked in the window with the
-            weights of the epoch that is shown.
+            and for the report on a selection. Of a training its model.toml, or the folder of its models that
+            stand alone: asked with the weights of the epoch that is shown.
         web: serve the page; open the printed link in a browser on this machine.
         port: the page's port; any that is free by default.
         host: the address the page is served on. Another than this machine's own lets everybody on that

@@ -78,25 +78,14 @@ def keep_maximised(run: Run, found: Maximised) -> Path:
 
 def _gives_way(kept: Path, found: Maximised) -> bool:
     """Whether a file holds the same pictures, or the same climb less far."""
-    try:
-        if not _fits(kept):
-            return False
-        old = load_maximised(kept)
-    except (ExplorerError, OSError, zipfile.BadZipFile, ValueError):
-        return False
-    if (old.model, old.layer, old.names) != (found.model, found.layer, found.names):
+    old = _read(kept)
+    if old is None or (old.model, old.layer, old.names) != (found.model, found.layer, found.names):
         return False
     if json.dumps(old.settings) != json.dumps(found.settings):
         return False
     further = old.finished < min(found.finished, len(old.names))
     same = np.array_equal(old.reached, found.reached, equal_nan=True)
     return further or (same and np.array_equal(old.pictures, found.pictures))
-
-
-def _fits(file: Path) -> bool:
-    """Whether a file unpacks to no more than the largest that is written."""
-    with zipfile.ZipFile(file) as archive:
-        return sum(member.file_size for member in archive.infolist()) <= LARGEST
 
 
 def sought(run: object, layer: str, channel: int) -> Sought | None:
@@ -122,15 +111,47 @@ def _all(files: tuple[tuple[Path, int], ...], layer: str, model: str) -> dict[in
     for file, _ in files:
         if not file.name.startswith(f"{quote(layer, safe=' ')} "):
             continue
+        one = _read(file)
+        if one is None or (one.layer, one.model) != (layer, model):
+            continue
         try:
-            if not _fits(file):
-                continue
-            one = load_maximised(file)
-            if (one.layer, one.model) == (layer, model):
-                found |= _channels(one)
-        except (ExplorerError, OSError, zipfile.BadZipFile, ValueError, IndexError):
+            found |= _channels(one)
+        except (ValueError, IndexError):
             continue
     return found
+
+
+def maximised_of(run: Run, layer: str, channel: int, *, weights: str) -> Maximised | None:
+    """What a run keeps of a channel, whole: the picture, and the strongest real ones; None for nothing.
+
+    Args:
+        run: an opened run.
+        layer: the layer.
+        channel: the channel's number.
+        weights: digest of the weights that have to have answered.
+    """
+    for file in sorted((run.path / FOLDER).glob("[!.]*.npz"), key=_number, reverse=True):
+        if not file.name.startswith(f"{quote(layer, safe=' ')} "):
+            continue
+        one = _read(file)
+        if one is None or (one.layer, one.model) != (layer, run.name):
+            continue
+        number = dict(zip(one.names, range(len(one.names)), strict=True)).get(f"channel {channel}")
+        same = one.settings.get("weights") == weights
+        if same and number is not None and np.isfinite(one.reached[number]).all():
+            return one.alone(number)
+    return None
+
+
+def _read(file: Path) -> Maximised | None:
+    """Pictures of a run; None for a damaged file, and one that unpacks to more than the largest written."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                return None
+        return load_maximised(file)
+    except (ExplorerError, OSError, zipfile.BadZipFile, ValueError, IndexError):
+        return None
 
 
 def _channels(one: Maximised) -> dict[int, Sought]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,4 +68,17 @@ def describe(found: Saliency) -> dict[str, Any]:
         "averaged": found.averaged,
         "facts": dict(found.facts),
         "model": found.model,
+        "settings": asdict(found.settings),
+        **_asked(found),
     }
+
+
+def _asked(found: Saliency) -> dict[str, Any]:
+    """What was asked, as it is asked of the same layer again, and a digest of the weights that answered."""
+    question = found.question
+    if question is None or question.asked is None:
+        return {}
+    told = question.asked.told(question.target.masks)
+    if question.target.kind != "class":
+        told["layer"] = question.target.layer
+    return {"asked": told, "weights": question.model.provenance.get("digest")}

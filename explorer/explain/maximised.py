@@ -48,7 +48,7 @@ class Maximised:
         pictures: (objectives, variants, height, width, 1 or 3), 0 black to 1 white, as a person sees them.
         reached: the objective of each picture as it is, (objectives, variants).
         real: the strongest real inputs; None where no images were given.
-        settings: steps, seed and the rest of how they were made.
+        settings: steps, seed and the rest of how they were made; "weights", a digest of whose they are.
         finished: objectives that were climbed for to the end; fewer than all after an interrupt.
     """
 
@@ -69,6 +69,16 @@ class Maximised:
         """The pictures (objectives, variants, height, width, 3) of 0 to 255."""
         scaled = np.rint(np.clip(self.pictures, 0, 1) * 255).astype(np.uint8)
         return np.ascontiguousarray(np.broadcast_to(scaled, (*scaled.shape[:-1], 3)))
+
+    def alone(self, number: int) -> Maximised:
+        """One of the objectives, as if nothing else had been climbed for."""
+        at, real = slice(number, number + 1), self.real
+        if real is not None:
+            seen = real.values[at], real.images[at], real.places[at], real.boxes[at]
+            real = Real(*seen, real.pictures[at], real.n_images)
+        own = self.names[at], self.pictures[at], self.reached[at], real
+        done = min(1, max(0, self.finished - number))
+        return Maximised(self.model, self.layer, *own, self.settings, done)
 
     def title(self, number: int) -> str:
         """An objective with the best of what was reached, and what the strongest real input has."""

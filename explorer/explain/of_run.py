@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explorer.capture import Model, load_model
+from explorer.capture.steps import ALONE
 from explorer.errors import InputError
 from explorer.explain.drivers import check_same, inputs_of
 from explorer.explain.given import Given, stacked
@@ -26,7 +27,8 @@ class AtCheckpoint:
     """A model with the weights that a run was captured with, such as those of an epoch of a training.
 
     Attributes:
-        model: what `load_model` opens: a model.toml, or a folder with one.
+        model: what `load_model` opens: a model.toml, or a folder with one; of models that stand alone, one
+            an epoch (.onnx, .keras, …), their folder, or any of them.
         run: the run.
     """
 
@@ -42,12 +44,16 @@ class AtCheckpoint:
         kept = self.run.manifest["model"].get("checkpoint")
         if kept is None:
             return load_model(self.model)
-        place = Path(self.model)
-        place = place if place.is_dir() else place.parent
+        own = Path(self.model)
+        place = own if own.is_dir() else own.parent
+        recipe = (own / "model.toml").is_file() if own.is_dir() else own.suffix.lower() == ".toml"
         for path in (place / kept, Path(kept), place / Path(kept).name):
             if path.exists():
-                return load_model(self.model, checkpoint=path)
-        raise InputError(f"{self.run.path}: was captured from {kept}, which is not there, nor in {place}")
+                alone = not recipe and path.suffix.lower() in ALONE
+                return load_model(path) if alone else load_model(self.model, checkpoint=path)
+        raise InputError(
+            f"{self.run.path}: was captured from {kept}, which is not there, nor in {place}; put it back"
+        )
 
 
 def given_of_run(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import Differentiable, LayerInfo
 from explorer.errors import InputError, LayerError, ModelError
-from explorer.explain.targets import Target
+from explorer.explain.targets import Asked, Target
 
 MOST = 128
 """Inputs at a time where memory does not say less: larger batches gain nothing on a processor."""
@@ -36,6 +36,7 @@ class Question:
         infos: the model's layers by name, in the order they answer.
         target: what is explained.
         batch: how many inputs are computed at a time.
+        asked: what is explained, as it was named; None where it was found otherwise.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class Question:
     infos: Mapping[str, LayerInfo]
     target: Target
     batch: int
+    asked: Asked | None = None
 
     @property
     def spatial(self) -> tuple[int, ...]:

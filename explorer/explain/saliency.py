@@ -59,6 +59,7 @@ class Saliency:
         coarse: (batch, *grid) what `values` were enlarged from; None where they were not.
         question: the model, the inputs and the target, for `fidelity` and `sanity`.
         settings: what the method was told.
+        known: `scores`, where they are known without the question.
     """
 
     values: NDArray[np.float32]
@@ -76,6 +77,7 @@ class Saliency:
     coarse: NDArray[np.float32] | None = None
     question: Question | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
+    known: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @cached_property
     def shown(self) -> NDArray[np.uint8] | None:
@@ -94,6 +96,8 @@ class Saliency:
         Raises:
             InputError: maps without their model and inputs.
         """
+        if self.known is not None:
+            return self.known
         if self.question is None:
             raise InputError("scores: maps without their model and inputs; make them with saliency()")
         return self.question.own_scores()
@@ -223,7 +227,7 @@ def pose(given: Given, asked: Asked, *, memory: int = MEMORY) -> Question:
     infos = {info.name: info for info in model.layers(inputs.shape[1:])}
     batch = batch_of(infos, memory)
     target = find_target(model, inputs, given.names, infos=infos, asked=asked, batch=batch)
-    return Question(model, inputs, infos, target, batch)
+    return Question(model, inputs, infos, target, batch, asked)
 
 
 def explain(

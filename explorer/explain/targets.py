@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,28 @@ class Asked:
                 check_whole(value, name)
         for part in () if self.position is None else self.position:
             check_whole(part, "position")
+
+    def told(self, masks: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """What is asked as what JSON can hold; of selected positions a digest of the masks.
+
+        Args:
+            masks: the selection as masks; left out where `selection` is masks itself.
+        """
+        chosen = self.selection if masks is None else masks
+        digest = None
+        if self.selection is not None:
+            if not isinstance(chosen, np.ndarray):
+                raise InputError("a selection: expected masks (batch, *spatial)")
+            packed = np.packbits(chosen).tobytes()
+            digest = hashlib.sha256(repr(chosen.shape).encode() + packed).hexdigest()
+        place = None if self.position is None else [int(at) for at in self.position]
+        return {
+            "target": None if self.target is None else str(self.target),
+            "channel": self.channel,
+            "position": place,
+            "selection": digest,
+            "layer": self.layer,
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ import numpy as np
 from explorer.errors import ExplorerError, InputError
 from explorer.render.drawing.colours import theme as theme_named
 from explorer.render.linked.answers import Grown, Mapped, completeness
+from explorer.render.linked.saliency_files import SALIENCY
 from explorer.web.material import Told
 from explorer.web.packing import png, wire
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised, Real
+    from explorer.explain.saliency import Saliency
     from explorer.render.linked.answers import Answer
     from explorer.render.linked.state import State
 
@@ -31,6 +34,9 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
     """
     found = answer.found
     told: Told = {"kind": "map", "method": found.method, "images": list(answer.images), "image": None}
+    told |= {"kept": answer.kept, "again": answer.again, "colour": None}
+    if answer.kept and len(answer.images) > 1:
+        told["colour"] = SALIENCY + answer.kept
     if image not in answer.images:
         return told
     state.image = image
@@ -63,8 +69,12 @@ def mapped(answer: Mapped, state: State, image: int, cut: int) -> Told:
 
 
 def grown(answer: Grown) -> Told:
-    """A grown picture, whole or on its way, with the real pictures that are answered most."""
-    found = answer.found
+    """A grown picture with the real pictures that are answered most."""
+    return {**growing(answer.found), "again": answer.again}
+
+
+def growing(found: Maximised) -> Told:
+    """A picture, whole or on its way, with the real pictures that are answered most."""
     reached = found.reached[0]
     best = int(np.nanargmax(reached)) if np.isfinite(reached).any() else 0
     whole = bool(np.isfinite(reached[best]))
@@ -97,31 +107,31 @@ def _real(found: Maximised, real: Real) -> list[Told]:
     return told
 
 
-def sheet(answer: Answer | None, run: str, image: int, theme: str) -> Told:
+def sheet(answer: Answer, named: str, *, image: int, theme: str) -> Told:
     """An answer as a sheet with its title, as PNG.
 
     Args:
         answer: what the model answered last.
-        run: the run's name, for the file's.
+        named: whose answer it is, for the title and the file's name.
         image: the picture whose map is drawn.
         theme: "light" or "dark"; maps are drawn on white.
 
     Raises:
-        InputError: there is no answer, or none of this picture.
+        InputError: there is none of this picture.
     """
     from explorer.render.sheets.maximised_sheet import maximised_sheet
     from explorer.render.sheets.saliency_page import saliency_page
 
     if isinstance(answer, Grown):
-        made, name = maximised_sheet(answer.found, theme=theme), answer.found.names[0]
-    elif isinstance(answer, Mapped):
+        made = maximised_sheet(replace(answer.found, model=named), theme=theme)
+        name = answer.found.names[0]
+    else:
         if image not in answer.images:
             raise InputError(f"picture {image}: the model was asked about others")
-        made = saliency_page(answer.found, images=[answer.images.index(image)])
-        name = f"{answer.found.method}-{answer.found.names[answer.images.index(image)]}"
-    else:
-        raise InputError("the model has not answered yet")
-    stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{run}-{name}")
+        at = answer.images.index(image)
+        made = saliency_page(_alone(answer, at, named))
+        name = f"{answer.found.method}-{answer.found.names[at]}"
+    stem = "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in f"{named}-{name}")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.png"
         try:
@@ -129,3 +139,22 @@ def sheet(answer: Answer | None, run: str, image: int, theme: str) -> Told:
         except ExplorerError as error:
             raise InputError(str(error).replace(str(path), f"{stem}.png")) from None
         return {"name": f"{stem}.png", "type": "image/png", "bytes": path.read_bytes()}
+
+
+def _alone(answer: Mapped, at: int, named: str) -> Saliency:
+    """The map of one of the pictures, with the picture as the run keeps it."""
+    found, one = answer.found, slice(at, at + 1)
+    picture = answer.asked.run.picture(answer.images[at])
+    return replace(
+        found,
+        values=found.values[one],
+        target=found.target[one],
+        names=found.names[one],
+        labels=None if found.labels is None else found.labels[one],
+        completeness=None if found.completeness is None else found.completeness[one],
+        pictures=None if picture is None else np.asarray(picture)[None],
+        coarse=None,
+        question=None,
+        known=found.scores[one],
+        model=named,
+    )

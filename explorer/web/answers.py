@@ -21,9 +21,9 @@ from explorer.render.linked.selection import Selection
 from explorer.render.linked.words import method_name
 from explorer.render.values import length
 from explorer.web.allmaps import AllMaps
-from explorer.web.asking import model_of
 from explorer.web.exports import endings, load
 from explorer.web.material import Material, Told, plain, principal
+from explorer.web.model import model_of
 from explorer.web.packing import Bytes, png, wire
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ class Answers:
     def identify(self, projection: Projection) -> str:
         """The name of a projection on the page."""
         return identifier(projection)
+
+    def epoch_of(self, run: object) -> Told:
+        """Of which epoch of a training an answer is, under "epoch"; nothing for a run that is of none."""
+        return {}
 
     def writing(self) -> Scene:
         """A scene of its own that shows the same map, so that this one can be asked meanwhile."""

@@ -6,48 +6,29 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from explorer.errors import ExplorerError, InputError
-from explorer.render.linked.answers import Grown, Mapped
+from explorer.render.linked.answers import Mapped, kept_answer
+from explorer.render.linked.questions import Salient
 from explorer.render.linked.task import Task
-from explorer.web.answered import grown, mapped, sheet
+from explorer.web.answered import growing, grown, mapped, sheet
 from explorer.web.material import Told
+from explorer.web.model import model_of
 
 if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
-    from explorer.render.linked.questions import Of
+    from explorer.render.linked.answers import Answer
+    from explorer.render.linked.questions import Climbing, Of
     from explorer.render.linked.scene import Scene
     from explorer.web.answers import Answers
 
 QUESTIONS = frozenset(
-    ("ask_saliency", "ask_maximise", "asking", "ask_stop", "ask_close", "answer", "answer_file")
+    ("ask_saliency", "ask_maximise", "ask_again", "asking", "ask_stop", "ask_close", "answer", "answer_file")
 )
-ANY = ("occlusion", "rollout")
-"""Methods that need no gradients."""
-
-
-def model_of(scene: Scene) -> Told | None:
-    """What the page is told of a scene's model, without opening it; None where there is none to ask."""
-    model = scene.model
-    if model is None:
-        return None
-    from explorer.explain.saliency import METHODS
-
-    name = Path(model).name if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))
-    told: Told = {"name": name, "methods": list(METHODS), "opened": False, "without": [], "why": ""}
-    if hasattr(model, "adapter"):  # it is open: what its framework cannot do is known
-        from explorer.explain.drivers import differentiable
-
-        told["opened"] = True
-        if differentiable(cast("Any", model)) is None:
-            told["without"] = [one for one in METHODS if one not in ANY]
-            told["why"] = f"{name}: {cast('Any', model).adapter_name} models give no gradients"
-    return told
 
 
 class Asking:
@@ -66,6 +47,7 @@ class Asking:
         self._answered = 0
         self._began = 0.0
         self._said: Told = {}
+        self._of: Told = {}
 
     async def __call__(self, question: str, arguments: list[Any], shown: str | None) -> Any:
         """Answer a question of the page about the model.
@@ -99,15 +81,30 @@ class Asking:
             return self.saliency(*arguments)
         if question == "ask_maximise":
             return self.maximise(*arguments)
+        if question == "ask_again":
+            return self.again(*arguments)
         if question == "ask_close":
             scene.state.answer = None
             return None
         if question == "answer_file":
-            return sheet(scene.state.answer, self.answers.run.name, *arguments)
+            return self._sheet(scene.state.answer, *arguments)
         answer = scene.state.answer
-        if isinstance(answer, Mapped):
-            return {**mapped(answer, scene.state, *arguments), "number": self._answered}
-        return None if answer is None else {**grown(answer), "number": self._answered}
+        if answer is None:
+            return None
+        told = mapped(answer, scene.state, *arguments) if isinstance(answer, Mapped) else grown(answer)
+        return {**told, "number": self._answered, **self.answers.epoch_of(answer.asked.run)}
+
+    def _sheet(self, answer: Answer | None, image: int, theme: str) -> Told:
+        """The answer as a sheet, which names its epoch where it has one."""
+        if answer is None:
+            raise InputError("the model has not answered yet")
+        run = answer.asked.run
+        return sheet(answer, f"{run.name}{self._when(run)}", image=image, theme=theme)
+
+    def _when(self, run: object) -> str:
+        """At which epoch that is, in words; "" for a run that is of no training."""
+        told = self.answers.epoch_of(run)
+        return f" at epoch {told['epoch']['name']}" if told else ""
 
     def saliency(self, seen: Told, wish: Told) -> Told:
         """Begin to find which pixels drive something.
@@ -124,17 +121,21 @@ class Asking:
         method, of, target, every = wish["method"], wish["of"], wish["target"], bool(wish["every"])
         if of not in ("class", "position", "selection", "channel"):
             raise InputError(f"{of!r}: expected class, position, selection or channel")
-        scene = self._ready(seen)
-        asked = scene.asks(method, target=target, of=cast("Of", of), every=every)
-        n = len(asked.images)
-        where = f"{n:,} pictures" if every else scene.state.run.image_names[asked.images[0]]
+        asked = self._ready(seen).asks(method, target=target, of=cast("Of", of), every=every)
+        return self._kept(asked) or self._explain(asked)
+
+    def _explain(self, asked: Salient) -> Told:
+        """Begin to make maps."""
+        scene, n = self.answers.scene, len(asked.images)
+        where = f"{n:,} pictures" if n > 1 else asked.run.image_names[asked.images[0]]
 
         def then(found: Saliency) -> str:
             scene.take_saliency(asked, found)
-            self._said = {"colour": scene.state.colour} if n > 1 else {}
+            shown = n > 1 and asked.run is scene.state.run
+            self._said = {"colour": scene.state.colour} if shown else {}
             return ""
 
-        return self._start(f"{method} of {where}", lambda task: asked.answer(task.step), then)
+        return self._start(f"{asked.method} of {where}", asked, lambda task: asked.answer(task.step), then)
 
     def maximise(self, seen: Told, of: str) -> Told:
         """Begin to grow the picture that the shown channel, or the selection's direction, answers to most.
@@ -148,8 +149,27 @@ class Asking:
         """
         if of not in ("channel", "selection"):
             raise InputError(f"{of!r}: expected channel or selection")
-        scene = self._ready(seen)
-        asked = scene.climbs(selection=of == "selection")
+        asked = self._ready(seen).climbs(selection=of == "selection")
+        return self._kept(asked) or self._grow(asked)
+
+    def again(self, seen: Told, anew: bool) -> Told:
+        """Begin to ask what was answered last once more, of the epoch that is shown.
+
+        Args:
+            seen: what the page shows and has chosen, as `look` takes it.
+            anew: compute also what the run keeps.
+
+        Raises:
+            InputError: something is being found already, or nothing was asked.
+        """
+        asked = self._ready(seen).asks_again()
+        if not anew and (told := self._kept(asked)):
+            return told
+        return self._explain(asked) if isinstance(asked, Salient) else self._grow(asked)
+
+    def _grow(self, asked: Climbing) -> Told:
+        """Begin to grow a picture."""
+        scene = self.answers.scene
 
         def does(task: Task) -> Any:
             return asked.answer(task.show, task.counted(asked.settings["steps"]))
@@ -164,7 +184,19 @@ class Asking:
             return said
 
         what = "the selection's direction" if asked.channel is None else f"channel {asked.channel}"
-        return self._start(f"growing a picture for {what}", does, then)
+        return self._start(f"growing a picture for {what}", asked, does, then)
+
+    def _kept(self, asked: Salient | Climbing) -> Told | None:
+        """Show an answer that the run keeps already; None where it has to be found."""
+        found = kept_answer(asked)
+        if found is None:
+            return None
+        self.answers.scene.take_kept(found)
+        self.task, self._said = None, {"model": model_of(self.answers.scene)}
+        if isinstance(found, Mapped) and len(found.images) > 1:
+            self._said["colour"] = self.answers.scene.state.colour
+        self._answered += 1
+        return self.told()
 
     def stop(self) -> None:
         """End what is being found at its next step."""
@@ -175,7 +207,7 @@ class Asking:
         """How far it is; of a picture that grows, how it looks by now."""
         task = self.task
         if task is None:
-            return {"running": False, "number": 0}
+            return {"running": False, "number": self._answered, **self._said}
         done, total = task.steps
         told: Told = {
             "running": not task.done,
@@ -188,7 +220,7 @@ class Asking:
         }
         if not task.done:
             latest = task.latest()
-            return told if latest is None else {**told, "growing": grown(Grown(latest, (), direction=False))}
+            return told if latest is None else {**told, "growing": {**growing(latest), **self._of}}
         return {**told, "error": task.error, "model": model_of(self.answers.scene), **self._said}
 
     def look(self, seen: Told) -> Scene:
@@ -224,9 +256,16 @@ class Asking:
         self._take()
         return self.look(seen)
 
-    def _start(self, words: str, does: Callable[[Task], Any], then: Callable[[Any], str]) -> Told:
+    def _start(
+        self,
+        words: str,
+        asked: Salient | Climbing,
+        does: Callable[[Task], Any],
+        then: Callable[[Any], str],
+    ) -> Told:
         self._said, self._taken, self._began = {}, False, time.monotonic()
-        self.task = Task(words, does, then)
+        self._of = self.answers.epoch_of(asked.run)
+        self.task = Task(words + self._when(asked.run), does, then)
         return self.told()
 
     def _take(self) -> None:

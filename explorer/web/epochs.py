@@ -98,6 +98,12 @@ class EpochAnswers(Answers):
                 return told
         return super().beside(name)
 
+    def epoch_of(self, run: object) -> Told:
+        """Of which epoch an answer is, by its name and its number."""
+        evolution = self.training.evolution
+        at = next(k for k, one in enumerate(evolution.runs) if one is run)
+        return {"epoch": {"name": evolution.epochs[at], "at": at}}
+
     def way(self, row: int) -> Told:
         """The way of a projected position through all epochs.
 

@@ -71,9 +71,10 @@ class Service:
 
     async def _report(self, places: list[int]) -> dict[str, Any]:
         """The report on a selection."""
-        run, shown, model = self.answers.run, self.answers.material.projection, self.answers.scene.model
-        turn = asyncio.get_running_loop().run_in_executor
-        return await turn(self._writing, report, run, shown, places, model)
+        run, shown, scene = self.answers.run, self.answers.material.projection, self.answers.scene
+        turn, told = asyncio.get_running_loop().run_in_executor, self.answers.epoch_of(run)
+        made = await turn(self._writing, report, run, shown, places, scene.model_to_ask())
+        return {**made, "name": f"epoch-{told['epoch']['name']}-{made['name']}" if told else made["name"]}
 
     def start(self, layer: str, method: str, components: int) -> dict[str, Any]:
         """Begin a projection."""

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explorer.errors import InputError
-from explorer.explain.of_run import AtCheckpoint
 from explorer.reduce.projection import Projection
 from explorer.render.cloud.camera import Camera, spatial
 from explorer.render.cloud.cloud import Look
 from explorer.render.drawing.layout import Layout
 from explorer.render.drawing.text import number
+from explorer.render.epochs.asking import AskingEpochs
 from explorer.render.epochs.curves import Curve, curves
 from explorer.render.epochs.epochs import EpochsLike, EpochViews, MovingCloud, places_at
 from explorer.render.epochs.film import export_film
@@ -31,11 +31,10 @@ from explorer.render.linked.scene import Scene
 if TYPE_CHECKING:
     from PIL import Image
 
-    from explorer.render.report.explaining import Why
     from explorer.render.window.controls import Controls
 
 
-class EpochScene(Scene):
+class EpochScene(AskingEpochs):
     """A scene with a slider: its maps and heatmaps are those of one epoch, its cloud may be between two.
 
     Attributes:
@@ -65,7 +64,6 @@ class EpochScene(Scene):
         self._kept: list[Camera] = []
         self.only_moved = False
         self.playing = False
-        self._opened: tuple[AtCheckpoint, object] | None = None
         self._greyed: tuple[tuple[Look, int], Look] | None = None
         own = evolution.projections[opened]
         super().__init__(evolution.runs[opened], own, image=image, colour=colour, theme=theme)
@@ -79,35 +77,6 @@ class EpochScene(Scene):
         cloud.move(places_at(maps, self._at))
         self.cloud, self.views = cloud, EpochViews(cloud, maps[-1])
         self.views.kept = self._kept  # whatever was shown in between
-
-    def _known(self, model: object) -> object:
-        """The model to ask: a model file with the weights of the epoch that is shown.
-
-        Raises:
-            InputError: there is none.
-        """
-        asked, run = super()._known(model), cast(Any, self.state.run)
-        if not isinstance(asked, str | Path) or not hasattr(run, "manifest"):
-            return asked
-        if self._opened is not None and self._opened[0].run is run and self._opened[0].model == asked:
-            return self._opened[1]
-        return AtCheckpoint(asked, run)
-
-    def remember(self, asked: object, opened: object) -> None:
-        """Keep the epoch's model open until another epoch is asked."""
-        if isinstance(asked, AtCheckpoint):
-            self._opened = asked, opened
-        super().remember(asked, opened)
-
-    def why(self, *, model: object = None, images: object = None, n: int = 8) -> Why:
-        """Explain what the selected positions have in common at the epoch that is shown."""
-        asked = model
-        if model is not None or self.model is not None:
-            asked = self._known(model)
-        if isinstance(asked, AtCheckpoint):
-            known, asked = asked, asked.open()
-            self.remember(known, asked)
-        return super().why(model=asked, images=images, n=n)
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:
@@ -153,9 +122,11 @@ class EpochScene(Scene):
     def _attach(self) -> None:
         """Take the run and the map of the epoch; selection, focus, image and colours stay."""
         state: Any = self.state
+        before = self.before()
         state.run, state.values = self.evolution.runs[self.epoch], None
         state.show(self.evolution.projections[self.epoch])
         self.repaint()
+        self.recall(before)
 
     @property
     def projection(self) -> Projection:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from explorer.explain.maximised import Maximised
     from explorer.explain.saliency import Saliency
     from explorer.render.linked.panels import Panel
+    from explorer.render.linked.questions import Climbing, Salient
     from explorer.render.linked.state import State
 
 ANSWERED = " (answered)"
@@ -35,11 +36,17 @@ class Mapped:
         found: the maps.
         images: the pictures that they are of.
         since: what was shown and selected when they were asked for, as `moment` tells.
+        asked: the question.
+        kept: their name among the maps of all pictures that the run keeps; "" where it does not.
+        again: whether they were read from the run, and not computed.
     """
 
     found: Saliency
     images: tuple[int, ...]
     since: tuple[Any, ...]
+    asked: Salient
+    kept: str = ""
+    again: bool = False
 
     def holds(self, state: State) -> bool:
         """Whether they are still about what is shown."""
@@ -56,7 +63,7 @@ class Mapped:
         scale = scale_of_map(values, signed=found.signed)
         scale = replace(scale, colour_map=f"diverging-{theme.name}" if found.signed else SEQUENTIAL)
         missed = completeness(found, at)
-        words = _short(found, at)
+        words = _short(self, at)
         detail = f"{words.removesuffix(ANSWERED)} · off {missed}" if missed else words
         under = state.run.picture(state.image) if state.overlaid and values.ndim == 2 else None
         curve = len(values) == 1 < values.shape[1]
@@ -74,12 +81,19 @@ class Grown:
     Attributes:
         found: the picture, the only objective's.
         since: what was shown and selected when it was asked for.
-        direction: whether it is of the selection's direction, and not of a channel.
+        asked: the question.
+        again: whether it was read from the run, and not grown.
     """
 
     found: Maximised
     since: tuple[Any, ...]
-    direction: bool
+    asked: Climbing
+    again: bool = False
+
+    @property
+    def direction(self) -> bool:
+        """Whether it is of the selection's direction, and not of a channel."""
+        return self.asked.channel is None
 
     def holds(self, state: State) -> bool:
         """Whether it is still about what is shown."""
@@ -104,6 +118,19 @@ class Grown:
 Answer = Mapped | Grown
 
 
+def kept_answer(asked: Salient | Climbing) -> Answer | None:
+    """What the run keeps of an answer to a question; None where it has to be found."""
+    from explorer.render.linked.questions import Salient
+
+    if isinstance(asked, Salient):
+        maps = asked.kept()
+        return (
+            None if maps is None else Mapped(maps[1], asked.images, asked.since, asked, maps[0], again=True)
+        )
+    picture = asked.kept()
+    return None if picture is None else Grown(picture, asked.since, asked, again=True)
+
+
 def moment(state: State, *, channel: bool = False) -> tuple[Any, ...]:
     """What an answer is about: it gives way once anything of this changes."""
     at = state.focus
@@ -126,12 +153,12 @@ def completeness(found: Saliency, at: int) -> str:
     return "< 0.1 %" if missed < 0.001 else f"{number(100 * missed, 2)} %"
 
 
-def _short(found: Saliency, at: int) -> str:
+def _short(answer: Mapped, at: int) -> str:
     """What is explained, in few words."""
-    question, words = found.question, found.target[at]
-    if question is None or question.target.masks is None or question.target.kind == "position":
-        return words
-    return plural(int(question.target.masks[at].sum()), "position")
+    chosen = answer.asked.asked.selection
+    if not isinstance(chosen, np.ndarray):
+        return answer.found.target[at]
+    return plural(int(chosen[at].sum()), "position")
 
 
 def _flat(state: State, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError, suggest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from explorer.explain.saliency import Saliency
     from explorer.reduce.projection import Projection
 
+KEPT = "kept in the run"
 NO_MODEL = "no model to ask: open the run with `view RUN --model model.toml`, or set scene.model"
 
 
@@ -82,13 +84,28 @@ class Asking:
             raise InputError(f"method {method!r}: {suggest(str(method), METHODS)}")
         state, known = self.state, self._known(model)
         shown = tuple(range(state.run.n_images)) if every else (state.image,)
-        asked = what_is_asked(state, shown, target, of=of)
-        since = moment(state, channel=of == "channel" and target is None)
-        return Salient(state.run, known, state.values.layer, shown, asked, method, since, images)
+        asked, whole = what_is_asked(state, shown, target, of=of), None
+        if not every:
+            whole = what_is_asked(state, tuple(range(state.run.n_images)), target, of=of)
+        since = moment(state, channel=asked.channel is not None)
+        return Salient(state.run, known, state.values.layer, shown, asked, method, since, images, whole)
+
+    def asks_again(self) -> Salient | Climbing:
+        """The question that was answered last, asked of the run that is shown.
+
+        Raises:
+            InputError: nothing was answered, or no model.
+        """
+        state, known = self.state, self._known(None)
+        if state.answer is None:
+            raise InputError("nothing was asked that could be asked again")
+        asked = state.answer.asked
+        now = moment(state, channel=asked.of_channel)
+        return replace(asked, run=state.run, model=known, since=now)
 
     def take_saliency(self, asked: Salient, found: Saliency) -> str:
         """Show what was found; of all pictures, keep it as a colour. Says what it is, in one line."""
-        state, every = self.state, len(asked.images) > 1
+        name, every = "", len(asked.images) > 1
         if found.question is not None:
             self.remember(asked.model, found.question.model)
         words = f"{found.method}: what drives {found.target[0]}"
@@ -96,10 +113,26 @@ class Asking:
             words = f"{found.method}: {found.averaged.partition(',')[0]}"
         if every:
             name = found.keep(asked.run).stem
-            self.forget(SALIENCY + name)
-            state.colour = SALIENCY + name
+            self._colour_by(asked.run, name)
             words = f"{found.method} of {plural(len(found.names), 'picture')}, kept as {name}"
-        return words + self._answered(Mapped(found, asked.images, asked.since))
+        return words + self._answered(Mapped(found, asked.images, asked.since, asked, name))
+
+    def _colour_by(self, run: object, name: str) -> None:
+        """Colour by maps of all pictures, where they are of the run that is shown."""
+        if run is self.state.run:  # and not of the epoch of a training that was shown before
+            self.forget(SALIENCY + name)
+            self.state.colour = SALIENCY + name
+
+    def take_kept(self, answer: Answer) -> str:
+        """Show an answer that the run keeps; maps of all pictures as the colour too. Says what it is."""
+        if isinstance(answer, Grown):
+            return f"{answer.asked.layer}: {answer.found.title(0)} · {KEPT}" + self._answered(answer)
+        if len(answer.images) > 1:
+            self._colour_by(answer.asked.run, answer.kept)
+        words = f"{answer.found.method}: what drives {answer.found.target[0]}"
+        if len(answer.images) > 1:
+            words = f"{answer.found.method} of {plural(len(answer.images), 'picture')}"
+        return f"{words} · {KEPT} as {answer.kept}" + self._answered(answer)
 
     def _answered(self, answer: Answer) -> str:
         """Show an answer; says so where something else has been shown or selected meanwhile."""
@@ -185,8 +218,7 @@ class Asking:
 
     def take_maximised(self, asked: Climbing, found: Maximised) -> str:
         """Show a picture, whole or growing. Says what it is, in one line."""
-        direction = asked.channel is None
-        return f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, direction))
+        return f"{asked.layer}: {found.title(0)}" + self._answered(Grown(found, asked.since, asked))
 
     def keep_maximised(self, asked: Climbing, found: Maximised) -> str:
         """Keep a channel's whole picture in the run. Says why it is not: the run may only be read."""
@@ -203,6 +235,15 @@ class Asking:
     def forget(self, name: str) -> None:
         """A colouring has changed in the run: it is read again."""
         raise NotImplementedError
+
+    @property
+    def opened(self) -> object | None:
+        """The model where it is open already, so that it is known what it can do; None where it is not."""
+        return self.model if hasattr(self.model, "adapter") else None
+
+    def model_to_ask(self) -> object | None:
+        """The model, of a training what opens it with the shown epoch's weights; None where none is known."""
+        return None if self.model is None else self._known(None)
 
     def _known(self, model: object) -> object:
         """The model to ask.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,7 @@ class Salient:
         method: how.
         since: what was shown and selected when it was asked.
         source: where the run's inputs are; None where model or run tell.
+        whole: what is to be explained in all of the run's pictures; None for the same.
     """
 
     run: Any
@@ -44,6 +46,23 @@ class Salient:
     method: str
     since: tuple[Any, ...]
     source: object = None
+    whole: Asked | None = None
+
+    @property
+    def of_channel(self) -> bool:
+        """Whether it is about the shown channel."""
+        return self.asked.channel is not None
+
+    @property
+    def same(self) -> str:
+        """What is asked, and not of whom: it is the same of two epochs of a training."""
+        return json.dumps([self.method, self.layer, self.images, self.asked.told()])
+
+    def kept(self) -> tuple[str, Saliency] | None:
+        """The maps, where the run keeps them, and their name there; None where it does not."""
+        from explorer.render.linked.kept_answers import kept_maps
+
+        return kept_maps(self.run, self.whole or self.asked, self.method, self.images)
 
     def answer(self, watch: Callable[[int, int], None] | None = None) -> Saliency:
         """The maps."""
@@ -53,7 +72,10 @@ class Salient:
 
         given = given_of_run(self.model, self.run, self.images, layer=self.layer, source=self.source)
         question = pose(given, self.asked)
-        return explain(given, question, method=self.method, settings=Settings(), watch=watch)
+        found = explain(given, question, method=self.method, settings=Settings(), watch=watch)
+        if len(self.images) == 1:
+            found.scores  # noqa: B018  computed here, on the thread, so that the model can be let go of
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +103,23 @@ class Climbing:
     settings: dict[str, int]
     since: tuple[Any, ...]
     source: object = None
+
+    @property
+    def of_channel(self) -> bool:
+        """Whether it is about the shown channel."""
+        return self.channel is not None
+
+    @property
+    def same(self) -> str:
+        """What is asked, and not of whom: it is the same of two epochs of a training."""
+        places = None if self.places is None else Asked(selection=self.places.masks()).told()
+        return json.dumps([self.layer, self.channel, places, self.settings])
+
+    def kept(self) -> Maximised | None:
+        """A channel's picture, where the run keeps it; None where it does not."""
+        from explorer.render.linked.kept_answers import kept_picture
+
+        return None if self.channel is None else kept_picture(self.run, self.layer, self.channel)
 
     def answer(
         self, watch: Callable[[Maximised], None] | None = None, stop: Callable[[], bool] | None = None

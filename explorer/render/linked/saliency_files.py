@@ -46,18 +46,18 @@ def read_kept(run: RunLike, name: str) -> tuple[NDArray[np.float32], dict[str, A
     path = Path(getattr(run, "path", "")) / FOLDER / f"{name}.npz"
     try:
         with zipfile.ZipFile(path) as archive:
-            values = _member(archive, "values.npy")
-            described = json.loads(str(_member(archive, "description.npy")[()]))
-            names = [str(one) for one in _member(archive, "names.npy")]
+            values = member(archive, "values.npy")
+            described = json.loads(str(member(archive, "description.npy")[()]))
+            names = [str(one) for one in member(archive, "names.npy")]
     except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: damaged saliency maps ({first_line(error)}); {AGAIN}") from None
-    _check(path, values, described)
+    check_kept(path, values, described)
     if len(values) != run.n_images or names != list(run.image_names):
         raise RunError(f"{path}: maps of {len(values)} other inputs than the run's {run.n_images}; {AGAIN}")
     return values, described
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+def member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """One array, whose declared size is that of its member."""
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
@@ -75,7 +75,12 @@ def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
-def _check(path: Path, values: NDArray[Any], described: Any) -> None:
+def check_kept(path: Path, values: NDArray[Any], described: Any) -> None:
+    """Look whether maps are such, and their description says what they are.
+
+    Raises:
+        RunError: they are not, or it does not.
+    """
     wrong = None
     if values.dtype != np.float32 or not 2 <= values.ndim <= 4:
         wrong = f"values of {values.dtype} {values.shape}, expected float32 (batch, height, width)"

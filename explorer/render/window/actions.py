@@ -38,6 +38,7 @@ class Actions(Flying):
         visible: whether a selection takes only points that are seen.
         making: a map that is being made, or None.
         task: a question to the model that is being answered, or None.
+        asks_by: the method of saliency that was asked for last, which the key asks for again.
         waiting: what takes long and is done once the window has said so, or None.
         maps: all maps of the picture, or an atlas, over the window; or None.
         atlases: those that were made, by the line of the list of maps that they are.
@@ -54,6 +55,7 @@ class Actions(Flying):
         self.visible = False
         self.making: Making | None = None
         self.task: Task | None = None
+        self.asks_by = "gradient"
         self.waiting: Callable[[], None] | None = None
         self.tell: Callable[[], None] = lambda: None
         self.maps: Overlay | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from explorer.render.linked.state import COLOURS
 from explorer.render.window.controls import Controls
+from explorer.render.window.tasks import saliency
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ KEYS = (
     Key(("g",), "g", "drag selects a sphere", _tool("sphere")),
     Key(("u",), "u", "drag paints on a heatmap", _tool("brush")),
     Key(("y",), "y", "select only what is seen", Controls.switch_visible),
+    Key(("A",), "shift a", "ask the model what drives it", lambda c: saliency(c, c.asks_by)),
     Key(("w",), "w", "why it lies together: a page", Controls.explain),
     Key(("x", "Delete"), "x", "clear selection and filters", Controls.clear),
     Key(("slash",), "/", "find a picture", lambda c: c.push("find")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import InputError
 from explorer.render.drawing.text import count, plural
-from explorer.render.linked.answers import completeness
+from explorer.render.linked.answers import completeness, kept_answer
 from explorer.render.linked.panels import channel_in_view
 from explorer.render.linked.questions import Climbing, Salient, said
 from explorer.render.linked.task import Task
@@ -41,8 +41,37 @@ def attend(controls: Actions) -> bool:
 
 def saliency(controls: Actions, method: str, *, every: bool = False) -> None:
     """Ask which pixels drive what is selected, in the shown picture or in all of them."""
-    scene = controls.scene
-    asked: Salient = scene.asks(method, every=every)
+    asked: Salient = controls.scene.asks(method, every=every)
+    controls.asks_by = method
+    if not again(controls, asked):
+        explain(controls, asked)
+
+
+def again(controls: Actions, asked: Salient | Climbing) -> bool:
+    """Show an answer that the run keeps; says whether it does.
+
+    Raises:
+        InputError: something else is under way.
+    """
+    _check_free(controls)
+    found = kept_answer(asked)
+    if found is not None:
+        controls.message = controls.scene.take_kept(found)
+    return found is not None
+
+
+def anew(controls: Actions) -> None:
+    """Find the answer that is shown once more, which was read from the run."""
+    asked = controls.scene.asks_again()
+    if isinstance(asked, Salient):
+        explain(controls, asked)
+    else:
+        climb(controls, asked)
+
+
+def explain(controls: Actions, asked: Salient) -> None:
+    """Begin to make maps."""
+    scene, every = controls.scene, len(asked.images) > 1
 
     def then(found: Any) -> str:
         words = scene.take_saliency(asked, found)
@@ -50,7 +79,7 @@ def saliency(controls: Actions, method: str, *, every: bool = False) -> None:
         return f"{words}; the sum misses what the target gains by {missed}" if missed else words
 
     where = plural(len(asked.images), "picture") if every else scene.state.run.image_names[asked.images[0]]
-    start(controls, Task, f"{method} of {where}", lambda task: asked.answer(task.step), then)
+    start(controls, Task, f"{asked.method} of {where}", lambda task: asked.answer(task.step), then)
 
 
 def maximise(controls: Actions, *, selection: bool = False) -> None:
@@ -59,6 +88,15 @@ def maximise(controls: Actions, *, selection: bool = False) -> None:
     if not selection:
         scene.state.channel = channel_in_view(scene.state)
     asked: Climbing = scene.climbs(selection=selection)
+    if not selection and scene.state.map != "channel":
+        scene.state.map = "channel"  # what is climbed for is seen beside it
+    if not again(controls, asked):
+        climb(controls, asked)
+
+
+def climb(controls: Actions, asked: Climbing) -> None:
+    """Begin to grow a picture."""
+    scene = controls.scene
 
     def does(task: Task) -> Any:
         return asked.answer(task.show, task.counted(asked.settings["steps"]))
@@ -73,9 +111,7 @@ def maximise(controls: Actions, *, selection: bool = False) -> None:
     def grows(found: Any) -> None:
         scene.take_maximised(asked, found)
 
-    if not selection and scene.state.map != "channel":
-        scene.state.map = "channel"  # what is climbed for is seen beside it
-    what = "the selection's direction" if selection else f"channel {asked.channel}"
+    what = "the selection's direction" if asked.channel is None else f"channel {asked.channel}"
     start(controls, partial(Task, grows=grows), f"maximising {what}", does, then)
 
 
@@ -91,10 +127,14 @@ def start(
     Raises:
         InputError: something is.
     """
-    if controls.task is not None or controls.making is not None:
-        raise InputError("something else is being made: Esc stops it")
+    _check_free(controls)
     controls.task = make(words, does, then)
     controls.message = controls.task.line()
+
+
+def _check_free(controls: Actions) -> None:
+    if controls.task is not None or controls.making is not None:
+        raise InputError("something else is being made: Esc stops it")
 
 
 def asking_items(controls: Actions) -> list[Item]:
@@ -107,6 +147,9 @@ def asking_items(controls: Actions) -> list[Item]:
         Item("saliency, all pictures …", partial(push, "saliency-all"), detail="list"),
         Item(f"maximise channel {channel_in_view(state)}", partial(maximise, controls)),
     ]
+    answer = state.answer
+    if answer is not None and answer.again and answer.holds(state):
+        found.append(Item("the shown answer, computed anew", partial(anew, controls)))
     if len(state.selection):
         words = f"maximise the selection ({count(len(state.selection))})"
         found.append(Item(words, partial(maximise, controls, selection=True)))

@@ -12,6 +12,16 @@ class AnswerPanel extends MapPanel {
   constructor(view) {
     super(view, "answer", "the model's answer");
     this.element.classList.add("answer-panel");
+    this.epoch = el("span", { class: "of-epoch", hidden: true });
+    this.box.append(this.epoch);
+  }
+
+  /** Say over it that it is of another epoch than is shown; of the one that is shown nothing is laid over it. */
+  dated(epoch, shown) {
+    const other = Boolean(epoch) && epoch.at !== shown.at;
+    this.epoch.hidden = !other;
+    this.element.classList.toggle("elsewhere", other);
+    this.epoch.textContent = other ? `epoch ${shortened(epoch.name, 10)}, not ${shortened(shown.names[shown.at], 10)}` : "";
   }
 
   /** A canvas as large as the other panels' that leaves a picture its shape. */
@@ -69,15 +79,15 @@ class AnswerPanel extends MapPanel {
 
 /** The last answer, in the last panel and on a card. */
 class Answered {
-  /** @param complain takes a line that says what went wrong */
-  constructor(view, complain) {
+  /** @param complain takes a line that says what went wrong @param again asks the epoch that is shown the same */
+  constructor(view, complain, again) {
     this.view = view;
     this.complain = complain;
+    this.again = again;
     this.answer = null;
     this.over = true;
     this.shows = true;
     this.note = "";
-    this.colour = null;
     this.panel = new AnswerPanel(view);
     this.card = el("div", { class: "answer", hidden: true });
     this.switches = [view.side.panels.similar, this.panel].map((panel) => {
@@ -112,12 +122,15 @@ class Answered {
 
   /** Show an answer once its pictures are read; null takes it away. */
   async take(told) {
-    const turn = (this.taking = (this.taking || 0) + 1), made = told && { ...told, shownFor: `${this.view.image},${this.view.slice}` };
+    const turn = (this.taking = (this.taking || 0) + 1), made = told && { ...told, shownFor: this.looked };
     if (told && told.picture) made.bitmap = await bitmapOf(told.picture);
     if (told && told.real) made.reals = await Promise.all(told.real.map((one) => bitmapOf(one.picture)));
     if (told && told.values) made.values = numbersOf(told.values);
     if (turn === this.taking) this.set(made);
   }
+
+  /** What the answer depends on beside the question: picture, slice, and the epoch of a training. */
+  get looked() { const { image, slice, meta } = this.view; return [image, slice, meta.epochs ? meta.epochs.at : ""].join(); }
 
   set(answer) {
     this.answer = answer;
@@ -134,8 +147,8 @@ class Answered {
     similar.title.hidden = there;
     for (const own of this.switches) own.hidden = !there;
     if (!answer) { card.replaceChildren(); this.built = null; return; }
-    if (answer.kind === "map" && answer.shownFor !== `${view.image},${view.slice}`) {
-      answer.shownFor = `${view.image},${view.slice}`;
+    if (!answer.growing && answer.shownFor !== this.looked && (answer.kind === "map" || answer.epoch)) {
+      answer.shownFor = this.looked;
       this.fetch().catch((error) => this.complain(error.message));
       return;
     }
@@ -147,6 +160,7 @@ class Answered {
       panel.detail.textContent = answer.kind === "grown" ? (answer.reached === null ? "growing" : figure(answer.reached)) : answer.short;
       panel.canvas.setAttribute("aria-label", `${title}; arrow keys move the chosen position`);
       panel.canvas.classList.toggle("grown", answer.kind === "grown");
+      panel.dated(answer.epoch, view.meta.epochs);
     }
     for (const own of this.switches) own.value = this.shows ? "answer" : "similarity";
     if (panel.element.hidden) return;
@@ -159,6 +173,27 @@ class Answered {
     return el("div", { class: "answer-head" }, el("h4", { title }, title[0].toUpperCase() + title.slice(1)), close);
   }
 
+  /** " at epoch 9" of a training. */
+  get when() { const { epoch } = this.answer; return epoch ? ` at epoch ${shortened(epoch.name, 14)}` : ""; }
+
+  /** That another epoch is shown than the answer is of, with the way to an answer of that one, and back. */
+  elsewhere() {
+    const { answer, view } = this, { epoch, growing } = answer, { epochs } = view.meta;
+    if (this.here) return null;
+    const link = (words, act) => el("button", { type: "button", class: "link", onclick: act }, words), here = shortened(epochs.names[epochs.at], 14);
+    return el("p", { class: "warn elsewhere" }, `This is of epoch ${shortened(epoch.name, 14)}; epoch ${here} is shown. `, growing ? null : link(`Ask epoch ${here} the same`, () => this.again(false)), " ", link(`Go to epoch ${shortened(epoch.name, 14)}`, () => view.epochs.go(epoch.at)));
+  }
+
+  /** Whether it is of the epoch that is shown; what is of no training always is. */
+  get here() { const { epoch } = this.answer; return !epoch || epoch.at === this.view.meta.epochs.at; }
+
+  /** That the run keeps it, where it was read and not computed, with the way to compute it all the same. */
+  kept({ again, kind, kept }) {
+    if (!again) return null;
+    const words = kind === "map" ? `Kept in the run as ${shortened(kept, 40)}` : "Kept in the run";
+    return el("p", { class: "quiet kept" }, `${words}; not computed again.`, this.here ? el("button", { type: "button", class: "link", onclick: () => this.again(true) }, "Compute it anew") : null);
+  }
+
   acts(...more) {
     const png = el("button", { type: "button", class: "link", title: "this answer as a picture, with its title", onclick: () => this.file() }, "Sheet as PNG");
     return el("div", { class: "answer-acts" }, ...more.filter(Boolean), this.answer.sheet ? png : null);
@@ -169,7 +204,7 @@ class Answered {
     const title = WAYS[answer.method] || answer.method;
     if (answer.image === null) {
       const go = el("button", { type: "button", class: "link", onclick: () => view.showImage(first) }, `show ${name(first)}`);
-      return [this.head(title), el("p", { class: "quiet" }, "The model was asked about another picture: ", go)];
+      return [this.head(`${title}${this.when}`), el("p", { class: "quiet" }, "The model was asked about another picture: ", go)];
     }
     const own = answer.target.replace(/ \(answered\)$/, ""), facts = Object.entries(answer.facts).filter(([key]) => key !== "at").map(([key, value]) => `${key} ${value}`).join(", ");
     const over = el("button", { type: "button", class: "link", onclick: () => { this.over = !this.over; over.textContent = words(); this.draw(); } });
@@ -177,11 +212,13 @@ class Answered {
     over.textContent = words();
     const meaning = answer.signed ? "Red speaks for it, blue against it" : "The brighter, the more it matters";
     return [
-      this.head(answer.images.length > 1 ? `${title} of all ${plural(answer.images.length, "picture")}` : `${title} of ${name(answer.image)}`),
+      this.head(answer.images.length > 1 ? `${title} of all ${plural(answer.images.length, "picture")}${this.when}` : `${title} of ${name(answer.image)}${this.when}`),
+      this.elsewhere(),
       el("p", {}, "What drives ", el("b", {}, own), own === answer.target ? "." : ", the model's answer.", answer.missed ? ` The map's sum misses what this gains by ${answer.missed}.` : ""),
       el("p", { class: "quiet" }, `${meaning}: ${[answer.averaged, facts].filter(Boolean).join(", ")}.`),
-      this.acts(view.meta.pictures ? over : null, this.colour ? el("button", { type: "button", class: "link", onclick: () => view.colourBy(this.colour) }, "Colour the cloud") : null),
-    ];
+      this.kept(answer),
+      this.acts(view.meta.pictures ? over : null, answer.colour && this.here ? el("button", { type: "button", class: "link", onclick: () => view.colourBy(answer.colour) }, "Colour the cloud") : null),
+    ].filter(Boolean);
   }
 
   grown(answer) {
@@ -194,9 +231,11 @@ class Answered {
     });
     const best = real.length ? `, the strongest of ${plural(answer.of, "real picture")} ${figure(answer.real[0].value)}` : "";
     return [
-      this.head(`${answer.name} in ${answer.layer}, maximised`),
+      this.head(`${answer.name} in ${answer.layer}, maximised${this.when}`),
+      this.elsewhere(),
       whole ? el("p", {}, "The grown picture reaches ", el("b", {}, figure(answer.reached)), `${best}.`) : el("p", { class: "quiet" }, "It grows …"),
       real.length ? el("div", { class: "reals", role: "group", "aria-label": "the strongest real pictures, cut to what their strongest position sees" }, ...real) : null,
+      this.kept(answer),
       whole && this.note ? el("p", { class: "warn" }, this.note) : null,
       whole ? this.acts(save) : null,
     ].filter(Boolean);

@@ -9,7 +9,8 @@ class Ask {
     this.way = choice("how");
     this.where = choice("in which pictures", () => this.update());
     this.grows = choice("what a picture is grown for");
-    this.askButton = el("button", { type: "button", class: "act", onclick: () => this.saliency() }, "Ask");
+    this.askButton = el("button", { type: "button", class: "act", title: "ask the model (Shift + A)", onclick: () => this.saliency() }, "Ask");
+    view.frame.helpBox.querySelector(".keys").append(...keyHelp("ask the model what drives it", "Shift", "+", "A"));
     this.growButton = el("button", { type: "button", class: "act", onclick: () => this.maximise() }, "Grow");
     this.name = el("span", { class: "quiet ask-model" });
     this.bar = el("i");
@@ -18,7 +19,7 @@ class Ask {
     this.stopButton = el("button", { type: "button", class: "link", onclick: () => this.stop() }, "Stop");
     this.running = el("div", { class: "ask-running", hidden: true }, this.progress, this.words, this.stopButton);
     this.problem = el("p", { class: "warn", role: "alert", hidden: true });
-    this.answered = new Answered(view, (words) => this.complain(words));
+    this.answered = new Answered(view, (words) => this.complain(words), (anew) => this.ask("ask_again", anew));
     const row = (words, ...content) => el("div", { class: "ask-row" }, el("span", {}, words), ...content);
     this.element = el("section", { class: "ask", "aria-label": "ask the model" },
       el("div", { class: "facts-head" }, el("h3", {}, "Ask the model"), this.name),
@@ -34,15 +35,23 @@ class Ask {
 
   /** What the model can do, as far as that is known before it is opened. */
   model({ name, methods, without, why }) {
-    const chosen = this.way.value || "gradient", notes = { occlusion: "any framework", rollout: "transformers" };
-    this.name.textContent = name;
-    this.name.title = why || name;
-    this.way.replaceChildren(...methods.map((key) => el("option", { value: key, disabled: without.includes(key) }, [WAYS[key] || key, without.includes(key) ? "no gradients" : notes[key]].filter(Boolean).join(" · "))));
+    const chosen = this.way.value || "gradient", kinds = { occlusion: "in any framework", rollout: "of transformers" };
+    const option = (key) => el("option", { value: key, disabled: without.includes(key) }, without.includes(key) ? `${WAYS[key] || key} · no gradients` : WAYS[key] || key);
+    this.file = name;
+    this.way.replaceChildren(...["by gradients", ...Object.values(kinds)].map((label) => el("optgroup", { label }, ...methods.filter((key) => (kinds[key] || "by gradients") === label).map(option))));
     this.way.value = without.includes(chosen) ? methods.find((key) => !without.includes(key)) : chosen;
     this.without = without.length > 0;
     this.why = why;
+    this.named();
     this.growButton.disabled = this.grows.disabled = this.without;
     this.growButton.title = why;
+  }
+
+  /** Which model is asked: of a training with the weights of the epoch that is shown. */
+  named() {
+    const { epochs } = this.view.meta;
+    this.name.textContent = epochs ? `${this.file}, epoch ${epochs.names[epochs.at]}` : this.file;
+    this.name.title = this.why || this.name.textContent;
   }
 
   /** The channel that is looked at: in the map, else in the colours. */
@@ -53,6 +62,7 @@ class Ask {
 
   /** List what can be asked about what is chosen now; what was chosen last is offered first. */
   update() {
+    this.named();
     const { view } = this, { selection, focus, meta } = view, here = selection.perImage[view.image] || 0;
     const key = [selection.size, selection.how, here, focus, this.channel, meta.layer, this.where.value].join();
     if (key === this.told) { this.answered.draw(); return; }
@@ -89,6 +99,13 @@ class Ask {
     return { image: view.image, slice: view.slice, channel: this.channel, focus: view.focus, places: Array.from(view.selection.places()) };
   }
 
+  /** The key: ask what is set, or bring the question before that is not answered yet into view. */
+  press() {
+    this.element.scrollIntoView({ block: "nearest", behavior: this.view.stage.still ? "auto" : "smooth" });
+    if (this.askButton.disabled) this.view.frame.say("the model is being asked: Stop ends it");
+    else this.saliency();
+  }
+
   async saliency() {
     const named = this.of.value === "name", target = named ? this.className.value.trim() : null;
     if (named && !target) { this.className.focus(); return; }
@@ -101,9 +118,9 @@ class Ask {
     await this.ask("ask_maximise", of);
   }
 
-  async ask(question, wish) {
+  async ask(question, ...wish) {
     this.complain("");
-    try { await this.watch(await this.view.source.ask(question, this.seen(), wish)); } catch (error) { this.complain(String(error.message || error)); }
+    try { await this.watch(await this.view.source.ask(question, this.seen(), ...wish)); } catch (error) { this.complain(String(error.message || error)); }
   }
 
   complain(words, quiet = false) {
@@ -137,7 +154,7 @@ class Ask {
     }
     if (told.model) this.model(told.model);
     if (told.error) { this.complain(told.error, told.stopping); this.answered.dropGrowing(); return; }
-    Object.assign(this.answered, { note: told.note || "", colour: told.colour || null });
+    this.answered.note = told.note || "";
     await this.answered.fetch();
     if (told.colour) await this.coloured(told.colour);
   }

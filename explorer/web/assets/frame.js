@@ -150,7 +150,7 @@ class Frame {
       f: () => view.allMaps.toggle(), r: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
       z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
       m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
-      a: () => (view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
+      a: () => (event.shiftKey && view.ask ? view.ask.press() : view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
       Escape: () => { if (view.allMaps.open) view.allMaps.close(); else if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };
     const act = acts[event.key] || acts[event.key.toLowerCase()];

@@ -35,4 +35,4 @@ function icon(name) {
 }
 
 /** One line of the list of keys: what they do, and the keys. */
-const keyHelp = (words, ...keys) => [el("dt", {}, ...keys.map((key) => el("kbd", {}, key))), el("dd", {}, words)];
+const keyHelp = (words, ...keys) => [el("dt", {}, ...keys.map((key) => (key === "+" ? key : el("kbd", {}, key)))), el("dd", {}, words)];

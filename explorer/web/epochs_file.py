@@ -135,7 +135,7 @@ def _packed(material: Material, options: Options, *, room: float, order: list[in
 
 
 def _agree(plan: Plan, parts: list[Plan], order: list[int]) -> None:
-    """Keep the maps of those channels that every epoch has room for, so that colours last from one to the next."""
+    """Keep the maps of those channels that every epoch has room for: colours last from one to the next."""
     common = min(sum(name.startswith("channel:") for name in part.meta["grids"]) for part in parts)
     kept, channels = set(order[:common]), plan.meta["channels"]
     gone = {f"channel:{channel}" for channel in range(channels) if channel not in kept}

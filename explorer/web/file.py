@@ -45,8 +45,8 @@ class Written:
 def export_html(scene: Scene, path: str | Path, options: Options | None = None) -> Written:
     """Write a scene as one HTML file that opens from disk: turn, hover, click, select, heatmaps, neighbours.
 
-    Of a training every epoch goes in, with the slider. Coordinates are kept in 16 bits, maps in 8 with each picture's range, pictures as WebP. What does not
-    fit is left out, most useful last, and said in the page and in what is returned.
+    Of a training every epoch goes in, with the slider. Coordinates are kept in 16 bits, maps in 8 with
+    each picture's range, pictures as WebP. What does not fit is left out, most useful last, and said in the page and in what is returned.
 
     Args:
         scene: the run and projection, and what is shown first.
@@ -112,7 +112,8 @@ def _too_large(plan: Plan, weight: int, most: float) -> str:
     many, choose = (
         (f" at {epochs} epochs", ", choose epochs with --epochs or --every") if epochs else ("", "")
     )
+    weigh = f"weigh {weight / MEGABYTE:.1f} MB, more than {most:g}"
     return (
-        f"{n:,} points{many} with no more than they need weigh {weight / MEGABYTE:.1f} MB, more than {most:g}; "
+        f"{n:,} points{many} with no more than they need {weigh}; "
         f"allow more{choose}, or project fewer positions with --sample"
     )

@@ -23,7 +23,7 @@ SCRIPTS = (
 
 @cache
 def script(live: bool = False, epochs: bool = False) -> str:
-    """The front end's script: its files one after the other, for the live page, or a file, with epochs or not."""
+    """The front end's script: its files one after the other, for the live page or a file."""
     live_only = ["twin", "timeline", "epochs", "answered", "ask", "unfolding", "live"]
     more = live_only if live else ["timeline", "epochs", "fileepochs"] if epochs else []
     names = (*SCRIPTS, *more, "start")

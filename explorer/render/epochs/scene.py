@@ -294,8 +294,10 @@ class EpochScene(Scene):
         made = ("run = ", "projection = ", "scene = ")
         rest = [line for line in super().code().splitlines() if not line.startswith(made)]
         start = next(i for i, line in enumerate(rest) if not line) + 1
+        names = self.evolution.epochs
+        part = f".only({names!r})" if getattr(self.evolution, "part", False) else ""
         opened = [
-            f"evolution = explorer.open_evolution({str(self.evolution.path)!r})",
+            f"evolution = explorer.open_evolution({str(self.evolution.path)!r}){part}",
             f"scene = evolution.scene(epoch={self.epoch}, theme={self.theme!r})",
             *(["scene.only_moved = True"] if self.only_moved else []),
         ]

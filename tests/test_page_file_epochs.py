@@ -19,7 +19,7 @@ pytestmark = MARKS
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> explorer.Evolution:
-    """Three kinds of pictures that three epochs tell apart ever better; their maps are UMAP's, so with a seed."""
+    """Three kinds of pictures that three epochs tell apart ever better; their maps are seeded."""
     place, asked = tmp_path_factory.mktemp("course"), {"method": "umap", "n_components": 3, "n_neighbors": 8}
     return make_training(place, asked, kinds=3, each=5, side=6, seed=2)
 
@@ -112,9 +112,11 @@ def test_the_trail_passes_through_the_places_of_the_chosen_position(
     spots = np.rint(project(way, page)).astype(int).tolist()
     drawn = page.js(
         f"""(() => {{ const {{ over }} = v.stage, k = over.width / v.stage.width;
-        const c = new OffscreenCanvas(over.width, over.height).getContext('2d', {{ willReadFrequently: true }});
+        const paper = new OffscreenCanvas(over.width, over.height);
+        const c = paper.getContext('2d', {{ willReadFrequently: true }});
         c.drawImage(over, 0, 0);
-        return {spots}.map(([x, y]) => c.getImageData(Math.round(x * k), Math.round(y * k), 1, 1).data[3]); }})()"""
+        const alpha = ([x, y]) => c.getImageData(Math.round(x * k), Math.round(y * k), 1, 1).data[3];
+        return {spots}.map(alpha); }})()"""
     )
     assert min(drawn) > 0
 

@@ -65,8 +65,8 @@ def export(
     words and maps stay sharp at any size (.svg, .pdf), one full turn that loops without a seam (.mp4, .gif),
     the points with their colours (.glb, .gltf, .ply, .vtp), the selection (.csv, .parquet, .npz of masks),
     the state (.json), lines of Python (.py). Shows the newest projection that fits, or makes one where the
-    run has none. Of a folder that `evolve` wrote the last epoch, or the one of --state; as .html, .mp4 and .gif
-    all epochs, or those of --epochs or --every. What is left out of a file is said.
+    run has none. Of a folder that `evolve` wrote the last epoch, or the one of --state; as .html, .mp4 and
+    .gif all epochs, or those of --epochs or --every. What is left out of a file is said.
 
     Examples: activation-explorer export runs/first --out cloud.html,
     activation-explorer export runs/first --out cloud.png --size 3840x2160 --transparent,
@@ -106,6 +106,7 @@ def export(
     from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.export.exporting import Options, writer_of
+    from explorer.render.export.turntable import SIZES
 
     if out is None and not code:
         raise InputError("export: name a file with --out, or ask for lines of Python with --code")
@@ -113,7 +114,9 @@ def export(
     view: Scene
     if is_evolution(run):
         view = evolving.scene_of(run, image, colour=colour, theme=theme, epochs=epochs, every=every)
-        view.channel, write = channel, type(view).export
+        view.channel = channel
+        if out is not None and out.suffix.lower() in SIZES:  # a film through the epochs, not a turn
+            write = type(view).export
     else:
         if epochs is not None or every is not None:
             asked = "--every" if epochs is None else "--epochs"

@@ -46,7 +46,8 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     """Write a scene as one HTML file that opens from disk: turn, hover, click, select, heatmaps, neighbours.
 
     Of a training every epoch goes in, with the slider. Coordinates are kept in 16 bits, maps in 8 with
-    each picture's range, pictures as WebP. What does not fit is left out, most useful last, and said in the page and in what is returned.
+    each picture's range, pictures as WebP. What does not fit is left out, most useful last, and said in
+    the page and in what is returned.
 
     Args:
         scene: the run and projection, and what is shown first.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import NASTY, make_training
+from PIL import Image
 from test_web_file import read
 
 import explorer
@@ -171,3 +172,25 @@ def test_in_a_notebook_all_epochs_are_shown_or_the_one_that_is_said(
     shown = scene._repr_html_()
     assert shown.startswith("<p>epoch 5 alone: the points of all 3 are too much for a notebook")
     assert "epochs" not in inside(shown)
+
+
+@pytest.mark.slow
+def test_fifty_thousand_places_over_all_epochs_weigh_less_than_fifteen_megabytes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "images").mkdir()
+    for image in range(100):
+        pixels = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{image:03}.png")
+    for epoch in range(5):
+        values = rng.normal(size=(100, 10, 10, 64)) + epoch * rng.normal(size=(100, 1, 1, 64))
+        np.savez(tmp_path / "kept" / f"epoch{epoch}.npz", allow_pickle=False, block=values.astype(np.float32))
+    asked: Any = {"layer": "block", "method": "pca", "n_components": 3, "sample": 10_000}
+    made = explorer.evolve(tmp_path / "kept", tmp_path / "images", out=tmp_path / "course", **asked)
+    assert sum(one.n_samples for one in made.projections) == 50_000
+    written = export_html(made.scene(colour="cluster"), tmp_path / "cloud.html")
+    assert written.megabytes < 15
+    _, blocks = read(written.path)
+    kept = ("coordinates", "norm", "rgb", "near", "vectors")
+    assert {f"e{epoch}-{name}" for epoch in range(5) for name in kept} <= set(blocks)
+    assert all("of 64 channels of every epoch" in words for words in written.left)  # noise packs worst

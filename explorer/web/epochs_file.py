@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ STEPS = (add_grids, add_columns, add_neighbours, add_vectors)
 """What is kept of an epoch beside its points, most useful first; channels come after."""
 SHARED = ("view", "title", "opening", "flat", "image", "theme", "colour", "notes", "left", "pictures")
 """What is told once for all epochs."""
+
+WITHIN = re.compile(r"within (\S+) of the exact")
 
 
 def training_of(scene: Scene) -> EpochScene | None:
@@ -166,13 +169,22 @@ def _tell(plan: Plan, parts: list[Plan]) -> None:
         epochs["each"].append(differing(part.meta, plan.meta))
     names = epochs["names"]
     for which, tell in (("notes", plan.note), ("left", plan.left)):
-        said: dict[str, list[str]] = {}
+        said: dict[str, tuple[str, list[str]]] = {}
         for name, part in zip(names, parts, strict=True):
             for words in part.meta[which]:
-                said.setdefault(words, []).append(name)
-        for words, of in said.items():
+                # Errors that differ a little from epoch to epoch are one line, with the largest of them.
+                alike = WITHIN.sub("", words)
+                before, of = said.get(alike, (words, []))
+                said[alike] = max(before, words, key=_error), [*of, name]
+        for words, of in said.values():
             at = "every epoch" if len(of) == len(names) else f"epoch{'s' * (len(of) > 1)} {', '.join(of)}"
             tell(f"{words} ({at})")
+
+
+def _error(words: str) -> float:
+    """The error that a line tells, or 0."""
+    found = WITHIN.search(words)
+    return float(found[1]) if found else 0.0
 
 
 def differing(told: Told, base: Told) -> dict[str, Any]:

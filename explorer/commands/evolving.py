@@ -199,13 +199,37 @@ def view(
     print(f"no screen here, so a picture: {save_picture(picture, folder / 'clouds.png')}")
 
 
-def scene_of(folder: Path, image: str, *, colour: str | None, theme: str) -> EpochScene:
+def some_epochs(found: Evolution, epochs: str | None, step: int | None) -> Evolution:
+    """An evolution with the epochs of --epochs or --every, or all of them.
+
+    Raises:
+        InputError: both, an epoch that there is not, or fewer than two.
+    """
+    from explorer.errors import InputError
+    from explorer.evolution.choosing import every
+
+    if epochs is not None and step is not None:
+        raise InputError("--epochs and --every: expected one of them")
+    if epochs is not None:
+        return found.only([name.strip() for name in epochs.split(",") if name.strip()])
+    return found if step is None else found.only(every(found, step))
+
+
+def scene_of(
+    folder: Path,
+    image: str,
+    *,
+    colour: str | None,
+    theme: str,
+    epochs: str | None = None,
+    every: int | None = None,
+) -> EpochScene:
     """The scene of an evolution at its last epoch, with the image of this number or name."""
     from explorer.commands.arguments import image_number
     from explorer.commands.publishing import first_colour
     from explorer.evolution import open_evolution
 
-    found = open_evolution(folder)
+    found = some_epochs(open_evolution(folder), epochs, every)
     made = found.scene(colour=colour or first_colour(found.runs[-1]), theme=theme)
     made.image = image_number(found.runs[-1].image_names, image)
     return made

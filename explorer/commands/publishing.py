@@ -56,6 +56,8 @@ def export(
     neighbours: OFF = True,
     similarity: OFF = True,
     channels: int | None = None,
+    epochs: str | None = None,
+    every: int | None = None,
 ) -> None:
     """Take the cloud and its heatmaps elsewhere, as the kind of file that the ending of --out says.
 
@@ -63,8 +65,8 @@ def export(
     words and maps stay sharp at any size (.svg, .pdf), one full turn that loops without a seam (.mp4, .gif),
     the points with their colours (.glb, .gltf, .ply, .vtp), the selection (.csv, .parquet, .npz of masks),
     the state (.json), lines of Python (.py). Shows the newest projection that fits, or makes one where the
-    run has none. Of a folder that `evolve` wrote the last epoch, or the one of --state, and as .mp4 and .gif
-    the way through all epochs. What is left out of a file is said.
+    run has none. Of a folder that `evolve` wrote the last epoch, or the one of --state; as .html, .mp4 and
+    .gif all epochs, or those of --epochs or --every. What is left out of a file is said.
 
     Examples: activation-explorer export runs/first --out cloud.html,
     activation-explorer export runs/first --out cloud.png --size 3840x2160 --transparent,
@@ -96,21 +98,29 @@ def export(
         neighbours: keep each point's nearest neighbours in the layer in an HTML file.
         similarity: keep what similarities to a chosen position are computed from in an HTML file.
         channels: keep the maps of at most so many channels in an HTML file; as many as fit by default.
+        epochs: of a training only these epochs, such as 1,3,5.
+        every: of a training only every so-manieth epoch, counted back from the last.
     """
     from explorer.capture import open_run
     from explorer.commands import evolving
     from explorer.evolution import is_evolution
     from explorer.render import scene
     from explorer.render.export.exporting import Options, writer_of
+    from explorer.render.export.turntable import SIZES
 
     if out is None and not code:
         raise InputError("export: name a file with --out, or ask for lines of Python with --code")
     write = None if out is None else writer_of(out)  # an ending that nobody knows is told before any work
     view: Scene
     if is_evolution(run):
-        view = evolving.scene_of(run, image, colour=colour, theme=theme)
-        view.channel, write = channel, type(view).export
+        view = evolving.scene_of(run, image, colour=colour, theme=theme, epochs=epochs, every=every)
+        view.channel = channel
+        if out is not None and out.suffix.lower() in SIZES:  # a film through the epochs, not a turn
+            write = type(view).export
     else:
+        if epochs is not None or every is not None:
+            asked = "--every" if epochs is None else "--epochs"
+            raise InputError(f"{run}: is no training, for which alone {asked} means something")
         opened = open_run(run)
         projection = find_projection(opened, layer, method, components)
         number, colour = image_number(opened.image_names, image), colour or first_colour(opened)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -83,6 +83,7 @@ class Evolution:
             False for PCA, which has no seed.
         left_out: checkpoints that are not shown, each with why, in a line.
         notes: what this call made and what it found there, in words.
+        part: whether `only` has left epochs out.
     """
 
     path: Path
@@ -95,6 +96,7 @@ class Evolution:
     beyond: NDArray[np.bool_]
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    part: bool = False
 
     def __repr__(self) -> str:
         return f"Evolution({str(self.path)!r}: {self.layer}, epochs {', '.join(self.epochs)})"
@@ -108,6 +110,17 @@ class Evolution:
         for epoch, figures in zip(self.epochs, self.figures, strict=True):
             writer.writerow([epoch, *("" if (v := getattr(figures, n)) is None else v for n in names)])
         return out.getvalue()
+
+    def only(self, epochs: Sequence[str]) -> Evolution:
+        """The same training with some of its epochs, by name; movement is between those that are kept.
+
+        Raises:
+            InputError: an epoch that there is not, or fewer than two.
+            RunError: the other seed's map of an epoch before a gap is gone or damaged.
+        """
+        from explorer.evolution.choosing import chosen
+
+        return chosen(self, epochs)
 
     def scene(self, *, epoch: int | None = None, colour: str = "label", theme: str = "light") -> EpochScene:
         """The linked scene with a slider over the epochs; it opens at the last, or at this one, from 0.

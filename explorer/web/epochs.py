@@ -132,9 +132,11 @@ class EpochAnswers(Answers):
 
     @staticmethod
     def endings() -> list[Told]:
-        """What the view is written as; films go through the epochs instead of turning."""
+        """What the view is written as; pages hold all epochs, films go through them instead of turning."""
         told = endings()
         for one in told:
+            if one["ending"] == "html":
+                one["words"] = f"all epochs; {one['words']}"
             if one["ending"] in ("mp4", "gif"):
                 one |= {"title": "Film", "words": "all epochs, each position on its way to the next"}
         return told

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.progress import progress
+from explorer.render.drawing.text import plural
+from explorer.render.epochs.scene import EpochScene
 from explorer.render.export.exporting import Options
 from explorer.render.files import save_text
-from explorer.web.material import Material
+from explorer.web.epochs_file import about_epochs, add_epochs, training_of
+from explorer.web.material import Material, Told
 from explorer.web.page import embedded, script, standalone, style
 from explorer.web.plan import STEPS, Plan
 
@@ -42,8 +45,9 @@ class Written:
 def export_html(scene: Scene, path: str | Path, options: Options | None = None) -> Written:
     """Write a scene as one HTML file that opens from disk: turn, hover, click, select, heatmaps, neighbours.
 
-    Coordinates are kept in 16 bits, maps in 8 with each picture's range, pictures as WebP. What does not
-    fit is left out, most useful last, and said in the page and in what is returned.
+    Of a training every epoch goes in, with the slider. Coordinates are kept in 16 bits, maps in 8 with
+    each picture's range, pictures as WebP. What does not fit is left out, most useful last, and said in
+    the page and in what is returned.
 
     Args:
         scene: the run and projection, and what is shown first.
@@ -68,23 +72,47 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     meta = {**material.meta(), "typical": material.typical(), "grids": {}, "rows": {}}
     if scene.beside is not None:
         meta["left"].append(f"the second map, {scene.named_map(scene.beside)} of {scene.beside.layer}")
-    # Names and script take what their own text takes; the rest is for numbers and pictures.
-    taken = sum(len(text.encode("utf-8")) for text in (script(), style(), embedded(meta)))
-    plan = Plan(options.megabytes * MEGABYTE - taken - MARKUP, meta)
-    with progress(f"{target.name}", len(STEPS), "parts") as advance:
-        for step in STEPS:
-            step(plan, material, options)
-            advance(1)
+    training = training_of(scene)
+    plan = _filled(target, material, options, meta=meta, training=training)
     text = standalone(plan.meta, plan.blocks)
     weight = len(text.encode("utf-8"))
     if weight > options.megabytes * MEGABYTE:
-        raise InputError(f"{target}: {_too_large(plan, weight, options.megabytes, n)}")
+        raise InputError(f"{target}: {_too_large(plan, weight, options.megabytes)}")
     save_text(text, target)
     return Written(target, weight / MEGABYTE, tuple(plan.meta["left"]))
 
 
-def _too_large(plan: Plan, weight: int, most: float, n: int) -> str:
+def _filled(
+    target: Path, material: Material, options: Options, *, meta: Told, training: EpochScene | None
+) -> Plan:
+    """As much as fits, of one map or of all epochs."""
+    epochs = 0 if training is None else len(training.evolution.epochs)
+    if training is not None:
+        meta.update(about_epochs(training))
+    elif isinstance(material.scene, EpochScene):
+        others = len(material.scene.evolution.epochs) - 1
+        meta["left"].append(f"{plural(others, 'other epoch')}: this map does not go through them")
+    # Names and script take what their own text takes; the rest is for numbers and pictures.
+    told = (script(epochs=epochs > 0), style(), embedded(meta))
+    taken = sum(len(text.encode("utf-8")) for text in told) + MARKUP * max(1, epochs)
+    plan = Plan(options.megabytes * MEGABYTE - taken, meta)
+    with progress(f"{target.name}", epochs or len(STEPS), "epochs" if epochs else "parts") as advance:
+        if training is not None:
+            add_epochs(plan, training, options, advance=advance)
+            return plan
+        for step in STEPS:
+            step(plan, material, options)
+            advance(1)
+    return plan
+
+
+def _too_large(plan: Plan, weight: int, most: float) -> str:
+    n, epochs = plan.meta["nRows"], len(plan.meta.get("epochs", {}).get("names", ()))
+    many, choose = (
+        (f" at {epochs} epochs", ", choose epochs with --epochs or --every") if epochs else ("", "")
+    )
+    weigh = f"weigh {weight / MEGABYTE:.1f} MB, more than {most:g}"
     return (
-        f"{n:,} points with no more than they need weigh {weight / MEGABYTE:.1f} MB, more than {most:g}; "
-        "allow more, or project fewer positions with --sample"
+        f"{n:,} points{many} with no more than they need {weigh}; "
+        f"allow more{choose}, or project fewer positions with --sample"
     )

@@ -23,10 +23,11 @@ SCRIPTS = (
 
 
 @cache
-def script(live: bool = False) -> str:
-    """The front end's script: its files one after the other, for a file or for the live page."""
+def script(live: bool = False, epochs: bool = False) -> str:
+    """The front end's script: its files one after the other, for the live page or a file."""
     live_only = ["twin", "timeline", "epochs", "answered", "ask", "unfolding", "live"]
-    names = (*SCRIPTS, *(live_only if live else []), "start")
+    more = live_only if live else ["timeline", "epochs", "fileepochs"] if epochs else []
+    names = (*SCRIPTS, *more, "start")
     parts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n"
 
@@ -54,7 +55,7 @@ def digest(text: str) -> str:
 
 def standalone(meta: Mapping[str, Any], blocks: Iterable[Block]) -> str:
     """The page as one HTML file: its policy lets it run our script and nothing else, and reach no network."""
-    code, look = f"\n{script()}\n", f"\n{style()}\n"
+    code, look = f"\n{script(epochs='epochs' in meta)}\n", f"\n{style()}\n"
     policy = "; ".join(
         [
             "default-src 'none'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,10 @@ class Plan:
     def left(self, words: str) -> None:
         """Say in the page what is left out."""
         self.meta["left"].append(words)
+
+    def left_all(self, several: Iterable[str]) -> None:
+        """Say in the page that several things are left out."""
+        self.meta["left"].extend(several)
 
 
 def add_cloud(plan: Plan, material: Material, options: Options) -> None:
@@ -125,11 +129,11 @@ def add_grids(plan: Plan, material: Material, options: Options) -> None:
     positions = plural(plan.meta["nPositions"], "position")
     if not plan.meta["hasRgb"]:
         plan.left(f"PCA → RGB of {positions}")
-        _without(plan, "colours", {"rgb"})
+        without(plan, "colours", {"rgb"})
     if not kept:
         plan.left(f"norms of {positions}")
-        _without(plan, "colours", {"norm"})
-        _without(plan, "maps", {"norm"})
+        without(plan, "colours", {"norm"})
+        without(plan, "maps", {"norm"})
 
 
 def add_map(plan: Plan, name: str, made: Bytes, title: str) -> bool:
@@ -154,8 +158,8 @@ def add_columns(plan: Plan, material: Material, options: Options) -> None:
             plan.meta["rows"][name] = told
             continue
         plan.left(f"{name} of {plural(len(material.places), 'position')}")
-        _without(plan, "colours", {name})
-        _without(plan, "figures", {name})
+        without(plan, "colours", {name})
+        without(plan, "figures", {name})
 
 
 def packed_column(quantity: Quantity, identifier: str) -> tuple[Block, Told]:
@@ -243,8 +247,8 @@ def add_channels(plan: Plan, material: Material, options: Options) -> None:
         if plan.room < (room - plan.room) / len(kept):
             break
     names = {f"channel:{channel}" for channel in range(values.channels) if channel not in set(kept)}
-    _without(plan, "colours", names)
-    _without(plan, "maps", names)
+    without(plan, "colours", names)
+    without(plan, "maps", names)
     if names:
         chosen = "those that vary most are kept"
         plan.left(
@@ -264,7 +268,7 @@ def by_variance(material: Material) -> NDArray[np.intp]:
     return np.argsort(-(squares / max(n, 1) - (sums / max(n, 1)) ** 2), kind="stable")
 
 
-def _without(plan: Plan, which: str, names: set[str]) -> None:
+def without(plan: Plan, which: str, names: set[str]) -> None:
     """Take back the offer of something that is not kept."""
     plan.meta[which] = [told for told in plan.meta[which] if told["name"] not in names]
 

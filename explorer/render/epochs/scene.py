@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -265,8 +266,10 @@ class EpochScene(AskingEpochs):
         made = ("run = ", "projection = ", "scene = ")
         rest = [line for line in super().code().splitlines() if not line.startswith(made)]
         start = next(i for i, line in enumerate(rest) if not line) + 1
+        names = self.evolution.epochs
+        part = f".only({names!r})" if getattr(self.evolution, "part", False) else ""
         opened = [
-            f"evolution = explorer.open_evolution({str(self.evolution.path)!r})",
+            f"evolution = explorer.open_evolution({str(self.evolution.path)!r}){part}",
             f"scene = evolution.scene(epoch={self.epoch}, theme={self.theme!r})",
             *(["scene.only_moved = True"] if self.only_moved else []),
         ]
@@ -290,6 +293,19 @@ class EpochScene(AskingEpochs):
             return super().export(target, asked)
         each = asked.seconds / len(self.evolution.epochs)
         return export_film(self, target, seconds=each, fps=asked.fps, size=asked.size)
+
+    def _repr_html_(self) -> str:
+        """All epochs in a notebook; the one that is shown where their points are too much for a cell."""
+        try:
+            return super()._repr_html_()
+        except InputError:
+            state, names = self.state, self.evolution.epochs
+            one: Any = Scene(
+                state.run, state.projection, image=state.image, colour=state.colour, theme=state.theme
+            )
+            shown = f"epoch {names[self.epoch]} alone: the points of all {len(names)}"
+            told = f"{shown} are too much for a notebook; scene.export('cloud.html') writes them"
+            return f"<p>{html.escape(told)}</p>{one._repr_html_()}"
 
     def controls(self, size: tuple[int, int]) -> Controls:
         """What mouse and keys do in a window over this scene."""

@@ -73,7 +73,7 @@ class Epochs {
     try {
       while (this.wanted !== view.meta.epochs.at) {
         clearTimeout(view.telling);
-        switches.wanted = (switches.wanted || 0) + 1; // a map in the making is of the epoch before
+        if (switches) switches.wanted = (switches.wanted || 0) + 1; // a map in the making is of the epoch before
         const number = this.wanted;
         await view.frame.during((async () => {
           await source.select(view.selection.places());
@@ -87,7 +87,7 @@ class Epochs {
     }
     this.wanted = view.meta.epochs.at;
     this.describe();
-    switches.describe();
+    if (switches) switches.describe();
   }
 
   // ---- movement

@@ -141,7 +141,7 @@ class Side {
     this.near.replaceChildren(
       el("div", { class: "facts-head" }, el("h3", {}, "Nearest neighbours"), original ? el("span", { class: "quiet" }, `${both} of ${original.length} shared`) : null),
       el("div", { class: "near-columns" },
-        column(`in ${view.meta.layer}, ${plural(view.meta.channels, "channel")}${view.meta.sampled ? ", of those on the map" : ""}`, original, onMap, original ? found.note || "" : found.why),
+        column(`in ${view.meta.layer}, ${plural(view.meta.channels, "channel")}`, original, onMap, original ? [found.note, view.meta.sampled ? "of those on the map" : ""].filter(Boolean).join(" · ") : found.why),
         column(`on the map, ${view.meta.method}`, onMap, original || [], row === view.rowOf(view.focus) ? "" : "of the dashed ring")));
   }
 

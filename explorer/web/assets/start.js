@@ -21,4 +21,4 @@ async function openViewer(root, source) {
   return viewer;
 }
 
-if (document.getElementById("data-meta")) openViewer(document.getElementById("explorer"), new FileSource(document));
+if (document.getElementById("data-meta")) openViewer(document.getElementById("explorer"), new (typeof FileEpochs === "undefined" ? FileSource : FileEpochs)(document));

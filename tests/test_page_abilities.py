@@ -62,7 +62,7 @@ def test_a_sphere_selects_the_points_within_its_radius(
     browser: Any, file: str, projection: explorer.Projection, run: explorer.Run
 ) -> None:
     page, points = Page(browser, file), space(projection)
-    page.page.keyboard.press("s")
+    page.page.keyboard.press("g")
     assert page.js("v.stage.tool") == "sphere"
     seen = page.js("v.places.findIndex((_, i) => v.stage.cloud.pick(...v.stage.marks.spot(i), 3) === i)")
     ball(page, seen, points, 90)

@@ -122,7 +122,7 @@ def test_a_lasso_of_the_visible_leaves_out_what_is_behind(
     lasso(page, at, 220)
     everything = set(page.js("[...v.selection.places()]"))
     page.page.keyboard.press("Escape")
-    page.page.keyboard.press("v")
+    page.page.keyboard.press("y")
     page.page.wait_for_function("() => explorerViewer.stage.visible")
     page.rest()
     lasso(page, at, 220)
@@ -235,7 +235,7 @@ def test_the_flat_view_keeps_the_selection_and_shows_the_principal_plane(
     page: Page, projection: explorer.Projection
 ) -> None:
     page.js("v.take([1, 2, 3], 'replace', 'by a test')")
-    page.page.keyboard.press("2")
+    page.page.keyboard.press("d")
     page.rest()
     assert page.js("v.stage.camera.flatness") == 1
     assert page.js("[...v.selection.places()]") == [1, 2, 3]
@@ -243,7 +243,7 @@ def test_the_flat_view_keeps_the_selection_and_shows_the_principal_plane(
     axes = np.linalg.svd(space(projection) - space(projection).mean(axis=0), full_matrices=False)[2]
     for k in (0, 1):
         assert abs(np.corrcoef(pixels[:, k], space(projection) @ axes[k])[0, 1]) > 0.999
-    page.page.keyboard.press("3")
+    page.page.keyboard.press("d")
     page.rest()
     assert page.js("v.stage.camera.flatness") == 0
 
@@ -304,7 +304,7 @@ def test_nothing_is_cut_off_or_covered(browser: Any, file: Path, size: tuple[int
 def test_a_view_is_saved_and_comes_back(page: Page, tmp_path: Path) -> None:
     page.js("v.take([5, 600], 'replace', 'by a test')")
     page.js("v.colourBy('norm')")
-    page.page.keyboard.press("x")
+    page.page.keyboard.press("v")
     page.rest()
     state = page.js("JSON.parse(JSON.stringify(v.state()))")
     page.js("(v.clear(), v.colourBy('label'), v.stage.preset('opening'))")

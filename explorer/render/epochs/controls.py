@@ -55,8 +55,10 @@ class EpochControls(Controls):
 
     def help_lines(self) -> list[tuple[str, str]]:
         """The usual list, and the epochs' keys."""
-        own = [(",  .", "epoch before or after"), ("a", "play the epochs"), ("e", "grey what has not moved")]
-        return [*super().help_lines(), *own]
+        own = [(",  .", "epoch before or after"), ("a", "play the epochs")]
+        own += [("e", "grey what has not moved")] if self.scene.seeded else []
+        usual = [line for line in super().help_lines() if line[0] not in ("a", ".", ",")]
+        return [*usual, *own]
 
     def placed(self) -> tuple[Placed, ...]:
         """The usual buttons, and the one that greys what has not moved beyond another seed's doing."""

@@ -1,12 +1,16 @@
 // The frame around cloud and pictures: heading, tools, search, what is selected, help and downloads.
 
+// The letters are those of the desktop window, for what both can do.
 const KEYS = [
   ["drag", "turn; in 2D, move"], ["right drag", "move"], ["wheel", "come nearer"], ["double-click", "fly to a point; beside the points, show all"],
-  ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"], ["O  L  B  S", "turn, lasso, box, sphere (press on its middle, drag outwards)"], ["V", "select only what is visible"],
-  ["2  3", "flat or in space"], ["F", "all maps of the picture"], ["R", "show all"], ["Z  X  C", "front, side, top"], ["N", "names on or off"],
-  ["[  ]", "picture before or after"], ["arrow keys", "turn; over a map, move the chosen position"], ["M", "larger maps"], ["I", "only this picture keeps its colours"], ["T", "light or dark"], ["/", "search pictures"],
-  ["Esc", "drop the selection"], ["?", "these keys"],
+  ["Shift + drag", "circle points"], ["Alt", "while selecting: take away"],
+  ["space", "drag turns"], ["B  L  G", "drag selects a box, with a lasso, a sphere (press on its middle, drag outwards)"], ["Y", "select only what is seen"], ["X", "clear selection and filters"],
+  ["N  P", "next, previous picture"], ["]  [", "next, previous channel"], ["M", "map: norm, channel or component"], ["O", "map over the picture or alone"], ["F", "all maps of this picture"], ["Shift + M", "larger maps"],
+  ["C", "next colours of the points; with Shift the previous"], ["I", "only this picture in colour"], ["J", "class names in the cloud"], ["T", "light or dark"],
+  ["R", "opening view"], ["V", "views along the axes"], ["D", "the same map flat or in space"], ["+  -  Home", "nearer, farther, opening view"],
+  ["arrow keys", "turn; over a map, move the chosen position"], ["/", "find a picture"], ["Esc", "back: what is laid over, then the selection"], ["H", "this list"],
 ];
+const LIVE_KEYS = [["Z", "a second map beside this one"], ["W", "why it lies together: a page"], ["S", "take it away"]];
 
 class Frame {
   constructor(view) {
@@ -19,15 +23,15 @@ class Frame {
     this.search = el("input", { type: "search", class: "search", placeholder: "Find a picture", title: "find a picture by its name or label (/)", "aria-label": "find a picture or label", oninput: () => this.find(), onkeydown: (event) => this.found(event) });
     this.themeButton = this.button("sun", "light or dark (T)", () => this.toggleTheme());
     this.about = this.button("info", "about this map", () => this.open(this.aboutBox));
-    this.saveButton = this.button("save", "take it away", () => this.open(this.saveBox));
-    const actions = el("div", { class: "actions" }, this.search, this.about, this.saveButton, this.themeButton, this.button("help", "keys (?)", () => this.open(this.helpBox)));
+    this.saveButton = this.button("save", "take it away (S)", () => this.open(this.saveBox));
+    const actions = el("div", { class: "actions" }, this.search, this.about, this.saveButton, this.themeButton, this.button("help", "keys (H)", () => this.open(this.helpBox)));
     this.busy = el("div", { class: "busy", hidden: true, role: "progressbar" }, el("i"), el("span"));
     const top = el("header", { class: "top" }, mark(), el("div", { class: "titles" }, this.title, this.crumbs), this.slot, this.quality, actions);
     this.toolbar = el("div", { class: "tools card-like", role: "toolbar", "aria-label": "tools" });
     this.chosenBox = el("div", { class: "chosen card-like", hidden: true, role: "status" });
     this.aboutBox = this.dialog("About this map");
     this.saveBox = this.dialog("Take it away");
-    this.helpBox = this.dialog("Mouse and keys", el("dl", { class: "keys" }, ...KEYS.flatMap(([key, words]) => [el("dt", {}, ...key.split(" ").filter(Boolean).map((part) => (part === "+" ? "+" : el("kbd", {}, part)))), el("dd", {}, words)])));
+    this.helpBox = this.dialog("Mouse and keys", el("dl", { class: "keys" }, ...(view.source.live ? [...KEYS, ...LIVE_KEYS] : [...KEYS, LIVE_KEYS[2]]).flatMap(([key, words]) => [el("dt", {}, ...key.split(" ").filter(Boolean).map((part) => (part === "+" ? "+" : el("kbd", {}, part)))), el("dd", {}, words)])));
     stage.element.append(this.toolbar, legend.element, this.chosenBox);
     this.stages = el("div", { class: "stages" }, stage.element);
     view.root.append(top, el("main", {}, this.stages, strip.element, side.element), this.busy, this.aboutBox, this.saveBox, this.helpBox);
@@ -97,12 +101,12 @@ class Frame {
   makeTools() {
     const { stage } = this.view;
     const tool = (name, words) => { const b = this.button(name, words, () => this.use(name)); b.dataset.tool = name; return b; };
-    this.flat = el("button", { type: "button", class: "icon words", title: "flat or in space (2, 3)", onclick: () => stage.flatten(stage.camera.flatness < 0.5) }, "2D");
-    this.seen = this.button("views", "select only what is visible (V)", () => this.toggleVisible());
+    this.flat = el("button", { type: "button", class: "icon words", title: "flat or in space (D)", onclick: () => stage.flatten(stage.camera.flatness < 0.5) }, "2D");
+    this.seen = this.button("views", "select only what is seen (Y)", () => this.toggleVisible());
     this.toolbar.append(
-      tool("turn", "turn (O)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (S)"), this.seen, el("hr"),
+      tool("turn", "turn (space)"), tool("lasso", "lasso (L, or Shift + drag)"), tool("box", "box (B)"), tool("sphere", "sphere: press on its middle, drag outwards (G)"), this.seen, el("hr"),
       this.flat, this.button("fit", "show all (R)", () => stage.fly(stage.home())), this.views.button,
-      this.names = this.button("names", "names (N)", () => this.toggleNames()));
+      this.names = this.button("names", "names (J)", () => this.toggleNames()));
   }
 
   /** Show which tool is in the hand. */
@@ -144,12 +148,15 @@ class Frame {
       if (event.key === "Escape" && event.target === this.search) { this.search.value = ""; this.find(); this.search.blur(); }
       return;
     }
-    if (event.ctrlKey || event.metaKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && event.target.closest("button, summary")) return; // it presses what has the focus
     const acts = {
-      o: () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), s: () => this.use("sphere"), i: () => view.isolateImage(), v: () => this.toggleVisible(), n: () => this.toggleNames(),
-      f: () => view.allMaps.toggle(), r: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), 2: () => stage.flatten(true), 3: () => stage.flatten(false),
-      z: () => stage.preset("front"), x: () => stage.preset("side"), c: () => stage.preset("top"), t: () => this.toggleTheme(),
-      m: () => view.enlarge(), "/": () => this.search.focus(), "?": () => this.open(this.helpBox), "[": () => view.stepImage(-1), "]": () => view.stepImage(1),
+      " ": () => this.use("turn"), l: () => this.use("lasso"), b: () => this.use("box"), g: () => this.use("sphere"), y: () => this.toggleVisible(), x: () => view.clearAll(),
+      n: () => view.stepImage(1), p: () => view.stepImage(-1), "]": () => view.stepChannel(1), "[": () => view.stepChannel(-1), m: () => view.nextMap(), o: () => view.switchOverlay(), f: () => view.allMaps.toggle(), M: () => view.enlarge(),
+      c: () => view.stepColour(1), C: () => view.stepColour(-1), i: () => view.isolateImage(), j: () => this.toggleNames(), t: () => this.toggleTheme(),
+      r: () => stage.fly(stage.home()), Home: () => stage.preset("opening"), v: () => this.views.along(), d: () => stage.flatten(stage.camera.flatness < 0.5),
+      z: () => view.switches && view.switches.second.focus(), w: () => view.source.live && view.selection.size && this.taking.why(), s: () => this.open(this.saveBox),
+      "/": () => this.search.focus(), h: () => this.open(this.helpBox), "?": () => this.open(this.helpBox),
       a: () => (event.shiftKey && view.ask ? view.ask.press() : view.epochs ? view.epochs.play() : this.views.keep()), e: () => view.epochs && view.epochs.switchMoved(), ",": () => (view.epochs || this.views).step(-1), ".": () => (view.epochs || this.views).step(1),
       Escape: () => { if (view.allMaps.open) view.allMaps.close(); else if (view.selection.size) view.clear(); else view.focusPlace(null); },
     };

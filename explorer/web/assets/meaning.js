@@ -48,6 +48,24 @@ class Meaning extends Looking {
     return [...this.meta.maps, ...axes];
   }
 
+  /** The map of the next, or of the previous, channel that there is a map of. */
+  stepChannel(by) {
+    const all = this.maps().filter(({ name }) => name.startsWith("channel:")), at = all.findIndex(({ name }) => name === this.map);
+    if (all.length) this.showMap(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length].name);
+  }
+
+  /** The map of the next kind: norm, channel, component. */
+  nextMap() {
+    const kinds = firstOfKinds(this.maps()), at = kinds.findIndex(({ name }) => kindOf(name) === kindOf(this.map));
+    return this.showMap(kinds[(at + 1) % kinds.length].name);
+  }
+
+  /** Colours of the next, or of the previous, kind. */
+  stepColour(by) {
+    const kinds = firstOfKinds(this.colours()), at = kinds.findIndex(({ name }) => kindOf(name) === kindOf(this.wanted || this.colour));
+    return this.colourBy(kinds[(at + by + kinds.length) % kinds.length].name).catch((error) => this.frame.tell(String(error.message || error)));
+  }
+
   /** A number of every position; components are those of the positions that were projected. */
   async gridOf(name) {
     if (!name.startsWith("component:")) return this.source.grid(name);
@@ -163,4 +181,13 @@ class Meaning extends Looking {
     this.paint();
     this.side.isolate();
   }
+}
+
+/** What is listed as one of many: "channel" of "channel:3". */
+const kindOf = (name) => name.split(":")[0];
+
+/** Of a list, the first of each kind. */
+function firstOfKinds(list) {
+  const seen = new Set();
+  return list.filter(({ name }) => !seen.has(kindOf(name)) && seen.add(kindOf(name)));
 }

@@ -10,9 +10,9 @@ class Side {
     this.whole.append(icon("target"));
     this.only = el("button", { type: "button", class: "icon", title: "only this picture keeps its colours in the cloud (I)", "aria-label": "only this picture keeps its colours", "aria-pressed": "false", onclick: () => view.isolateImage() });
     this.only.append(icon("only"));
-    this.larger = el("button", { type: "button", class: "icon", title: "larger or smaller maps (M)", "aria-label": "larger or smaller maps", onclick: () => view.enlarge() });
+    this.larger = el("button", { type: "button", class: "icon", title: "larger or smaller maps (Shift + M)", "aria-label": "larger or smaller maps", onclick: () => view.enlarge() });
     this.larger.append(icon("fit"));
-    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture ["), el("div", { class: "side-name" }, this.name, this.label), this.larger, this.only, this.whole, step(1, "right", "next picture ]"));
+    this.head = el("header", { class: "side-head" }, step(-1, "left", "previous picture (P)"), el("div", { class: "side-name" }, this.name, this.label), this.larger, this.only, this.whole, step(1, "right", "next picture (N)"));
     this.map = el("select", { class: "choice small", "aria-label": "map", onchange: () => view.showMap(this.map.value) });
     this.slice = el("input", { type: "range", min: "0", value: "0", "aria-label": "slice", oninput: () => view.showSlice(Number(this.slice.value)) });
     this.sliceRow = el("label", { class: "field slice", hidden: true }, el("span", {}, "Slice"), this.slice);

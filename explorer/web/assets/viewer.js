@@ -188,6 +188,18 @@ class Viewer extends Meaning {
     this.chosenChanged();
   }
 
+  /** Nothing is selected, and nothing hidden. */
+  clearAll() {
+    this.clear();
+    if (this.filters.size) this.showClasses();
+  }
+
+  /** The map over the picture, or alone. */
+  switchOverlay() {
+    this.overlay = this.overlay < 1 ? 1 : 0.62;
+    this.side.draw();
+  }
+
   /** The hand has chosen: show it, and tell the server. */
   chosenChanged(soon = false) {
     if (this.filtered && this.selection.size) this.frame.forget(); // what was searched would hide where it comes from

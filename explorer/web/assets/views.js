@@ -1,6 +1,6 @@
 // Views of the cloud, the usual ones and those that were kept, as small pictures to go to.
 
-const USUAL = [["opening", "opening", "Home"], ["front", "front", "Z"], ["side", "side", "X"], ["top", "top", "C"]];
+const USUAL = [["opening", "opening", "R"], ["front", "front", "V"], ["side", "side", "V"], ["top", "top", "V"]];
 const SMALL = [104, 62]; // pixels of a view's picture
 
 class Views {
@@ -54,6 +54,12 @@ class Views {
     meta.view = { ...meta.view, views: fit };
     this.describe();
     if (source.live) await source.keepViews(fit).catch((error) => this.frame.tell(String(error.message || error)));
+  }
+
+  /** Look along the next of the axes. */
+  along() {
+    this.axis = ((this.axis ?? -1) + 1) % 3;
+    this.stage.preset(USUAL[1 + this.axis][0]);
   }
 
   goTo(index) {

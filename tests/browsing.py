@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import explorer
+from explorer.web.file import export_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MARKS = [
@@ -65,6 +66,13 @@ def make_run(place: Path) -> explorer.Run:
     manifest["images"]["labels"] = [(NASTY, "waves", "rings", "dots")[k] for k in kinds]
     written.write_text(json.dumps(manifest))
     return explorer.open_run(made.path)
+
+
+def make_file(place: Path) -> str:
+    """The address of the file of that run's map."""
+    run = make_run(place)
+    export_html(explorer.scene(run, explorer.project(run, layer="fine", method="pca")), place / "cloud.html")
+    return (place / "cloud.html").as_uri()
 
 
 class Page:

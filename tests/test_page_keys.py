@@ -7,11 +7,9 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from browsing import MARKS, Page, make_run
+from browsing import MARKS, Page, make_file
 
-import explorer
 from explorer.render.window.keys import KEYS
-from explorer.web.file import export_html
 
 
 def told_by_the_page() -> dict[str, str]:
@@ -46,10 +44,7 @@ def test_a_key_that_the_window_has_too_means_the_same_on_the_page() -> None:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    run = make_run(tmp_path_factory.mktemp("keys"))
-    path = tmp_path_factory.mktemp("file") / "cloud.html"
-    export_html(explorer.scene(run, explorer.project(run, layer="fine", method="pca")), path)
-    return path.as_uri()
+    return make_file(tmp_path_factory.mktemp("keys"))
 
 
 def apply_marks(test: Any) -> Any:

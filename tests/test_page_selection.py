@@ -6,20 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, Page, make_run
-
-import explorer
-from explorer.web.file import export_html
+from browsing import MARKS, Page, make_file
 
 pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    run = make_run(tmp_path_factory.mktemp("selection"))
-    path = tmp_path_factory.mktemp("file") / "cloud.html"
-    export_html(explorer.scene(run, explorer.project(run, layer="fine", method="pca")), path)
-    return path.as_uri()
+    return make_file(tmp_path_factory.mktemp("selection"))
 
 
 PIXEL = """(() => {

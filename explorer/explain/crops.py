@@ -74,6 +74,14 @@ class Crops:
         return first[0], first[1]
 
     @property
+    def shown(self) -> str:
+        """What of its picture is shown for a position that sees all of it."""
+        if max(self.spatial) <= CONTEXT:
+            return "that is shown"
+        cells = " × ".join(str(min(CONTEXT, steps)) for steps in self.spatial)
+        return f"the {cells} positions around it are shown"
+
+    @property
     def beyond(self) -> str:
         """What a position that sees all sees beyond the picture, in brackets; empty where nothing."""
         seen = self._seen(0), self._seen(1)

@@ -47,11 +47,16 @@ def _found(model: Model, layer: str, alike: list[str], input_shape: tuple[int, .
     """The last of some layers whose softmax it is, on a random input."""
     given = np.random.default_rng(0).random((1, *input_shape), np.float32)
     answer = model.adapter.capture(given, [layer])[layer].values.astype(np.float64)
-    if not ((answer >= 0).all() and np.allclose(answer.sum(axis=-1), 1, atol=1e-3)):
+    if not is_probability(answer):
         return None
     values = model.adapter.capture(given, alike)
     fits = [name for name in alike if np.allclose(softmax(values[name].values), answer, atol=1e-4)]
     return fits[-1] if fits else None
+
+
+def is_probability(values: NDArray[np.float64]) -> bool:
+    """Whether values are probabilities along the last axis already: none below 0, and 1 together."""
+    return bool((values >= 0).all() and np.allclose(values.sum(axis=-1), 1, atol=1e-3))
 
 
 def softmax(values: NDArray[np.generic]) -> NDArray[np.float64]:

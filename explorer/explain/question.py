@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from explorer.capture.model import Model
 from explorer.capture.protocol import Differentiable, LayerInfo
 from explorer.errors import InputError, LayerError, ModelError
+from explorer.explain.logits import is_probability, softmax
 from explorer.explain.targets import Asked, Target
 
 MOST = 128
@@ -82,11 +83,8 @@ class Question:
         assert channels is not None  # a class is a channel
         values = self.capture(inputs, self.target.layer).astype(np.float64)
         mean = values.reshape(len(rows), -1, values.shape[-1]).mean(axis=1)
-        is_done = (mean >= 0).all() and np.allclose(mean.sum(axis=1), 1, atol=1e-3)
-        if not is_done:
-            mean = np.exp(mean - mean.max(axis=1, keepdims=True))
-            mean /= mean.sum(axis=1, keepdims=True)
-        return np.asarray(mean[np.arange(len(rows)), channels[rows]])
+        shares = mean if is_probability(mean) else softmax(mean)
+        return np.asarray(shares[np.arange(len(rows)), channels[rows]])
 
     def gradient(
         self,

@@ -124,8 +124,7 @@ def _add_movement(plan: Plan, training: EpochScene) -> None:
 
 def _packed(material: Material, options: Options, *, room: float, order: list[int]) -> Plan:
     """One epoch's maps, neighbours and vectors, as much as its share has room for."""
-    told = {**material.meta(), "typical": material.typical(), "grids": {}, "rows": {}}
-    part = Plan(room, told)
+    part = Plan(room, material.whole_meta())
     for step in STEPS:
         step(part, material, options)
     for channel in order:

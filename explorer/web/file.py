@@ -69,7 +69,7 @@ def export_html(scene: Scene, path: str | Path, options: Options | None = None) 
     if not n:
         raise InputError(f"{target}: the projection of {scene.state.projection.layer} has no positions")
     material = Material(scene)
-    meta = {**material.meta(), "typical": material.typical(), "grids": {}, "rows": {}}
+    meta = material.whole_meta()
     if scene.beside is not None:
         meta["left"].append(f"the second map, {scene.named_map(scene.beside)} of {scene.beside.layer}")
     training = training_of(scene)

@@ -155,6 +155,10 @@ class Material:
         own = self.scene.state.colour_map
         return TABLES if own in (None, "diverging", *QUALITATIVE, *TABLES) else (*TABLES, str(own))
 
+    def whole_meta(self) -> Told:
+        """What `meta` says and a server is asked for later; for a file, whose numbers are still to come."""
+        return {**self.meta(), "typical": self.typical(), "grids": {}, "rows": {}}
+
     def meta(self) -> Told:
         """Everything about the scene that is words and few numbers."""
         state, projection = self.scene.state, self.projection

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.explain.crops import CONTEXT, Crops, cut
+from explorer.explain.crops import Crops, cut
 from explorer.explain.reasons import Reasons
 from explorer.explain.typical import Patch
 from explorer.render.between import Between
@@ -47,11 +47,7 @@ def patches(found: Reasons) -> tuple[str, tuple[Row, ...]]:
             axes = plural(rank, "axis" if rank == 1 else "axe")
             said = f"The layer's positions have {axes}: whole pictures are shown."
     elif crops.sees_all:
-        shown_of = "that is shown"
-        if max(crops.spatial) > CONTEXT:
-            cells = " × ".join(str(min(CONTEXT, steps)) for steps in crops.spatial)
-            shown_of = f"the {cells} positions around it are shown"
-        said = f"A position sees the whole picture{crops.beyond}, so {shown_of}, with the position marked."
+        said = f"A position sees the whole picture{crops.beyond}, so {crops.shown}, with the position marked."
     else:
         said = f"Each patch is cropped {crops.words}. Grey is outside the picture."
 
